@@ -1,0 +1,96 @@
+// Arrays from Python: checked for dtype and shape, in the layout that the engine reads. Everything from outside is
+// hostile until it has passed here.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/check.h"
+#include "kernels.h"
+
+namespace chainrule::bindings {
+
+namespace py = pybind11;
+
+template <class T> using Array = py::array_t<T, py::array::c_style>;
+using Shape = std::vector<py::ssize_t>;
+
+inline std::string shape_text(const py::array& array) { return py::str(array.attr("shape")); }
+
+/// A C-contiguous, aligned array of exactly dtype T; TypeError for anything else than an array of it. Copies only
+/// where the layout is another.
+template <class T> Array<T> array_of(const py::object& object, const char* name) {
+  if (!py::isinstance<py::array>(object)) {
+    throw py::type_error(text(name, " must be a NumPy array, got ", py::str(py::type::of(object).attr("__name__"))));
+  }
+  const auto array = py::reinterpret_borrow<py::array>(object);
+  if (!py::isinstance<py::array_t<T>>(array)) {
+    throw py::type_error(text(name, " must have dtype ", py::str(py::dtype::of<T>()).template cast<std::string>(),
+                              ", got ", py::str(array.dtype()).template cast<std::string>()));
+  }
+  constexpr int aligned = 0x100; // NPY_ARRAY_ALIGNED, which pybind11 does not name
+  if ((array.flags() & aligned) == 0) return Array<T>::ensure(array.attr("copy")("C"));
+  return Array<T>::ensure(array);
+}
+
+/// The same with a rank and, for each extent that is not -1, a size; ValueError where they differ.
+template <class T> Array<T> array_of(const py::object& object, const char* name, const Shape& shape) {
+  Array<T> array = array_of<T>(object, name);
+  bool fits = array.ndim() == static_cast<py::ssize_t>(shape.size());
+  std::string wanted;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    fits = fits && (shape[i] == -1 || array.shape(static_cast<py::ssize_t>(i)) == shape[i]);
+    wanted += (i == 0 ? "" : ", ") + (shape[i] == -1 ? std::string("any") : std::to_string(shape[i]));
+  }
+  check(fits, name, " must have shape (", wanted, "), got ", shape_text(array));
+  return array;
+}
+
+template <class T> MatrixView<const T> view_of(const Array<T>& array) {
+  return dense<const T>(array.data(), array.shape(0), array.shape(1));
+}
+template <class T> MatrixView<T> view_of_mutable(Array<T>& array) {
+  return dense<T>(array.mutable_data(), array.shape(0), array.shape(1));
+}
+
+/// Targets of `rows` rows for `classes` outputs: class numbers (int32) or values of dtype T, and what keeps them alive.
+template <class T> struct TargetArrays {
+  Buffer<std::int32_t> labels; // a copy: nobody may change a checked class number
+  Array<T> values;
+  bool has_labels = false;
+
+  Targets<T> targets() const {
+    if (has_labels) return {.labels = labels.data(), .values = {}};
+    return {.labels = nullptr, .values = view_of(values)};
+  }
+};
+
+template <class T> TargetArrays<T> targets_of(const py::object& y, Index rows, Index classes, bool takes_labels) {
+  TargetArrays<T> result;
+  if (!py::isinstance<py::array_t<std::int32_t>>(y)) {
+    result.values = array_of<T>(y, "y", {rows, classes});
+    return result;
+  }
+  if (!takes_labels) throw py::type_error("y must be numbers (B, K) for this loss, got class numbers");
+  const Array<std::int32_t> labels = array_of<std::int32_t>(y, "y", {rows});
+  result.labels = Buffer<std::int32_t>(rows + 1); // never null, even for no rows
+  result.has_labels = true;
+  for (Index i = 0; i < rows; ++i) {
+    const std::int32_t label = labels.data()[i];
+    check(label >= 0 && label < classes, "y[", i, "] is class ", label, ", but there are ", classes, " classes");
+    result.labels.data()[i] = label;
+  }
+  return result;
+}
+
+/// Weights of rows, or none.
+template <class T> std::optional<Array<T>> weights_of(const py::object& weight, Index rows) {
+  if (weight.is_none()) return std::nullopt;
+  return array_of<T>(weight, "weight", {rows});
+}
+
+} // namespace chainrule::bindings

@@ -1,0 +1,136 @@
+// Training for Python: whole epochs with the interpreter's lock released, and evaluation.
+#include <pybind11/stl.h>
+
+#include <chrono>
+
+#include "bindings/bind.h"
+#include "bindings/bound_network.h"
+
+namespace chainrule::bindings {
+
+namespace {
+
+using py::arg;
+
+template <class T> using NetworkPointer = std::shared_ptr<BoundNetwork<T>>;
+
+/// The data of a fit or an evaluation, checked, and what keeps it alive.
+template <class T> class DataArrays {
+public:
+  DataArrays(Network<T>& network, const Loss<T>& loss, const std::vector<std::string>& metrics, const py::object& x,
+             const py::object& y, const py::object& weight)
+      : x_(array_of<T>(x, "x", {-1, network.inputs()})),
+        y_(targets_of<T>(y, x_.shape(0), network.outputs(), loss.takes_labels())),
+        weight_(weights_of<T>(weight, x_.shape(0))) {
+    for (const std::string& metric : metrics) {
+      check(metric_named(metric) == Metric::accuracy || !y_.has_labels, "metric \"", metric,
+            "\" needs targets that are numbers, not class numbers");
+    }
+  }
+
+  Data<T> data() const { return {view_of(x_), y_.targets(), weight_ ? weight_->data() : nullptr}; }
+
+private:
+  Array<T> x_;
+  TargetArrays<T> y_;
+  std::optional<Array<T>> weight_;
+};
+
+template <class T>
+Objective<T> objective_of(const std::shared_ptr<Loss<T>>& loss,
+                          const std::vector<std::shared_ptr<Penalty<T>>>& penalties,
+                          const std::vector<std::string>& metrics, double threshold) {
+  Objective<T> objective{
+      .loss = loss, .penalties = {penalties.begin(), penalties.end()}, .metrics = {}, .threshold = threshold};
+  for (const std::string& metric : metrics)
+    objective.metrics.push_back(metric_named(metric));
+  return objective;
+}
+
+py::dict record_dict(const EpochRecord& record, const std::vector<std::string>& metrics, double seconds) {
+  py::dict scores;
+  for (std::size_t m = 0; m < metrics.size(); ++m)
+    scores[py::str(metrics[m])] = record.scores[m];
+  py::dict result;
+  result["finished"] = record.finished;
+  result["loss"] = record.loss;
+  result["penalty"] = record.penalty;
+  result["scores"] = scores;
+  result["steps"] = record.steps;
+  result["rows"] = record.rows;
+  result["seconds"] = seconds;
+  return result;
+}
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+/// One run of training: the data, and the epochs over it.
+template <class T> class Fit {
+public:
+  Fit(NetworkPointer<T> network, const std::shared_ptr<Loss<T>>& loss, const std::shared_ptr<Optimizer<T>>& optimizer,
+      const std::vector<std::shared_ptr<Penalty<T>>>& penalties, std::vector<std::string> metrics, const py::object& x,
+      const py::object& y, const py::object& weight, Index batch_size, bool shuffle, bool drop_last, std::uint64_t seed,
+      double threshold)
+      : network_(std::move(network)), metrics_(std::move(metrics)),
+        arrays_(network_->network(), *loss, metrics_, x, y, weight),
+        epoch_(network_->network(), optimizer, objective_of<T>(loss, penalties, metrics_, threshold),
+               Sampler<T>(arrays_.data(), batch_size, shuffle, drop_last, seed)) {}
+
+  Index steps() const { return epoch_.steps(); }
+
+  py::dict run(std::uint64_t number, const py::object& progress) {
+    // Long enough to cost nothing, short enough for Ctrl-C to feel immediate.
+    constexpr double slice_seconds = 0.05;
+    const double start = now();
+    network_->alone([&](Network<T>&) { epoch_.begin(number); });
+    for (bool over = false; !over;) {
+      over = network_->alone([&](Network<T>&) { return epoch_.advance(slice_seconds); });
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      if (!progress.is_none()) progress(epoch_.steps_done(), epoch_.loss_so_far());
+    }
+    const EpochRecord record = network_->alone([&](Network<T>&) { return epoch_.record(); });
+    return record_dict(record, metrics_, now() - start);
+  }
+
+private:
+  NetworkPointer<T> network_;
+  std::vector<std::string> metrics_;
+  DataArrays<T> arrays_;
+  Epoch<T> epoch_;
+};
+
+template <class T>
+py::dict evaluate_arrays(const NetworkPointer<T>& network, const std::shared_ptr<Loss<T>>& loss,
+                         const std::vector<std::shared_ptr<Penalty<T>>>& penalties,
+                         const std::vector<std::string>& metrics, const py::object& x, const py::object& y,
+                         const py::object& weight, double threshold) {
+  const DataArrays<T> arrays(network->network(), *loss, metrics, x, y, weight);
+  const Objective<T> objective = objective_of<T>(loss, penalties, metrics, threshold);
+  constexpr Index piece = 512; // rows at a time, as in prediction
+  const double start = now();
+  const EpochRecord record =
+      network->alone([&](const Network<T>& n) { return chainrule::evaluate(n, objective, arrays.data(), piece); });
+  return record_dict(record, metrics, now() - start);
+}
+
+} // namespace
+
+template <class T> void bind_fit(py::module_& module) {
+  using py::arg;
+  py::class_<Fit<T>>(module, "Fit")
+      .def(py::init<NetworkPointer<T>, std::shared_ptr<Loss<T>>, std::shared_ptr<Optimizer<T>>,
+                    std::vector<std::shared_ptr<Penalty<T>>>, std::vector<std::string>, py::object, py::object,
+                    py::object, Index, bool, bool, std::uint64_t, double>(),
+           arg("network").none(false), arg("loss").none(false), arg("optimizer").none(false), arg("penalties"),
+           arg("metrics"), arg("x"), arg("y"), arg("weight"), arg("batch_size"), arg("shuffle"), arg("drop_last"),
+           arg("seed"), arg("threshold"))
+      .def_property_readonly("steps_per_epoch", &Fit<T>::steps)
+      .def("run", &Fit<T>::run, arg("epoch"), arg("progress") = py::none());
+  module.def("evaluate", evaluate_arrays<T>, arg("network").none(false), arg("loss").none(false), arg("penalties"),
+             arg("metrics"), arg("x"), arg("y"), arg("weight"), arg("threshold"));
+}
+
+template void bind_fit<float>(py::module_&);
+template void bind_fit<double>(py::module_&);
+
+} // namespace chainrule::bindings

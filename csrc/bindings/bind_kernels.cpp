@@ -1,0 +1,282 @@
+// THE LIST for Python: one method an operation, with the names and arguments of chainrule.reference. The tests hold
+// the two against each other for every instruction set; nothing else uses it.
+#include <pybind11/stl.h>
+
+#include <algorithm>
+
+#include "bindings/arrays.h"
+#include "bindings/bind.h"
+#include "cpu/table.h"
+#include "nn/layers/layer_activation.h"
+
+namespace chainrule::bindings {
+
+namespace {
+
+using Ints = py::array_t<std::int32_t, py::array::c_style>;
+
+template <std::size_t N, class Enum>
+Enum named(const char* const (&names)[N], const char* what, const std::string& name) {
+  for (std::size_t i = 0; i < N; ++i) {
+    if (name == names[i]) return static_cast<Enum>(i);
+  }
+  check(false, "unknown ", what, " \"", name, "\"");
+  return {}; // not reached
+}
+
+/// One table with a team to run it.
+template <class T> class Runner {
+public:
+  Runner(const std::string& isa, int threads)
+      : device_(isa.empty() ? cpu::device() : cpu::device(isa)), kernels_(device_.template kernels<T>()),
+        team_(checked(threads)) {}
+
+  std::string isa() const { return device_.name; }
+
+  Array<T> matmul(const py::object& a_in, const py::object& b_in, bool transpose_a, bool transpose_b,
+                  const py::object& bias_in, const std::string& activation, double parameter,
+                  const py::object& add_to) {
+    const Array<T> a_array = array_of<T>(a_in, "a", {-1, -1}), b_array = array_of<T>(b_in, "b", {-1, -1});
+    const Factor<T> a{view_of(a_array), transpose_a}, b{view_of(b_array), transpose_b};
+    check(a.cols() == b.rows(), "a has ", a.cols(), " columns but b has ", b.rows(), " rows");
+    Array<T> c = result(add_to, "add_to", {a.rows(), b.cols()});
+    Epilogue<T> epilogue{.bias = nullptr, .activation = activation_named(activation, parameter)};
+    Array<T> bias;
+    if (!bias_in.is_none()) {
+      bias = array_of<T>(bias_in, "bias", {b.cols()});
+      epilogue.bias = bias.data();
+    }
+    const Write write = add_to.is_none() ? Write::overwrite : Write::add;
+    check(write == Write::overwrite || (bias_in.is_none() && epilogue.activation.kind == ActivationKind::identity),
+          "a product that adds takes neither bias nor activation");
+    const MatrixView<T> c_view = view_of_mutable(c);
+    run([&](const Team& team) { kernels_.matmul(team, a, b, c_view, write, epilogue); });
+    return c;
+  }
+
+  Array<T> activation_forward(const py::object& z_in, const std::string& name, double parameter) {
+    const Array<T> z = array_of<T>(z_in, "z");
+    const Activation activation = activation_named(name, parameter);
+    return filled(
+        z, [&](const Team& team, T* h) { kernels_.activation_forward(team, activation, z.data(), h, z.size()); });
+  }
+
+  Array<T> activation_backward(const py::object& h_in, const py::object& dh_in, const std::string& name,
+                               double parameter) {
+    const Array<T> h = array_of<T>(h_in, "h"), dh = array_of<T>(dh_in, "dh", shape_of(h));
+    const Activation activation = activation_named(name, parameter);
+    return filled(h, [&](const Team& team, T* dz) {
+      kernels_.activation_backward(team, activation, h.data(), dh.data(), dz, h.size());
+    });
+  }
+
+  Array<T> dropout(const py::object& x_in, double rate, std::uint64_t seed, std::uint32_t layer, std::uint64_t step) {
+    const Array<T> x = array_of<T>(x_in, "x");
+    check(rate >= 0 && rate < 1, "rate must be at least 0 and below 1, got ", rate);
+    const Stream stream{seed, Purpose::dropout, layer, step};
+    return filled(x, [&](const Team& team, T* y) { kernels_.dropout(team, stream, rate, x.data(), y, x.size()); });
+  }
+
+  Array<T> add_scaled(double factor, const py::object& x_in, const py::object& y_in) {
+    const Array<T> x = array_of<T>(x_in, "x");
+    Array<T> y = result(y_in, "y", shape_of(x));
+    T* out = y.mutable_data();
+    run([&](const Team& team) { kernels_.add_scaled(team, factor, x.data(), out, x.size()); });
+    return y;
+  }
+
+  Array<T> fill(double value, Index n) {
+    check(n >= 0, "n must be at least 0, got ", n);
+    Array<T> x(n);
+    T* out = x.mutable_data();
+    run([&](const Team& team) { kernels_.fill(team, value, out, n); });
+    return x;
+  }
+
+  py::tuple update(const py::object& w_in, const py::object& g_in, const py::object& state1_in,
+                   const py::object& state2_in, const std::string& rule_name, double rate, double beta1, double beta2,
+                   double epsilon, double correction1, double correction2) {
+    const auto rule = named<std::size(update_rule_names), UpdateRule>(update_rule_names, "rule", rule_name);
+    const Array<T> g = array_of<T>(g_in, "g");
+    Array<T> w = result(w_in, "w", shape_of(g));
+    Array<T> state1 = result(state1_in, "state1", shape_of(g)), state2 = result(state2_in, "state2", shape_of(g));
+    const UpdateNumbers numbers{rate, beta1, beta2, epsilon, correction1, correction2};
+    T *w_out = w.mutable_data(), *out1 = state1.mutable_data(), *out2 = state2.mutable_data();
+    run([&](const Team& team) { kernels_.update(team, rule, numbers, w_out, g.data(), out1, out2, g.size()); });
+    return py::make_tuple(w, state1, state2);
+  }
+
+  Array<T> softmax_forward(const py::object& z_in) {
+    const Array<T> z = array_of<T>(z_in, "z", {-1, -1});
+    return filled(z, [&](const Team& team, T* h) {
+      kernels_.softmax_forward(team, view_of(z), dense(h, z.shape(0), z.shape(1)));
+    });
+  }
+
+  Array<T> softmax_backward(const py::object& h_in, const py::object& dh_in) {
+    const Array<T> h = array_of<T>(h_in, "h", {-1, -1}), dh = array_of<T>(dh_in, "dh", shape_of(h));
+    return filled(h, [&](const Team& team, T* dz) {
+      kernels_.softmax_backward(team, view_of(h), view_of(dh), dense(dz, h.shape(0), h.shape(1)));
+    });
+  }
+
+  Array<T> gather_rows(const py::object& x_in, const py::object& rows_in) {
+    const Array<T> x = array_of<T>(x_in, "x", {-1, -1});
+    const Ints rows = row_numbers(rows_in, x.shape(0));
+    Array<T> y({rows.size(), x.shape(1)});
+    const MatrixView<T> out = view_of_mutable(y);
+    run([&](const Team& team) { kernels_.gather_rows(team, view_of(x), rows.data(), out); });
+    return y;
+  }
+
+  Ints gather_labels(const py::object& labels_in, const py::object& rows_in) {
+    const Ints labels = array_of<std::int32_t>(labels_in, "labels", {-1});
+    const Ints rows = row_numbers(rows_in, labels.size());
+    Ints y(rows.size());
+    std::int32_t* out = y.mutable_data();
+    run([&](const Team& team) { kernels_.gather_labels(team, labels.data(), rows.data(), out, rows.size()); });
+    return y;
+  }
+
+  py::tuple element_loss(const py::object& p_in, const py::object& y_in, const std::string& loss_name,
+                         const py::object& weight_in, double scale) {
+    const auto loss = named<std::size(element_loss_names), ElementLoss>(element_loss_names, "loss", loss_name);
+    const Array<T> p = array_of<T>(p_in, "p", {-1, -1}), y = array_of<T>(y_in, "y", shape_of(p));
+    const auto weight = weights_of<T>(weight_in, p.shape(0));
+    return loss_and_gradient(p, [&](const Team& team, T* row_loss, MatrixView<T> dp) {
+      kernels_.element_loss(team, loss, view_of(p), view_of(y), weight ? weight->data() : nullptr, scale, row_loss, dp);
+    });
+  }
+
+  py::tuple cross_entropy(const py::object& p_in, const py::object& y_in, bool from_logits, const py::object& weight_in,
+                          double scale) {
+    const Array<T> p = array_of<T>(p_in, "p", {-1, -1});
+    const TargetArrays<T> y = targets_of<T>(y_in, p.shape(0), p.shape(1), true);
+    const auto weight = weights_of<T>(weight_in, p.shape(0));
+    return loss_and_gradient(p, [&](const Team& team, T* row_loss, MatrixView<T> dp) {
+      kernels_.cross_entropy(team, from_logits, view_of(p), y.targets(), weight ? weight->data() : nullptr, scale,
+                             row_loss, dp);
+    });
+  }
+
+  Array<T> correct_rows(const py::object& p_in, const py::object& y_in, double threshold) {
+    const Array<T> p = array_of<T>(p_in, "p", {-1, -1});
+    check(p.shape(1) >= 1, "p has no columns");
+    const TargetArrays<T> y = targets_of<T>(y_in, p.shape(0), p.shape(1), true);
+    Array<T> score(p.shape(0));
+    T* out = score.mutable_data();
+    run([&](const Team& team) { kernels_.correct_rows(team, view_of(p), y.targets(), threshold, out); });
+    return score;
+  }
+
+  Array<T> column_sum(const py::object& x_in, const py::object& add_to) {
+    const Array<T> x = array_of<T>(x_in, "x", {-1, -1});
+    Array<T> sum = result(add_to, "add_to", {x.shape(1)});
+    const Write write = add_to.is_none() ? Write::overwrite : Write::add;
+    T* out = sum.mutable_data();
+    run([&](const Team& team) { kernels_.column_sum(team, view_of(x), out, write); });
+    return sum;
+  }
+
+  double sum_squares(const py::object& x_in) {
+    const Array<T> x = array_of<T>(x_in, "x");
+    Buffer<double> blocks(x.size() / sum_block + 1);
+    run([&](const Team& team) { kernels_.sum_squares(team, x.data(), x.size(), blocks.data()); });
+    double sum = 0;
+    for (Index i = 0; i < blocks.size(); ++i)
+      sum += blocks.data()[i];
+    return sum;
+  }
+
+private:
+  static int checked(int threads) {
+    check(threads >= 1 && threads <= 1024, "threads must be 1 to 1024, got ", threads);
+    return threads;
+  }
+
+  template <class Body> void run(Body body) {
+    py::gil_scoped_release unlocked;
+    team_.run(body);
+  }
+
+  static Shape shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
+
+  /// A new array: a copy of `start`, or, for None, one filled with NaN, so that an element that nobody wrote shows.
+  static Array<T> result(const py::object& start, const char* name, const Shape& shape) {
+    Array<T> array(shape);
+    if (start.is_none()) {
+      std::fill_n(array.mutable_data(), array.size(), std::numeric_limits<T>::quiet_NaN());
+    } else {
+      const Array<T> from = array_of<T>(start, name, shape);
+      std::copy_n(from.data(), from.size(), array.mutable_data());
+    }
+    return array;
+  }
+
+  template <class Body> Array<T> filled(const Array<T>& like, Body body) {
+    Array<T> array = result(py::none(), "", shape_of(like));
+    T* out = array.mutable_data();
+    run([&](const Team& team) { body(team, out); });
+    return array;
+  }
+
+  template <class Body> py::tuple loss_and_gradient(const Array<T>& p, Body body) {
+    Array<T> row_loss = result(py::none(), "", {p.shape(0)}), dp = result(py::none(), "", shape_of(p));
+    T* out = row_loss.mutable_data();
+    const MatrixView<T> gradient = view_of_mutable(dp);
+    run([&](const Team& team) { body(team, out, gradient); });
+    return py::make_tuple(row_loss, dp);
+  }
+
+  static Ints row_numbers(const py::object& object, Index rows) {
+    const Ints numbers = array_of<std::int32_t>(object, "rows", {-1});
+    for (Index i = 0; i < numbers.size(); ++i) {
+      check(numbers.data()[i] >= 0 && numbers.data()[i] < rows, "rows[", i, "] is ", numbers.data()[i],
+            ", but there are ", rows, " rows");
+    }
+    return numbers;
+  }
+
+  const Device& device_;
+  const Kernels<T>& kernels_;
+  ThreadTeam team_;
+};
+
+} // namespace
+
+template <class T> void bind_kernels(py::module_& module) {
+  using py::arg;
+  const auto none = py::none();
+  py::class_<Runner<T>>(module, "Kernels")
+      .def(py::init<std::string, int>(), arg("isa") = "", arg("threads") = 1)
+      .def_property_readonly("isa", &Runner<T>::isa)
+      .def("matmul", &Runner<T>::matmul, arg("a"), arg("b"), py::kw_only(), arg("transpose_a") = false,
+           arg("transpose_b") = false, arg("bias") = none, arg("activation") = "identity", arg("parameter") = 0.0,
+           arg("add_to") = none)
+      .def("activation_forward", &Runner<T>::activation_forward, arg("z"), py::kw_only(), arg("activation"),
+           arg("parameter") = 0.0)
+      .def("activation_backward", &Runner<T>::activation_backward, arg("h"), arg("dh"), py::kw_only(),
+           arg("activation"), arg("parameter") = 0.0)
+      .def("dropout", &Runner<T>::dropout, arg("x"), py::kw_only(), arg("rate"), arg("seed"), arg("layer"), arg("step"))
+      .def("add_scaled", &Runner<T>::add_scaled, arg("factor"), arg("x"), arg("y"))
+      .def("fill", &Runner<T>::fill, arg("value"), arg("n"))
+      .def("update", &Runner<T>::update, arg("w"), arg("g"), arg("state1"), arg("state2"), py::kw_only(), arg("rule"),
+           arg("rate"), arg("beta1") = 0.0, arg("beta2") = 0.0, arg("epsilon") = 0.0, arg("correction1") = 1.0,
+           arg("correction2") = 1.0)
+      .def("softmax_forward", &Runner<T>::softmax_forward, arg("z"))
+      .def("softmax_backward", &Runner<T>::softmax_backward, arg("h"), arg("dh"))
+      .def("gather_rows", &Runner<T>::gather_rows, arg("x"), arg("rows"))
+      .def("gather_labels", &Runner<T>::gather_labels, arg("labels"), arg("rows"))
+      .def("element_loss", &Runner<T>::element_loss, arg("p"), arg("y"), py::kw_only(), arg("loss"),
+           arg("weight") = none, arg("scale") = 1.0)
+      .def("cross_entropy", &Runner<T>::cross_entropy, arg("p"), arg("y"), py::kw_only(), arg("from_logits") = true,
+           arg("weight") = none, arg("scale") = 1.0)
+      .def("correct_rows", &Runner<T>::correct_rows, arg("p"), arg("y"), py::kw_only(), arg("threshold") = 0.0)
+      .def("column_sum", &Runner<T>::column_sum, arg("x"), py::kw_only(), arg("add_to") = none)
+      .def("sum_squares", &Runner<T>::sum_squares, arg("x"));
+}
+
+template void bind_kernels<float>(py::module_&);
+template void bind_kernels<double>(py::module_&);
+
+} // namespace chainrule::bindings

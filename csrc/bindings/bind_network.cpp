@@ -1,0 +1,104 @@
+// Network for Python: parameters by name, the loop by hand, prediction.
+#include <pybind11/stl.h>
+
+#include "bindings/bind.h"
+#include "bindings/bound_network.h"
+
+namespace chainrule::bindings {
+
+namespace {
+
+using py::arg;
+
+/// Views of arrays laid out as the arena at `base`, by name: "0.weight", "0.bias", ...
+template <class T> py::dict views(const py::object& owner, Network<T>& network, T* base) {
+  py::dict result;
+  for (Index layer = 0; layer < network.depth(); ++layer) {
+    for (const Parameter& parameter : network.layer_parameters(layer)) {
+      const Shape shape(parameter.shape.begin(), parameter.shape.end());
+      result[py::str(text(layer, ".", parameter.name))] = py::array_t<T>(shape, base + parameter.offset, owner);
+    }
+  }
+  return result;
+}
+
+template <class T> py::list layers(BoundNetwork<T>& self) {
+  py::list list;
+  const Network<T>& network = self.network();
+  for (Index layer = 0; layer < network.depth(); ++layer) {
+    Index parameters = 0;
+    for (const Parameter& parameter : network.layer_parameters(layer))
+      parameters += parameter.size();
+    py::dict info;
+    info["kind"] = network.layer_kind(layer);
+    info["inputs"] = network.layer_inputs(layer);
+    info["outputs"] = network.layer_outputs(layer);
+    info["parameters"] = parameters;
+    list.append(info);
+  }
+  return list;
+}
+
+} // namespace
+
+template <class T> void bind_network(py::module_& module) {
+  using Self = BoundNetwork<T>;
+  py::class_<Self, std::shared_ptr<Self>>(module, "Network")
+      .def(py::init([](Index inputs, const std::vector<std::shared_ptr<Layer<T>>>& list, std::uint64_t seed) {
+             for (const auto& layer : list)
+               check(layer != nullptr, "a layer is None");
+             return std::make_shared<Self>(
+                 inputs, std::vector<std::shared_ptr<const Layer<T>>>(list.begin(), list.end()), seed);
+           }),
+           arg("inputs"), arg("layers"), arg("seed"))
+      .def_property_readonly("inputs", [](Self& self) { return self.network().inputs(); })
+      .def_property_readonly("outputs", [](Self& self) { return self.network().outputs(); })
+      .def_property_readonly("seed", [](Self& self) { return self.network().seed(); })
+      .def_property(
+          "steps", [](Self& self) { return self.network().steps(); },
+          [](Self& self, std::uint64_t steps) { self.alone([&](Network<T>& network) { network.set_steps(steps); }); })
+      .def("layers", layers<T>)
+      .def("arena",
+           [](const py::object& self) {
+             Network<T>& network = self.cast<Self&>().network();
+             return py::array_t<T>(network.arena_size(), network.arena(), self);
+           })
+      .def("parameters",
+           [](const py::object& self) {
+             Network<T>& network = self.cast<Self&>().network();
+             return views<T>(self, network, network.arena());
+           })
+      .def("gradients",
+           [](const py::object& self) {
+             T* base = self.cast<Self&>().alone([](Network<T>& network) { return network.gradients(); });
+             return views<T>(self, self.cast<Self&>().network(), base);
+           })
+      .def("forward", &Self::forward, arg("x"), arg("training"))
+      .def_property_readonly("pass_number", &Self::pass_number)
+      .def("backward", &Self::backward, arg("dy"))
+      .def("zero_grad",
+           [](Self& self) {
+             self.alone([](Network<T>& network) { std::fill_n(network.gradients(), network.arena_size(), T(0)); });
+           })
+      .def("layer_outputs", &Self::layer_outputs)
+      .def("predict", &Self::predict, arg("x"), arg("out") = py::none())
+      .def(
+          "step_bytes",
+          [](Self& self, Index batch_size) {
+            check(batch_size >= 1, "batch_size must be at least 1, got ", batch_size);
+            return StepBuffers<T>::bytes(self.network(), batch_size, true);
+          },
+          arg("batch_size"))
+      .def(
+          "threads",
+          [](Self& self, Index batch_size) {
+            check(batch_size >= 1, "batch_size must be at least 1, got ", batch_size);
+            return self.network().threads(batch_size, true);
+          },
+          arg("batch_size"));
+}
+
+template void bind_network<float>(py::module_&);
+template void bind_network<double>(py::module_&);
+
+} // namespace chainrule::bindings

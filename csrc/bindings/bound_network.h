@@ -1,0 +1,139 @@
+// BoundNetwork: a network as Python holds it, with the buffers of the loop by hand and of prediction.
+//
+// Python may call from several threads, and the lock of the interpreter is released while the engine works, so a
+// mutex lets one call at a time at the network.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "bindings/arrays.h"
+#include "cpu/table.h"
+#include "train/epoch.h"
+
+namespace chainrule::bindings {
+
+template <class T> class BoundNetwork {
+public:
+  BoundNetwork(Index inputs, std::vector<std::shared_ptr<const Layer<T>>> layers, std::uint64_t seed)
+      : network_(cpu::device(), inputs, std::move(layers), seed) {}
+
+  /// Runs `body` with the interpreter's lock released and the network to itself.
+  template <class Body> decltype(auto) alone(Body body) {
+    py::gil_scoped_release unlocked;
+    const std::lock_guard lock(mutex_);
+    return body(network_);
+  }
+
+  /// For what neither waits nor changes: shapes, names, places in memory.
+  Network<T>& network() { return network_; }
+
+  // The loop by hand ----------------------------------------------------------------------------------------------
+
+  Array<T> forward(const py::object& x_in, bool training) {
+    const Array<T> x = array_of<T>(x_in, "x", {-1, network_.inputs()});
+    const Index rows = x.shape(0);
+    Array<T> y({rows, network_.outputs()});
+    T* out = y.mutable_data();
+    alone([&](Network<T>& network) {
+      if (!step_ || step_->capacity() < rows) {
+        can_go_back_ = false;
+        step_.reset(); // first give back, then ask for more
+        step_ = std::make_unique<StepBuffers<T>>(network, rows, true);
+        x_ = Buffer<T>(rows * network.inputs(), Contents::undefined);
+      }
+      step_->set_rows(rows);
+      std::copy_n(x.data(), x.size(), x_.data());
+      step_number_ = network.steps();
+      run(network.threads(rows, training),
+          [&](const Team& team) { network.forward(pass(team, training), kept_x(), *step_); });
+      const MatrixView<T> result = step_->result();
+      std::copy_n(result.data, result.size(), out);
+      if (training) network.set_steps(step_number_ + 1);
+      can_go_back_ = training;
+      ++pass_number_;
+    });
+    return y;
+  }
+
+  void backward(const py::object& dy_in) {
+    const Array<T> dy = array_of<T>(dy_in, "dy", {-1, network_.outputs()});
+    alone([&](Network<T>& network) {
+      if (!can_go_back_) {
+        throw std::runtime_error("backward needs a forward pass in training mode before it, and each only once");
+      }
+      check(dy.shape(0) == step_->rows(), "dy has ", dy.shape(0), " rows, the forward pass had ", step_->rows());
+      std::copy_n(dy.data(), dy.size(), step_->gradient(network.depth() - 1).data);
+      network.gradients(); // allocated before the threads start
+      run(network.threads(step_->rows(), true),
+          [&](const Team& team) { network.backward(pass(team, true), kept_x(), *step_); });
+      can_go_back_ = false;
+    });
+  }
+
+  /// Copies of all layers' outputs in the last forward pass.
+  py::list layer_outputs() {
+    py::list list;
+    const std::lock_guard lock(mutex_);
+    if (pass_number_ == 0) throw std::runtime_error("layer_outputs needs a forward pass before it");
+    for (Index layer = 0; layer < network_.depth(); ++layer) {
+      const MatrixView<T> h = step_->output(layer);
+      Array<T> copy({h.rows, h.cols});
+      std::copy_n(h.data, h.size(), copy.mutable_data());
+      list.append(copy);
+    }
+    return list;
+  }
+
+  std::uint64_t pass_number() const { return pass_number_; }
+
+  // Prediction ----------------------------------------------------------------------------------------------------
+
+  Array<T> predict(const py::object& x_in, const py::object& out_in) {
+    const Array<T> x = array_of<T>(x_in, "x", {-1, network_.inputs()});
+    const Index rows = x.shape(0);
+    Array<T> p;
+    if (out_in.is_none()) {
+      p = Array<T>({rows, network_.outputs()});
+    } else {
+      p = array_of<T>(out_in, "out", {rows, network_.outputs()});
+      check(p.is(out_in) && p.writeable(), "out must be a writable, C-contiguous array");
+    }
+    const MatrixView<T> result = view_of_mutable(p);
+    // Pieces of 512 rows keep the activations of usual widths in the second-level cache.
+    const Index piece = std::clamp<Index>(rows, 1, 512);
+    alone([&](Network<T>& network) {
+      if (!prediction_ || prediction_->capacity() < piece) {
+        prediction_ = std::make_unique<StepBuffers<T>>(network, piece, false);
+      }
+      chainrule::predict(network, view_of(x), result, *prediction_, team_of(network.threads(piece, false)));
+    });
+    return p;
+  }
+
+private:
+  Pass<T> pass(const Team& team, bool training) const {
+    return {team, network_.kernels(), training, network_.seed(), step_number_, Write::add};
+  }
+  MatrixView<const T> kept_x() const { return dense<const T>(x_.data(), step_->rows(), network_.inputs()); }
+
+  ThreadTeam& team_of(int threads) {
+    if (team_.threads() != threads) team_ = ThreadTeam(threads);
+    return team_;
+  }
+  template <class Body> void run(int threads, Body body) { team_of(threads).run(body); }
+
+  Network<T> network_;
+  std::mutex mutex_;
+  ThreadTeam team_;
+  std::unique_ptr<StepBuffers<T>> step_; // of the loop by hand
+  Buffer<T> x_;                          // (capacity, inputs), what the last forward pass saw
+  std::uint64_t step_number_ = 0;        // by which its masks were counted
+  std::uint64_t pass_number_ = 0;
+  bool can_go_back_ = false;
+  std::unique_ptr<StepBuffers<T>> prediction_;
+};
+
+} // namespace chainrule::bindings

@@ -1,0 +1,16 @@
+// The extension module: a table of contents. Each subject has a file of its own.
+#include "bindings/bind.h"
+
+PYBIND11_MODULE(_engine, module) {
+  using namespace chainrule::bindings;
+  module.doc() = "The native core of chainrule. Use it through the package; the stubs beside it say what is here.";
+  bind_process(module);
+  bind_initializer(module);
+
+  py::module_ float32 = module.def_submodule("float32", "The engine in single precision.");
+  py::module_ float64 = module.def_submodule("float64", "The engine in double precision.");
+  float32.attr("Initializer") = module.attr("Initializer");
+  float64.attr("Initializer") = module.attr("Initializer");
+  bind_precision<float>(float32);
+  bind_precision<double>(float64);
+}

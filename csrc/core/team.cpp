@@ -1,0 +1,77 @@
+// The barrier, the limits and the sizes of teams. How threads start is in team_openmp.cpp or team_std.cpp,
+// of which CMake compiles one.
+#include "core/team.h"
+
+#include <algorithm>
+#include <thread>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace chainrule {
+
+namespace {
+
+void pause_briefly() {
+#if defined(__x86_64__)
+  _mm_pause();
+#endif
+}
+
+std::atomic<int> limit{0};
+
+// A member must find about 5 us of work a step (at 100 GFLOP/s) to pay for the barriers of that step.
+std::atomic<double> work{5e5};
+
+} // namespace
+
+void Barrier::wait(int members) {
+  const unsigned phase = phase_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == members) {
+    arrived_.store(0, std::memory_order_relaxed);
+    phase_.store(phase + 1, std::memory_order_release);
+    return;
+  }
+  // Spinning answers in 0.1 us. After some 20 us the others are not running: give them the core.
+  constexpr int patience = 1000;
+  for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins) {
+    if (spins < patience) {
+      pause_briefly();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
+ThreadTeam::ThreadTeam(int threads)
+    : threads_(threads),
+      scratch_(static_cast<Index>(threads) * static_cast<Index>(Team::scratch_bytes), Contents::undefined) {
+  check(threads >= 1, "a team needs at least one thread, got ", threads);
+}
+
+int default_threads(); // of the file that CMake chose
+
+int thread_limit() {
+  const int chosen = limit.load();
+  return chosen > 0 ? chosen : default_threads();
+}
+
+void set_thread_limit(int threads) {
+  check(threads >= 0 && threads <= 1024, "the number of threads must be 0 (automatic) to 1024, got ", threads);
+  limit.store(threads);
+}
+
+double work_per_thread() { return work.load(); }
+
+void set_work_per_thread(double value) {
+  check(value >= 1, "the work per thread must be at least 1, got ", value);
+  work.store(value);
+}
+
+int threads_for(double total) {
+  const double worth = std::max(1.0, total / work.load());
+  return static_cast<int>(std::min<double>(thread_limit(), worth));
+}
+
+} // namespace chainrule

@@ -1,0 +1,109 @@
+// Teams of threads: one parallel region runs a body on every member at once.
+//
+// Each member does the share of an operation that is its own and waits at a barrier where it reads what
+// another wrote. A region so spans many steps of training, and nothing forks and joins inside one.
+// Shares are cut by output, never along a sum, so results do not depend on the number of members.
+//
+// It does not schedule, steal or nest: the work of a step is known before it starts.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+
+#include "core/buffer.h"
+#include "core/view.h"
+
+namespace chainrule {
+
+/// All members must arrive before any goes on.
+class Barrier {
+public:
+  void wait(int members);
+
+private:
+  // On lines of their own: the waiters read `phase` while the others count up `arrived`.
+  alignas(alignment_bytes) std::atomic<int> arrived_{0};
+  alignas(alignment_bytes) std::atomic<unsigned> phase_{0};
+};
+
+/// What one member knows of its team. Passed to every operation.
+class Team {
+public:
+  /// A member's own memory for packed panels; the sizes in cpu/matmul.cpp are asserted against it.
+  static constexpr std::size_t scratch_bytes = 3 << 19; // 1.5 MiB: fits a second-level cache of 2 MiB
+
+  Team(int rank, int size, Barrier* barrier, std::byte* scratch)
+      : rank_(rank), size_(size), barrier_(barrier), scratch_(scratch) {}
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  std::byte* scratch() const { return scratch_; }
+
+  void barrier() const {
+    if (size_ > 1) barrier_->wait(size_);
+  }
+
+  /// This member's part of [0, n), cut at multiples of `grain`; the parts cover [0, n) without overlap.
+  Range share(Index n, Index grain = 1) const { return part(n, grain, rank_, size_); }
+
+  /// Part `index` of `parts` of [0, n), cut at multiples of `grain`.
+  static Range part(Index n, Index grain, Index index, Index parts) {
+    const Index grains = (n + grain - 1) / grain;
+    const Index begin = grains * index / parts * grain;
+    const Index end = grains * (index + 1) / parts * grain;
+    return {begin < n ? begin : n, end < n ? end : n};
+  }
+
+private:
+  int rank_;
+  int size_;
+  Barrier* barrier_;
+  std::byte* scratch_;
+};
+
+/// A body that all members run. A plain pointer pair: it neither allocates nor owns.
+class TeamBody {
+public:
+  template <class Function>
+  TeamBody(Function& function)
+      : object_(&function), call_([](void* object, const Team& team) { (*static_cast<Function*>(object))(team); }) {}
+  void operator()(const Team& team) const { call_(object_, team); }
+
+private:
+  void* object_;
+  void (*call_)(void*, const Team&);
+};
+
+/// Starts teams of a given size and owns what they share.
+class ThreadTeam {
+public:
+  explicit ThreadTeam(int threads = 1);
+  ThreadTeam(ThreadTeam&&) noexcept = default;
+  ThreadTeam& operator=(ThreadTeam&&) noexcept = default;
+
+  int threads() const { return threads_; }
+
+  /// Runs `body` on all members and returns when all have finished. The body must not throw.
+  void run(TeamBody body);
+
+private:
+  int threads_;
+  Buffer<std::byte> scratch_; // threads * Team::scratch_bytes; untouched pages cost nothing
+};
+
+/// The number of threads a team may have: the last set_thread_limit, else what OpenMP says (OMP_NUM_THREADS,
+/// the affinity of the process, threadpoolctl).
+int thread_limit();
+/// Sets the limit for the process; 0 returns to the default.
+void set_thread_limit(int threads);
+
+/// Threads that `work` floating-point operations between two forks are worth, at most thread_limit().
+int threads_for(double work);
+/// Work that each further thread must find, in floating-point operations. Tests set it to 1.
+double work_per_thread();
+void set_work_per_thread(double work);
+
+/// What the threads are made of, for `chainrule info`: "OpenMP 4.5", "std::thread".
+const char* threading_name();
+
+} // namespace chainrule

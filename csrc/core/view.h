@@ -1,0 +1,36 @@
+// Views: pointers with shapes. They own nothing, check nothing, and are passed by value.
+//
+// Letters used on every array of the project:
+//   B rows of a batch      N rows of a data set     in, out  width before and after a layer
+//   K classes, or outputs of the network            n        elements of a flat array
+#pragma once
+
+#include <cstdint>
+
+namespace chainrule {
+
+using Index = std::int64_t;
+
+/// A row-major matrix: element (i, j) lies at data[i * stride + j].
+template <class T> struct MatrixView {
+  T* data = nullptr;
+  Index rows = 0;
+  Index cols = 0;
+  Index stride = 0; // elements from one row to the next, >= cols
+
+  T* row(Index i) const { return data + i * stride; }
+  Index size() const { return rows * cols; }
+  operator MatrixView<const T>() const { return {data, rows, cols, stride}; }
+};
+
+/// A dense matrix: rows follow each other without a gap.
+template <class T> MatrixView<T> dense(T* data, Index rows, Index cols) { return {data, rows, cols, cols}; }
+
+/// Half-open range of indices [begin, end).
+struct Range {
+  Index begin = 0;
+  Index end = 0;
+  Index size() const { return end - begin; }
+};
+
+} // namespace chainrule

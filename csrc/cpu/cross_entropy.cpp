@@ -1,0 +1,98 @@
+// Cross-entropy over the classes of a row, with its gradient in the same pass.
+//
+//   from logits:         l = sum_j y_j (log sum_i exp(z_i - m) + m - z_j)        dl/dz_j = f_j sum(y) - y_j
+//   from probabilities:  l = - sum_j y_j log f_j,  f within [margin, 1]          dl/dp_j = - y_j / f_j
+//
+// with f = softmax(z). For a class number, y is 1 at that class and 0 elsewhere.
+#include "cpu/operations.h"
+#include "cpu/softmax_row.h"
+
+namespace chainrule::cpu::CHAINRULE_ISA {
+namespace {
+
+/// The logarithm of one number, by way of a register.
+template <class T> double log_of(double x) { return static_cast<double>(log(Vec<T>(x)).v[0]); }
+
+template <class T> Vec<T> within_margin(Vec<T> p) {
+  const Vec<T> least(probability_margin), most(1);
+  return select(p < least, least, select(p > most, most, p));
+}
+
+/// Loss of one row from logits z (K) against probabilities y (K). dz (K) may be null; it holds exp(z - m) in between.
+template <class T> double row_from_logits(const T* z, const T* y, T* dz, double factor, Index classes) {
+  Vec<T> weight(0), dot(0);
+  each_vector<T>({0, classes}, [&](Index j, auto part) {
+    const Vec<T> target = load(y + j, part);
+    weight = weight + target;
+    dot = dot + target * load(z + j, part);
+  });
+  const double y_sum = static_cast<double>(sum_of_lanes(weight));
+  const double y_dot_z = static_cast<double>(sum_of_lanes(dot));
+  const SoftmaxRow<T> row = softmax_row(z, dz, classes);
+  if (dz != nullptr) {
+    const Vec<T> share(y_sum / row.total), scale(factor);
+    each_vector<T>({0, classes}, [&](Index j, auto part) {
+      store(scale * (load(dz + j, part) * share - load(y + j, part)), dz + j, part);
+    });
+  }
+  return y_sum * (log_of<T>(row.total) + row.most) - y_dot_z;
+}
+
+/// The same against a class number.
+template <class T> double row_from_logits(const T* z, std::int32_t label, T* dz, double factor, Index classes) {
+  const double chosen = static_cast<double>(z[label]);
+  const SoftmaxRow<T> row = softmax_row(z, dz, classes);
+  if (dz != nullptr) {
+    const Vec<T> share(factor / row.total);
+    each_vector<T>({0, classes}, [&](Index j, auto part) { store(load(dz + j, part) * share, dz + j, part); });
+    dz[label] -= static_cast<T>(factor);
+  }
+  return log_of<T>(row.total) + (row.most - chosen);
+}
+
+/// Loss of one row from probabilities p (K); dp (K) may be null.
+template <class T> double row_from_probabilities(const T* p, const T* y, T* dp, double factor, Index classes) {
+  Vec<T> loss(0);
+  const Vec<T> scale(factor);
+  each_vector<T>({0, classes}, [&](Index j, auto part) {
+    const Vec<T> target = load(y + j, part), f = within_margin(load(p + j, part));
+    loss = loss - target * log(f); // target is 0 in the lanes beyond the row, and f is not 0
+    if (dp != nullptr) store(Vec<T>(0) - scale * target / f, dp + j, part);
+  });
+  return static_cast<double>(sum_of_lanes(loss));
+}
+
+template <class T> double row_from_probabilities(const T* p, std::int32_t label, T* dp, double factor, Index classes) {
+  const double f = static_cast<double>(within_margin(Vec<T>(p[label])).v[0]);
+  if (dp != nullptr) {
+    for (Index j = 0; j < classes; ++j)
+      dp[j] = 0;
+    dp[label] = static_cast<T>(-factor / f);
+  }
+  return -log_of<T>(f);
+}
+
+template <class T>
+void cross_entropy(const Team& team, bool from_logits, MatrixView<const T> p, Targets<T> targets, const T* weight,
+                   double scale, T* row_loss, MatrixView<T> dp) {
+  const Range rows = team.share(p.rows);
+  for (Index i = rows.begin; i < rows.end; ++i) {
+    const double factor = scale * (weight != nullptr ? static_cast<double>(weight[i]) : 1);
+    T* const d = dp.data != nullptr ? dp.row(i) : nullptr;
+    auto row = [&](auto target) { // a class number, or the row's probabilities
+      return from_logits ? row_from_logits(p.row(i), target, d, factor, p.cols)
+                         : row_from_probabilities(p.row(i), target, d, factor, p.cols);
+    };
+    const double loss = targets.labels != nullptr ? row(targets.labels[i]) : row(targets.values.row(i));
+    row_loss[i] = static_cast<T>(factor * loss);
+  }
+}
+
+} // namespace
+
+void list_cross_entropy(Device& device) {
+  device.float32.cross_entropy = cross_entropy<float>;
+  device.float64.cross_entropy = cross_entropy<double>;
+}
+
+} // namespace chainrule::cpu::CHAINRULE_ISA

@@ -1,0 +1,34 @@
+// Losses of one element, summed over each row, with the gradient in the same pass: the loop around
+// formulas/losses.h.
+#include "cpu/operations.h"
+#include "cpu/vector_math.h"
+
+namespace chainrule::cpu::CHAINRULE_ISA {
+namespace {
+
+template <class T>
+void element_loss(const Team& team, ElementLoss loss, MatrixView<const T> p, MatrixView<const T> y, const T* weight,
+                  double scale, T* row_loss, MatrixView<T> dp) {
+  const Range rows = team.share(p.rows);
+  with_formula(loss, [&](auto formula) {
+    for (Index i = rows.begin; i < rows.end; ++i) {
+      const Vec<T> factor(scale * (weight != nullptr ? static_cast<double>(weight[i]) : 1));
+      Vec<T> sum(0);
+      each_vector<T>({0, p.cols}, [&](Index j, auto part) {
+        const Vec<T> prediction = load(p.row(i) + j, part), target = load(y.row(i) + j, part);
+        sum = sum + select(lanes_of<T>(part), formula.value(prediction, target), Vec<T>(0));
+        if (dp.data != nullptr) store(factor * formula.slope(prediction, target), dp.row(i) + j, part);
+      });
+      row_loss[i] = factor.v[0] * sum_of_lanes(sum);
+    }
+  });
+}
+
+} // namespace
+
+void list_element_loss(Device& device) {
+  device.float32.element_loss = element_loss<float>;
+  device.float64.element_loss = element_loss<double>;
+}
+
+} // namespace chainrule::cpu::CHAINRULE_ISA

@@ -1,0 +1,28 @@
+// The table of one instruction set. CMake compiles this file, and every operation of cpu/, once for each.
+#include "cpu/operations.h"
+
+#define CHAINRULE_TEXT_OF(name) #name
+#define CHAINRULE_TEXT(name) CHAINRULE_TEXT_OF(name)
+
+namespace chainrule::cpu::CHAINRULE_ISA {
+
+const Device& device() {
+  static const Device device = [] {
+    Device table{CHAINRULE_TEXT(CHAINRULE_ISA), {}, {}};
+    list_matmul(table);
+    list_activation(table);
+    list_softmax(table);
+    list_dropout(table);
+    list_arithmetic(table);
+    list_update(table);
+    list_gather(table);
+    list_element_loss(table);
+    list_cross_entropy(table);
+    list_correct_rows(table);
+    list_sums(table);
+    return table;
+  }();
+  return device;
+}
+
+} // namespace chainrule::cpu::CHAINRULE_ISA

@@ -1,0 +1,41 @@
+// Layer: what every layer can do. A layer describes its parameters and goes forward and backward on views that the
+// network hands it; it holds no activations and no state between the two.
+#pragma once
+
+#include <vector>
+
+#include "nn/parameter.h"
+#include "nn/pass.h"
+
+namespace chainrule {
+
+/// Where a layer stands in its network, and its part of the arena.
+template <class T> struct LayerPlace {
+  std::uint32_t number = 0;
+  T* parameters = nullptr; // this layer's first element
+  T* gradients = nullptr;  // null in evaluation
+};
+
+template <class T> class Layer {
+public:
+  virtual ~Layer() = default;
+
+  /// The class's name in Python.
+  virtual const char* kind() const = 0;
+  /// Width of the output for a width of the input; throws where the layer cannot take it.
+  virtual Index outputs(Index inputs) const = 0;
+  /// Parameters in the order in which they lie in the arena, offsets not set.
+  virtual std::vector<Parameter> parameters(Index inputs) const {
+    (void)inputs;
+    return {};
+  }
+
+  /// h (B, out) from x (B, in). Called by all threads; the network places a barrier after it.
+  virtual void forward(const Pass<T>&, const LayerPlace<T>&, MatrixView<const T> x, MatrixView<T> h) const = 0;
+
+  /// dx (B, in), unless dx.data is null, and the gradients of the parameters, from dh (B, out). dh is used up.
+  virtual void backward(const Pass<T>&, const LayerPlace<T>&, MatrixView<const T> x, MatrixView<const T> h,
+                        MatrixView<T> dh, MatrixView<T> dx) const = 0;
+};
+
+} // namespace chainrule

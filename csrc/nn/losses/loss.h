@@ -1,0 +1,26 @@
+// Loss: how far a prediction is from the targets, and the gradient by the prediction, in one pass.
+#pragma once
+
+#include "nn/pass.h"
+
+namespace chainrule {
+
+template <class T> class Loss {
+public:
+  virtual ~Loss() = default;
+
+  /// The class's name in Python.
+  virtual const char* kind() const = 0;
+  /// Whether the loss of a batch is a mean over its rows (then so is that of an epoch) or a sum.
+  virtual bool is_mean() const { return true; }
+  /// Whether class numbers (B) may stand for targets (B, K).
+  virtual bool takes_labels() const { return false; }
+
+  /// row_loss (B): what each row adds to the loss of the batch; dp (B, K): the gradient of that loss, not computed
+  /// where dp.data is null. weight (B) multiplies a row's loss and gradient; null for 1. A mean divides by the
+  /// number of rows, not by the sum of the weights. Called by all threads; the caller places a barrier after it.
+  virtual void evaluate(const Pass<T>&, MatrixView<const T> p, Targets<T>, const T* weight, T* row_loss,
+                        MatrixView<T> dp) const = 0;
+};
+
+} // namespace chainrule

@@ -1,0 +1,18 @@
+// What a layer, a loss or a penalty is told of the pass that it takes part in.
+#pragma once
+
+#include "kernels.h"
+
+namespace chainrule {
+
+/// One member's way through a network: the team, the device's operations, and what the random numbers count by.
+template <class T> struct Pass {
+  const Team& team;
+  const Kernels<T>& kernels;
+  bool training = false;
+  std::uint64_t seed = 0;
+  std::uint64_t step = 0;
+  Write gradients = Write::overwrite; // whether backward replaces the parameters' gradients or adds to them
+};
+
+} // namespace chainrule

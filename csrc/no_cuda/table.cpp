@@ -1,0 +1,48 @@
+// The null table: what stands in for cuda/ in a build without it. Nothing here computes.
+#include "cuda_table.h"
+
+#include <stdexcept>
+
+namespace chainrule::cuda {
+
+namespace {
+
+/// An operation that fits any slot and always throws.
+template <class... Arguments> void missing(Arguments...) {
+  throw std::runtime_error("this build of chainrule has no CUDA: use device=\"cpu\"");
+}
+
+template <class... Arguments> void put_missing(void (*&slot)(Arguments...)) { slot = missing<Arguments...>; }
+
+template <class T> Kernels<T> missing_kernels() {
+  Kernels<T> k{};
+  put_missing(k.matmul);
+  put_missing(k.activation_forward);
+  put_missing(k.activation_backward);
+  put_missing(k.dropout);
+  put_missing(k.add_scaled);
+  put_missing(k.fill);
+  put_missing(k.update);
+  put_missing(k.softmax_forward);
+  put_missing(k.softmax_backward);
+  put_missing(k.gather_rows);
+  put_missing(k.gather_labels);
+  put_missing(k.element_loss);
+  put_missing(k.cross_entropy);
+  put_missing(k.correct_rows);
+  put_missing(k.column_sum);
+  put_missing(k.sum_squares);
+  return k;
+}
+
+} // namespace
+
+bool compiled() { return false; }
+bool available() { return false; }
+
+const Device& device() {
+  static const Device device{"no CUDA", missing_kernels<float>(), missing_kernels<double>()};
+  return device;
+}
+
+} // namespace chainrule::cuda

@@ -1,0 +1,111 @@
+// Network: a stack of layers, their parameters in one arena, and the ways forward and backward through them.
+//
+// It owns what lasts (layers, parameters, gradients); what a step needs besides is in StepBuffers, owned by whoever
+// steps. It knows no loss, no optimizer and no data.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/buffer.h"
+#include "nn/layers/layer.h"
+
+namespace chainrule {
+
+template <class T> class StepBuffers;
+
+template <class T> class Network {
+public:
+  /// Allocates the arena and draws the parameters from the streams of `seed`.
+  Network(const Device& device, Index inputs, std::vector<std::shared_ptr<const Layer<T>>> layers, std::uint64_t seed);
+
+  const Kernels<T>& kernels() const { return *kernels_; }
+  Index inputs() const { return inputs_; }
+  Index outputs() const { return places_.empty() ? inputs_ : places_.back().outputs; }
+  Index depth() const { return static_cast<Index>(layers_.size()); }
+  std::uint64_t seed() const { return seed_; }
+
+  /// Passes forward in training so far. Masks are counted by it.
+  std::uint64_t steps() const { return steps_; }
+  void set_steps(std::uint64_t steps) { steps_ = steps; }
+
+  const char* layer_kind(Index layer) const { return layers_[static_cast<std::size_t>(layer)]->kind(); }
+  Index layer_outputs(Index layer) const { return places_[static_cast<std::size_t>(layer)].outputs; }
+  Index layer_inputs(Index layer) const { return layer == 0 ? inputs_ : layer_outputs(layer - 1); }
+
+  /// All parameters, with their offsets into the arena, and those of one layer.
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  std::vector<Parameter> layer_parameters(Index layer) const;
+
+  /// The arena: all parameters, each array padded with zeros to a cache line.
+  T* arena() { return arena_.data(); }
+  const T* arena() const { return arena_.data(); }
+  Index arena_size() const { return arena_.size(); }
+  /// Gradients in the layout of the arena; made, all zero, when first asked for.
+  T* gradients();
+
+  /// Threads that a step of `rows` rows is worth: training multiplies three times by every weight, prediction once.
+  int threads(Index rows, bool training) const;
+
+  /// From x (B, inputs) through all layers, into the outputs of `buffers`. Called by all threads; ends with a barrier.
+  void forward(const Pass<T>&, MatrixView<const T> x, StepBuffers<T>& buffers) const;
+  /// The gradients of all parameters from dp, which the first gradient of `buffers` holds (B, outputs). Called by all
+  /// threads after forward with the same x; ends with a barrier. gradients() must have been called before.
+  void backward(const Pass<T>&, MatrixView<const T> x, StepBuffers<T>& buffers);
+
+private:
+  struct Place {
+    Index outputs = 0;
+    Index offset = 0;           // of the layer's parameters in the arena
+    bool first_learner = false; // no layer below has parameters: the gradient by its input is not needed
+  };
+  LayerPlace<T> place(Index layer) const;
+
+  const Kernels<T>* kernels_;
+  Index inputs_;
+  std::vector<std::shared_ptr<const Layer<T>>> layers_;
+  std::vector<Place> places_;
+  std::vector<Parameter> parameters_;
+  std::vector<Index> first_parameter_; // of each layer, and the total
+  Buffer<T> arena_;
+  Buffer<T> gradients_;
+  std::uint64_t seed_;
+  std::uint64_t steps_ = 0;
+};
+
+/// The plan of a step: where the activations and their gradients of up to `capacity` rows lie, all in one
+/// allocation. Training keeps every layer's output for the way back; prediction keeps two, which take turns.
+/// Going back, two gradients take turns.
+template <class T> class StepBuffers {
+public:
+  StepBuffers(const Network<T>& network, Index capacity, bool training);
+
+  Index capacity() const { return capacity_; }
+  bool training() const { return training_; }
+  /// Rows of the step at hand, at most the capacity.
+  void set_rows(Index rows) { rows_ = rows; }
+  Index rows() const { return rows_; }
+
+  /// Output of a layer (B, out).
+  MatrixView<T> output(Index layer) const;
+  MatrixView<T> result() const { return output(static_cast<Index>(widths_.size()) - 1); }
+  /// The gradient by a layer's output (B, out): the loss fills that of the last layer.
+  MatrixView<T> gradient(Index layer) const;
+
+  static Index bytes(const Network<T>& network, Index capacity, bool training);
+
+private:
+  static Index extent(Index rows, Index width) { return arena_extent<T>(rows * width); }
+  static std::vector<Index> layout(const Network<T>& network, Index capacity, bool training, Index& total);
+
+  Index capacity_;
+  bool training_;
+  Index rows_ = 0;
+  Index total_ = 0;            // elements of all of them
+  std::vector<Index> widths_;  // of the layers' outputs
+  std::vector<Index> offsets_; // of the outputs, then of the two gradients
+  mutable Buffer<T> memory_;
+};
+
+} // namespace chainrule

@@ -1,0 +1,46 @@
+"""The native core: what does not depend on the precision.
+
+The submodules `float32` and `float64` hold the same names for either precision.
+"""
+
+from typing import TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from . import float32 as float32
+from . import float64 as float64
+
+class BuildInfo(TypedDict):
+    version: str
+    compiler: str
+    threading: str  # "OpenMP 4.5", "std::thread"
+    cuda: bool  # a CUDA table is compiled in
+    sanitize: bool
+
+def build_info() -> BuildInfo: ...
+def isas() -> list[str]:
+    """Instruction sets that this machine runs, best first, e.g. ["avx512", "avx2", "baseline"]."""
+
+def isa() -> str:
+    """The instruction set in use: the best one, or what CHAINRULE_ISA or set_isa chose."""
+
+def set_isa(name: str) -> None:
+    """Choose for networks made from now on; ValueError where this machine does not run it."""
+
+def thread_limit() -> int: ...
+def set_thread_limit(threads: int) -> None:
+    """0 returns to the default (OMP_NUM_THREADS, affinity, threadpoolctl)."""
+
+def work_per_thread() -> float: ...
+def set_work_per_thread(work: float) -> None:
+    """Floating-point operations a step must have for each further thread. Tests set it to 1."""
+
+def shuffled_order(n: int, seed: int, epoch: int) -> npt.NDArray[np.int32]:
+    """The order of rows 0..n-1 in an epoch."""
+
+def philox(seed: int, purpose: int, layer: int, step: int, block: int) -> tuple[int, int, int, int]:
+    """Four 32-bit words of the counted random numbers."""
+
+def cuda_available() -> bool: ...
+def activation_names() -> list[str]: ...
