@@ -23,9 +23,9 @@ void correct_rows(const Team& team, MatrixView<const T> p, Targets<T> targets, d
     if (targets.labels != nullptr) {
       correct = greatest(p.row(i), p.cols) == targets.labels[i];
     } else if (p.cols == 1) {
-      const T prediction = *p.row(i);
-      correct = prediction == prediction &&
-                (static_cast<double>(prediction) > threshold) == (*targets.values.row(i) > T(0.5));
+      const T prediction = *p.row(i), target = *targets.values.row(i);
+      const bool numbers = prediction == prediction && target == target;
+      correct = numbers && (static_cast<double>(prediction) > threshold) == (target > T(0.5));
     } else {
       const Index chosen = greatest(p.row(i), p.cols);
       correct = chosen >= 0 && chosen == greatest(targets.values.row(i), p.cols);

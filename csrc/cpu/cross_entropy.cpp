@@ -1,9 +1,10 @@
 // Cross-entropy over the classes of a row, with its gradient in the same pass.
 //
-//   from logits:         l = sum_j y_j (log sum_i exp(z_i - m) + m - z_j)        dl/dz_j = f_j sum(y) - y_j
+//   from logits:         l = sum_j y_j (log sum_i exp(z_i - m) + (m - z_j))      dl/dz_j = f_j sum(y) - y_j
 //   from probabilities:  l = - sum_j y_j log f_j,  f within [margin, 1]          dl/dp_j = - y_j / f_j
 //
-// with f = softmax(z). For a class number, y is 1 at that class and 0 elsewhere.
+// with f = softmax(z), m = max z. Only differences of logits are taken, so that large ones lose nothing; a class with
+// y_j = 0 adds nothing, even where its logit is -infinity. For a class number, y is 1 at that class and 0 elsewhere.
 #include "cpu/operations.h"
 #include "cpu/softmax_row.h"
 
@@ -18,36 +19,39 @@ template <class T> Vec<T> within_margin(Vec<T> p) {
   return select(p < least, least, select(p > most, most, p));
 }
 
-/// Loss of one row from logits z (K) against probabilities y (K). dz (K) may be null; it holds exp(z - m) in between.
+/// Loss of one row from logits z (K) against probabilities y (K). dz (K) may be null, or alias z.
 template <class T> double row_from_logits(const T* z, const T* y, T* dz, double factor, Index classes) {
-  Vec<T> weight(0), dot(0);
+  const double m = greatest_of_row(z, classes);
+  const Vec<T> most(m);
+  Vec<T> targets(0), distances(0);
   each_vector<T>({0, classes}, [&](Index j, auto part) {
     const Vec<T> target = load(y + j, part);
-    weight = weight + target;
-    dot = dot + target * load(z + j, part);
+    targets = targets + target;
+    distances = distances + select(target == Vec<T>(0), Vec<T>(0), target * (most - load(z + j, part)));
   });
-  const double y_sum = static_cast<double>(sum_of_lanes(weight));
-  const double y_dot_z = static_cast<double>(sum_of_lanes(dot));
-  const SoftmaxRow<T> row = softmax_row(z, dz, classes);
+  const double y_sum = static_cast<double>(sum_of_lanes(targets));
+  const double distance = static_cast<double>(sum_of_lanes(distances));
+  const double total = shifted_exponentials(z, m, dz, classes);
   if (dz != nullptr) {
-    const Vec<T> share(y_sum / row.total), scale(factor);
+    const Vec<T> share(y_sum / total), scale(factor);
     each_vector<T>({0, classes}, [&](Index j, auto part) {
       store(scale * (load(dz + j, part) * share - load(y + j, part)), dz + j, part);
     });
   }
-  return y_sum * (log_of<T>(row.total) + row.most) - y_dot_z;
+  return y_sum * log_of<T>(total) + distance;
 }
 
 /// The same against a class number.
 template <class T> double row_from_logits(const T* z, std::int32_t label, T* dz, double factor, Index classes) {
-  const double chosen = static_cast<double>(z[label]);
-  const SoftmaxRow<T> row = softmax_row(z, dz, classes);
+  const double m = greatest_of_row(z, classes);
+  const double distance = m - static_cast<double>(z[label]);
+  const double total = shifted_exponentials(z, m, dz, classes);
   if (dz != nullptr) {
-    const Vec<T> share(factor / row.total);
+    const Vec<T> share(factor / total);
     each_vector<T>({0, classes}, [&](Index j, auto part) { store(load(dz + j, part) * share, dz + j, part); });
     dz[label] -= static_cast<T>(factor);
   }
-  return log_of<T>(row.total) + (row.most - chosen);
+  return log_of<T>(total) + distance;
 }
 
 /// Loss of one row from probabilities p (K); dp (K) may be null.

@@ -11,8 +11,8 @@ namespace {
 template <class T> void softmax_forward(const Team& team, MatrixView<const T> z, MatrixView<T> h) {
   const Range rows = team.share(z.rows);
   for (Index i = rows.begin; i < rows.end; ++i) {
-    const SoftmaxRow<T> row = softmax_row(z.row(i), h.row(i), z.cols);
-    const Vec<T> total(row.total);
+    const double m = greatest_of_row(z.row(i), z.cols);
+    const Vec<T> total(shifted_exponentials(z.row(i), m, h.row(i), z.cols));
     each_vector<T>({0, z.cols},
                    [&](Index j, auto part) { store(load(h.row(i) + j, part) / total, h.row(i) + j, part); });
   }

@@ -64,7 +64,7 @@ template <class T> ReducedExp<T> reduce_exp(Vec<T> x) {
   return {shifted.bits() - shift.bits(), r + r * r * sum};
 }
 
-/// e^x, 0 below and infinity above the range of T. Error: 1 ULP for normal results.
+/// e^x, 0 below and infinity above the range of T. Error: 1.1 ULP for normal results.
 template <class T> Vec<T> exp(Vec<T> x) {
   using C = MathConstants<T>;
   const Vec<T> least(C::exp_least), most(C::exp_most);
