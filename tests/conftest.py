@@ -1,0 +1,52 @@
+"""What all tests share: the precisions, the engines, the instruction sets, seeded random numbers, the digits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from kernel_checks import EveryTeam
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes `isa` once for every instruction set of this machine."""
+    if "isa" in metafunc.fixturenames:
+        from chainrule._engine import isas
+
+        metafunc.parametrize("isa", isas())
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def engine(dtype: str) -> ModuleType:
+    """Return the engine in the precision `dtype`."""
+    from chainrule import _engine
+
+    module: ModuleType = getattr(_engine, dtype)
+    return module
+
+
+@pytest.fixture
+def kernels(engine: ModuleType, isa: str, dtype: str) -> EveryTeam:
+    """Return the operations of the engine, on teams of several sizes at once."""
+    return EveryTeam(engine, isa, dtype)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20240229)
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Return the folder of the 10,000 MNIST digits, which lie beside the repository and not in it."""
+    folder = Path(__file__).resolve().parents[1] / "../shared/data/mnist10k"
+    if not folder.is_dir():
+        pytest.skip("the MNIST digits are not beside the repository (../shared/data/mnist10k)")
+    return folder.resolve()

@@ -1,0 +1,148 @@
+"""The matrix product of the engine against the specification: shapes, transposes, what it adds, what it fuses.
+
+Bound of the error: a sum of k products, in any order, with or without fused multiply-add, is wrong by at most
+k EPS / 2 |a||b| (N. Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.5). The engine and NumPy in
+float64 may each be wrong by that much: together k EPS |a||b|, and a few more roundings for what is added.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from kernel_checks import EveryTeam, assert_within, epsilon, random
+from numpy.testing import assert_array_equal
+
+from chainrule import reference
+
+EDGES = (0, 1, 2, 7, 8, 9, 15, 16, 17, 33, 48, 49, 100, 257)
+CUBE = np.array(list(product(EDGES, repeat=3)))
+SMALL = [tuple(shape) for shape in np.random.default_rng(0).choice(CUBE, 60, replace=False).tolist()]
+
+# (m, n, k): weights above 1 MB, sums long enough to be blocked, thin and flat ones.
+LARGE = [(131, 517, 700), (257, 1031, 699), (1, 600, 700), (600, 3, 700), (33, 17, 2500), (700, 130, 64)]
+
+# Shapes for what is done after the sum.
+FUSED = [(1, 1, 1), (0, 5, 3), (3, 0, 2), (4, 5, 0), (7, 17, 9), (33, 49, 100), (64, 257, 65), (33, 300, 600)]
+
+TRANSPOSES = [(False, False), (False, True), (True, False), (True, True)]
+
+
+def factors(
+    rng: np.random.Generator, dtype: str, shape: tuple[int, ...], transposes: tuple[bool, bool]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    m, n, k = shape
+    a = random(rng, dtype, k, m) if transposes[0] else random(rng, dtype, m, k)
+    return a, random(rng, dtype, n, k) if transposes[1] else random(rng, dtype, k, n)
+
+
+def exact_and_bound(
+    a: npt.NDArray[Any], b: npt.NDArray[Any], transposes: tuple[bool, bool], dtype: str
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the product in float64, and the bound of its error; transposes as given."""
+    options = {"transpose_a": transposes[0], "transpose_b": transposes[1]}
+    wide_a, wide_b = a.astype(float), b.astype(float)
+    k = a.shape[0] if transposes[0] else a.shape[1]
+    sizes = reference.matmul(abs(wide_a), abs(wide_b), **options)
+    return reference.matmul(wide_a, wide_b, **options), (k + 8) * epsilon(dtype) * sizes
+
+
+@pytest.mark.parametrize("transposes", TRANSPOSES)
+@pytest.mark.parametrize("shapes", [SMALL, LARGE], ids=["small", "large"])
+def test_matmul(
+    shapes: list[tuple[int, ...]],
+    transposes: tuple[bool, bool],
+    kernels: EveryTeam,
+    dtype: str,
+    rng: np.random.Generator,
+) -> None:
+    for shape in shapes:
+        a, b = factors(rng, dtype, shape, transposes)
+        c = kernels.matmul(a, b, transpose_a=transposes[0], transpose_b=transposes[1])
+        assert_within(c, *exact_and_bound(a, b, transposes, dtype), message=f"(m, n, k) = {shape}")
+
+
+@pytest.mark.parametrize("transposes", TRANSPOSES)
+def test_matmul_adds(transposes: tuple[bool, bool], kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
+    for shape in FUSED:
+        a, b = factors(rng, dtype, shape, transposes)
+        c = random(rng, dtype, *shape[:2])
+        before = c.copy()
+        total = kernels.matmul(a, b, transpose_a=transposes[0], transpose_b=transposes[1], add_to=c)
+        exact, bound = exact_and_bound(a, b, transposes, dtype)
+        # The product may be added term by term to c: then every rounding is of c + part of the sum.
+        bound += (shape[2] + 8) * epsilon(dtype) * abs(c)
+        assert_within(total, exact + c, bound, message=f"(m, n, k) = {shape}")
+        assert_array_equal(c, before)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("activation", reference.ACTIVATIONS)
+def test_matmul_epilogue(activation: str, bias: bool, kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
+    options = {"activation": activation, "parameter": 1.25}
+    for number, shape in enumerate(FUSED):
+        for transposes in (TRANSPOSES[number % 4], TRANSPOSES[(number + 1) % 4]):  # b one way and the other
+            a, b = factors(rng, dtype, shape, transposes)
+            added = random(rng, dtype, shape[1]) if bias else None
+            flags = {"transpose_a": transposes[0], "transpose_b": transposes[1]}
+            h = kernels.matmul(a, b, **flags, bias=added, **options)
+            z, bound = exact_and_bound(a, b, transposes, dtype)
+            if added is not None:
+                z, bound = z + added, bound + (shape[2] + 8) * epsilon(dtype) * abs(added)
+            exact = reference.activation_forward(z, **options)
+            if activation == "step":
+                h = np.where(abs(z) > bound, h, exact)  # nearer to the jump than the error of z, both are right
+            # No slope is above 1.25; then h itself may be wrong by 4 units in the last place.
+            bound = 1.25 * bound + 4 * epsilon(dtype) * abs(exact)
+            assert_within(h, exact, bound, message=f"(m, n, k) = {shape}, transposes {transposes}")
+
+
+def test_matmul_adds_or_fuses(kernels: EveryTeam, dtype: str) -> None:
+    a = np.ones((2, 2), dtype)
+    for options in ({"bias": np.ones(2, dtype)}, {"activation": "relu"}):
+        with pytest.raises(ValueError, match="neither bias nor activation"):
+            kernels.teams[0].matmul(a, a, add_to=a, **options)
+
+
+@pytest.mark.parametrize("transposes", TRANSPOSES)
+def test_matmul_by_the_identity_is_exact(
+    transposes: tuple[bool, bool], kernels: EveryTeam, dtype: str, rng: np.random.Generator
+) -> None:
+    flags = {"transpose_a": transposes[0], "transpose_b": transposes[1]}
+    for m, k in [(1, 1), (1, 9), (7, 16), (33, 100), (49, 257), (70, 700)]:
+        a, identity = random(rng, dtype, m, k), np.eye(k, dtype=dtype)
+        assert_array_equal(kernels.matmul(a.T.copy() if transposes[0] else a, identity, **flags), a)
+        b = a.T.copy()
+        assert_array_equal(kernels.matmul(identity, a if transposes[1] else b, **flags), b)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_matmul_keeps_what_is_not_finite(
+    value: float, kernels: EveryTeam, dtype: str, rng: np.random.Generator
+) -> None:
+    for (m, n, k), transposes in product([(9, 17, 5), (16, 33, 48), (30, 49, 33)], TRANSPOSES):
+        flags = {"transpose_a": transposes[0], "transpose_b": transposes[1]}
+        for which, place in product((0, 1), ((0, 0), (-1, -1), (2, 3))):
+            pair = factors(rng, dtype, (m, n, k), transposes)
+            pair[which][place] = value
+            exact, bound = exact_and_bound(*pair, transposes, dtype)
+            assert 0 < np.isfinite(exact).sum() < exact.size
+            bound[~np.isfinite(exact)] = 0
+            assert_within(kernels.matmul(*pair, **flags), exact, bound, message=f"{(m, n, k)}, {transposes}, {place}")
+
+
+def test_matmul_zero_times_nan_is_nan(kernels: EveryTeam, dtype: str) -> None:
+    a, b = np.zeros((3, 5), dtype), np.full((5, 4), np.nan, dtype)
+    for activation in reference.ACTIVATIONS:
+        h = kernels.matmul(a, b, bias=np.zeros(4, dtype), activation=activation, parameter=0.5)
+        assert np.isnan(h).all(), activation
+
+
+def test_matmul_of_the_greatest_numbers(kernels: EveryTeam, dtype: str) -> None:
+    # Products overflow, with either sign, and nothing turns into NaN.
+    most = np.finfo(dtype).max
+    a, b = np.full((3, 1), most, dtype), np.array([[most, -most, 1, 0]], dtype)
+    assert_array_equal(kernels.matmul(a, b), np.tile(np.array([np.inf, -np.inf, most, 0], dtype), (3, 1)))

@@ -1,0 +1,399 @@
+"""The NumPy specification, judged by what is not itself: exact fractions, published vectors, central differences.
+
+The engine is not used here: tests/test_kernels*.py compare it with the specification.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import permutations
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from chainrule import reference
+
+EPS = np.finfo(np.float64).eps
+
+# The numeric exercise of the lecture on optimisation ------------------------------------------------------------------
+#
+# x1 = (1, 2), y = 1;  x2 = (-2, 5), y = 6;  x3 = (0, 1), y = 1;  w0 = 0, w1 = 1, w2 = 1/2;  L = 1/2 sum (y - h)^2,
+# h = w0 + w1 x1 + w2 x2;  learning rate 1/100; one pass. It can be read without a bias (w0 stays 0) or with a bias
+# w0 that learns, the weight of a constant input 1.
+
+POINTS = [(1, 2), (-2, 5), (0, 1)]
+TARGETS = [1, 6, 1]
+RATE = Fraction(1, 100)
+
+
+class Printed(NamedTuple):
+    """What a reading of the exercise gives, as printed; each figure is right to its last digit."""
+
+    gradient: tuple[int, ...]
+    batch_weights: tuple[str, ...]
+    batch_loss: str
+    mean_batch_loss: str
+    errors: tuple[str, str, str]
+    path: tuple[tuple[str, ...], ...]
+    path_losses: tuple[str, str, str]
+    advantage: str
+    losses_by_order: tuple[str, ...]
+    rate_bound: str
+    optimum: tuple[str, ...]
+    least_loss: str
+
+
+WITHOUT_BIAS = Printed(
+    gradient=(12, -26),
+    batch_weights=("0.88", "0.76"),
+    batch_loss="8.8496",
+    mean_batch_loss="13.1611",
+    errors=("-1", "5.58", "0.241"),
+    path=(("0.99", "0.48"), ("0.8784", "0.759"), ("0.8784", "0.76141")),
+    path_losses=("16.15465", "8.8519366", "8.8104338695"),
+    advantage="0.0391661305",
+    losses_by_order=("8.8104", "8.7897", "9.0043", "9.0105", "8.7937", "8.9898"),
+    rate_bound="0.06184",
+    optimum=("-0.7674", "0.8953"),
+    least_loss="0.00581",
+)
+WITH_BIAS = Printed(
+    gradient=(-5, 12, -26),
+    batch_weights=("0.05", "0.88", "0.76"),
+    batch_loss="8.71335",
+    mean_batch_loss="13.0904",
+    errors=("-1", "5.59", "0.1946"),
+    path=(("-0.01", "0.99", "0.48"), ("0.0459", "0.8782", "0.7595"), ("0.047846", "0.8782", "0.761446")),
+    path_losses=("16.2063", "8.715987885", "8.678059911042"),
+    advantage="0.035290088958",
+    losses_by_order=("8.6781", "8.6464", "8.9057", "8.9161", "8.6529", "8.8844"),
+    rate_bound="0.05820",
+    optimum=("0.1667", "-0.8333", "0.8333"),
+    least_loss="0",
+)
+FINAL_LOSS = {2: Fraction(17620867739, 2 * 10**9), 3: Fraction(4339029955521, 5 * 10**11)}
+BATCH_LOSS = {2: Fraction(5531, 625), 3: Fraction(174267, 20000)}
+
+
+class Exact:
+    """The exercise in exact fractions, by its formulas and nothing else."""
+
+    def __init__(self, bias: bool) -> None:
+        self.x = [[Fraction(v) for v in ((1, *point) if bias else point)] for point in POINTS]
+        self.y = [Fraction(v) for v in TARGETS]
+        self.start = [Fraction(0)] * bias + [Fraction(1), Fraction(1, 2)]
+
+    def residual(self, w: list[Fraction], i: int) -> Fraction:
+        return self.y[i] - sum((a * b for a, b in zip(w, self.x[i], strict=True)), Fraction(0))
+
+    def loss(self, w: list[Fraction]) -> Fraction:
+        return sum((self.residual(w, i) ** 2 for i in range(3)), Fraction(0)) / 2
+
+    def gradient(self, w: list[Fraction], rows: tuple[int, ...] = (0, 1, 2)) -> list[Fraction]:
+        return [sum((-self.residual(w, i) * self.x[i][j] for i in rows), Fraction(0)) for j in range(len(w))]
+
+    def step(self, w: list[Fraction], rows: tuple[int, ...] = (0, 1, 2), rate: Fraction = RATE) -> list[Fraction]:
+        return [a - rate * g for a, g in zip(w, self.gradient(w, rows), strict=True)]
+
+
+class ByReference:
+    """The exercise in float64, by the operations of the specification."""
+
+    def __init__(self, bias: bool) -> None:
+        self.bias = bias
+        self.x, self.y = np.array(POINTS, float), np.array(TARGETS, float)[:, np.newaxis]
+        self.start = np.array([0.0] * bias + [1.0, 0.5])
+
+    def forward(self, w: np.ndarray, x: np.ndarray) -> np.ndarray:
+        weight, bias = (w[1:], w[:1]) if self.bias else (w, np.zeros(1))
+        return reference.dense_forward(x, weight[:, np.newaxis], bias)
+
+    def loss_and_gradient(self, w: np.ndarray, rows: tuple[int, ...] = (0, 1, 2)) -> tuple[float, np.ndarray]:
+        number = np.array(rows)
+        x, y = reference.gather_rows(self.x, number), reference.gather_rows(self.y, number)
+        h = self.forward(w, x)
+        losses, dh = reference.element_loss(h, y, loss="squared_difference", scale=0.5)
+        weight = w[self.bias :, np.newaxis]
+        _, dw, db = reference.dense_backward(x, weight, h, dh)
+        return float(losses.sum()), np.concatenate([db, dw[:, 0]]) if self.bias else dw[:, 0]
+
+    def step(self, w: np.ndarray, rows: tuple[int, ...] = (0, 1, 2), rate: float = 0.01) -> np.ndarray:
+        gradient = self.loss_and_gradient(w, rows)[1]
+        none = np.zeros_like(w)
+        return reference.update(w, gradient, none, none, rule="gradient_descent", rate=rate)[0]
+
+
+def assert_figure(value: float | Fraction, printed: str) -> None:
+    """Require that the value, rounded to as many digits as are printed, is what is printed."""
+    digits = len(printed.partition(".")[2])
+    assert f"{float(value):.{digits}f}" == f"{float(printed):.{digits}f}"
+
+
+def assert_exact(values: object, exact: list[Fraction] | Fraction) -> None:
+    # A pass is some 60 operations on numbers of size up to 32, each wrong by at most EPS / 2 of that.
+    assert_allclose(np.asarray(values), np.array(exact, float), rtol=0, atol=60 * 32 * EPS / 2)
+
+
+@pytest.mark.parametrize(("bias", "printed"), [(False, WITHOUT_BIAS), (True, WITH_BIAS)], ids=["no_bias", "bias"])
+def test_numeric_exercise(bias: bool, printed: Printed) -> None:
+    exact, net = Exact(bias), ByReference(bias)
+
+    # a, b: the prediction for (2, 3), the residuals, the loss, the gradient
+    assert net.forward(net.start, np.array([[2.0, 3.0]]))[0, 0] == 3.5
+    assert_array_equal((net.y - net.forward(net.start, net.x))[:, 0], [-1, 5.5, 0.5])
+    loss, gradient = net.loss_and_gradient(net.start)
+    assert loss == exact.loss(exact.start) == Fraction(63, 4) == 15.75
+    assert_array_equal(gradient, printed.gradient)
+    assert exact.gradient(exact.start) == list(printed.gradient)
+
+    # c, d: one step with the gradient of the whole batch
+    exact_batch, batch = exact.step(exact.start), net.step(net.start)
+    assert_exact(batch, exact_batch)
+    for value, figure in zip(batch, printed.batch_weights, strict=True):
+        assert_figure(value, figure)
+    batch_loss = net.loss_and_gradient(batch)[0]
+    assert exact.loss(exact_batch) == BATCH_LOSS[len(batch)]
+    assert_exact(batch_loss, BATCH_LOSS[len(batch)])
+    assert_figure(batch_loss, printed.batch_loss)
+    assert batch_loss < loss
+
+    # e: one step for each point in turn
+    exact_w, w, losses = exact.start, net.start, [loss]
+    for i in range(3):
+        assert_exact(net.y[i] - net.forward(w, net.x[i : i + 1]), [[exact.residual(exact_w, i)]])
+        assert_figure(exact.residual(exact_w, i), printed.errors[i])
+        exact_w, w = exact.step(exact_w, (i,)), net.step(w, (i,))
+        assert_exact(w, exact_w)
+        for value, figure in zip(w, printed.path[i], strict=True):
+            assert_figure(value, figure)
+        losses.append(net.loss_and_gradient(w)[0])
+        assert_exact(losses[-1], exact.loss(exact_w))
+        assert_figure(losses[-1], printed.path_losses[i])
+    assert exact.loss(exact_w) == FINAL_LOSS[len(w)]
+    assert losses[1] > losses[0]  # the first single step makes the whole loss worse
+    assert losses[3] < batch_loss  # and yet the pass ends lower than the batch step
+    assert_figure(batch_loss - losses[3], printed.advantage)
+
+
+@pytest.mark.parametrize(("bias", "printed"), [(False, WITHOUT_BIAS), (True, WITH_BIAS)], ids=["no_bias", "bias"])
+def test_numeric_exercise_in_all_orders(bias: bool, printed: Printed) -> None:
+    exact, net = Exact(bias), ByReference(bias)
+    wins = 0
+    for order, figure in zip(permutations(range(3)), printed.losses_by_order, strict=True):
+        exact_w, w = exact.start, net.start
+        for i in order:
+            exact_w, w = exact.step(exact_w, (i,)), net.step(w, (i,))
+        loss = net.loss_and_gradient(w)[0]
+        assert_exact(loss, exact.loss(exact_w))
+        assert_figure(loss, figure)
+        wins += loss < float(BATCH_LOSS[len(w)])
+    assert wins == 3  # "lower" is a property of the given order
+
+
+@pytest.mark.parametrize(("bias", "printed"), [(False, WITHOUT_BIAS), (True, WITH_BIAS)], ids=["no_bias", "bias"])
+def test_numeric_exercise_with_the_mean_gradient(bias: bool, printed: Printed) -> None:
+    exact, net = Exact(bias), ByReference(bias)
+    loss = net.loss_and_gradient(net.step(net.start, rate=0.01 / 3))[0]
+    assert_exact(loss, exact.loss(exact.step(exact.start, rate=RATE / 3)))
+    assert_figure(loss, printed.mean_batch_loss)
+
+
+@pytest.mark.parametrize(("bias", "printed"), [(False, WITHOUT_BIAS), (True, WITH_BIAS)], ids=["no_bias", "bias"])
+def test_numeric_exercise_stability_and_optimum(bias: bool, printed: Printed) -> None:
+    exact, net = Exact(bias), ByReference(bias)
+    x = np.array(exact.x, float)
+    bound = 2 / np.linalg.eigvalsh(x.T @ x).max()
+    assert_figure(bound, printed.rate_bound)
+
+    optimum = [Fraction(v, 6) for v in (1, -5, 5)] if bias else [Fraction(v, 86) for v in (-66, 77)]
+    assert exact.gradient(optimum) == [0] * len(optimum)
+    assert_figure(exact.loss(optimum), printed.least_loss)
+    for value, figure in zip(optimum, printed.optimum, strict=True):
+        assert_figure(value, figure)
+
+    below = above = net.start
+    for _ in range(3000):  # the slowest direction shrinks by 0.982 a step: 0.982^3000 < 1e-23
+        below = net.step(below, rate=0.99 * bound)
+    for _ in range(500):  # the fastest grows by 1.02 a step
+        above = net.step(above, rate=1.01 * bound)
+    assert_exact(below, optimum)
+    assert net.loss_and_gradient(above)[0] > 15.75
+
+
+# Gradients by central differences -------------------------------------------------------------------------------------
+
+
+def central_differences(function: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray:
+    """Return the gradient by (f(x + e) - f(x - e)) / 2e, with an error of about e^2 |f'''| / 6 + EPS |f| / e."""
+    gradient, e = np.empty_like(x), 1e-5
+    for index in np.ndindex(x.shape):
+        ahead, behind = x.copy(), x.copy()
+        ahead[index] += e
+        behind[index] -= e
+        gradient[index] = (function(ahead) - function(behind)) / (2 * e)
+    return gradient
+
+
+# With values, derivatives and third derivatives of size up to 10: 1e-10 * 10 / 6 + 2.2e-16 * 100 / 1e-5 < 3e-9.
+GRADIENT_TOLERANCE = {"rtol": 1e-8, "atol": 1e-8}
+
+# The parameter of each activation in these tests; 0 where it takes none.
+PARAMETERS = {"leaky_relu": 0.1, "elu": 1.3}
+
+
+@pytest.mark.parametrize("activation", reference.ACTIVATIONS)
+def test_activation_gradient(activation: str, rng: np.random.Generator) -> None:
+    options = {"activation": activation, "parameter": PARAMETERS.get(activation, 0.0)}
+    z = rng.uniform(0.01, 3, (6, 7)) * rng.choice([-1, 1], (6, 7))  # away from the kink at 0
+    dh = rng.standard_normal(z.shape)
+    expected = central_differences(lambda z: (dh * reference.activation_forward(z, **options)).sum(), z)
+    dz = reference.activation_backward(reference.activation_forward(z, **options), dh, **options)
+    assert_allclose(dz, expected, **GRADIENT_TOLERANCE)
+
+
+def test_softmax_gradient(rng: np.random.Generator) -> None:
+    z, dh = rng.standard_normal((2, 5, 4))
+    expected = central_differences(lambda z: (dh * reference.softmax_forward(z)).sum(), z)
+    assert_allclose(reference.softmax_backward(reference.softmax_forward(z), dh), expected, **GRADIENT_TOLERANCE)
+
+
+@pytest.mark.parametrize("loss", reference.ELEMENT_LOSSES)
+def test_element_loss_gradient(loss: str, rng: np.random.Generator) -> None:
+    p, y = rng.uniform(0.1, 0.9, (2, 5, 3))
+    weight = rng.uniform(0, 2, 5)
+    options = {"loss": loss, "weight": weight, "scale": 0.7}
+    assert abs(p - y).min() > 1e-4  # away from the kink of the absolute difference
+    expected = central_differences(lambda p: reference.element_loss(p, y, **options)[0].sum(), p)
+    assert_allclose(reference.element_loss(p, y, **options)[1], expected, **GRADIENT_TOLERANCE)
+
+
+@pytest.mark.parametrize("from_logits", [True, False])
+@pytest.mark.parametrize("targets", ["labels", "one_hot", "soft", "not_normalised"])
+def test_cross_entropy_gradient(targets: str, from_logits: bool, rng: np.random.Generator) -> None:
+    p, labels = rng.uniform(0.1, 0.9, (6, 4)), rng.integers(0, 4, 6)
+    values = {"labels": labels, "one_hot": np.eye(4)[labels], "soft": reference.softmax_forward(3 * p)}
+    y = values.get(targets, p[::-1])
+    options = {"from_logits": from_logits, "weight": rng.uniform(0, 2, 6), "scale": 0.3}
+    expected = central_differences(lambda p: reference.cross_entropy(p, y, **options)[0].sum(), p)
+    assert_allclose(reference.cross_entropy(p, y, **options)[1], expected, **GRADIENT_TOLERANCE)
+
+
+@pytest.mark.parametrize("activation", reference.ACTIVATIONS)
+def test_dense_gradient(activation: str, rng: np.random.Generator) -> None:
+    options = {"activation": activation, "parameter": PARAMETERS.get(activation, 0.0)}
+    x, w, b, dh = (rng.standard_normal(shape) for shape in ((3, 5), (5, 4), 4, (3, 4)))
+    h = reference.dense_forward(x, w, b, **options)
+    assert abs(reference.dense_forward(x, w, b)).min() > 1e-3  # away from the kink at 0
+    for position, gradient in enumerate(reference.dense_backward(x, w, h, dh, **options)):
+
+        def value(changed: np.ndarray, position: int = position) -> float:
+            arguments = [x, w, b]
+            arguments[position] = changed
+            return float((dh * reference.dense_forward(*arguments, **options)).sum())
+
+        assert_allclose(gradient, central_differences(value, [x, w, b][position]), **GRADIENT_TOLERANCE)
+
+
+# Values by other means ------------------------------------------------------------------------------------------------
+
+
+def test_activations_by_scalar_formulas() -> None:
+    a = 0.3
+    formulas = {
+        "identity": lambda z: z,
+        "step": lambda z: 1.0 if z >= 0 else 0.0,
+        "sigmoid": lambda z: (1 + math.tanh(z / 2)) / 2,
+        "tanh": lambda z: (math.exp(2 * z) - 1) / (math.exp(2 * z) + 1),
+        "relu": lambda z: max(0.0, z),
+        "leaky_relu": lambda z: max(a * z, z),  # for a < 1
+        "elu": lambda z: z if z > 0 else a * (math.exp(z) - 1),
+    }
+    assert set(formulas) == set(reference.ACTIVATIONS)
+    z = np.array([-30.0, -2.0, -0.5, 0.0, 0.5, 2.0, 30.0])
+    for activation, formula in formulas.items():
+        expected = [formula(value) for value in z.tolist()]
+        h = reference.activation_forward(z, activation=activation, parameter=a)
+        assert_allclose(h, expected, rtol=0, atol=4 * EPS * max(1, abs(h).max()), err_msg=activation)
+
+
+@pytest.mark.parametrize("activation", reference.ACTIVATIONS)
+def test_activations_at_the_ends(activation: str) -> None:
+    ends = {"identity": (-np.inf, np.inf), "tanh": (-1, 1), "elu": (-0.3, np.inf), "leaky_relu": (-np.inf, np.inf)}
+    low, high = ends.get(activation, (0, np.inf if activation == "relu" else 1))
+    h = reference.activation_forward(np.array([-np.inf, np.inf, np.nan]), activation=activation, parameter=0.3)
+    assert_array_equal(h, [low, high, np.nan])
+
+
+@pytest.mark.parametrize("size", [1, 30, 1000])
+def test_softmax_and_cross_entropy_by_logsumexp(size: float, rng: np.random.Generator) -> None:
+    z = rng.standard_normal((50, 7)) * size
+    logs = z - np.logaddexp.reduce(z, axis=1, keepdims=True)
+    # z - max has a rounding error of EPS / 2 of its size, up to 8 * size, which exp turns into a relative one.
+    rtol, atol = 10 * EPS * (1 + 8 * size), np.finfo(float).tiny
+    assert_allclose(reference.softmax_forward(z), np.exp(logs), rtol=rtol, atol=atol)
+    assert_allclose(reference.softmax_forward(z).sum(axis=1), 1, rtol=8 * EPS)
+    labels, y = rng.integers(0, 7, 50), rng.dirichlet(np.ones(7), 50)
+    assert_allclose(reference.cross_entropy(z, labels)[0], -logs[np.arange(50), labels], rtol=0, atol=rtol)
+    assert_allclose(reference.cross_entropy(z, y)[0], -(y * logs).sum(axis=1), rtol=0, atol=rtol)
+
+
+def test_softmax_ignores_a_constant_and_survives_the_greatest_numbers() -> None:
+    z = np.array([[1.0, 2.0, 4.0]])
+    assert_array_equal(reference.softmax_forward(z + 2.0**40), reference.softmax_forward(z))
+    assert_array_equal(reference.softmax_forward(np.array([[1e308, -1e308, -np.inf]])), [[1, 0, 0]])
+
+
+def test_cross_entropy_from_logits_and_from_probabilities_agree(rng: np.random.Generator) -> None:
+    z, labels = rng.standard_normal((20, 5)), rng.integers(0, 5, 20)
+    f = reference.softmax_forward(z)
+    (loss, dz), (loss_f, df) = reference.cross_entropy(z, labels), reference.cross_entropy(f, labels, from_logits=False)
+    assert_allclose(loss, loss_f, rtol=0, atol=20 * EPS)
+    assert_allclose(dz, reference.softmax_backward(f, df), rtol=0, atol=20 * EPS)
+
+
+def test_a_perfect_model_costs_nothing_and_a_wrong_certainty_much() -> None:
+    y = np.array([[1.0, 0.0]])
+    assert reference.element_loss(y, y, loss="binary_cross_entropy_probabilities")[0][0] < 3e-7
+    assert_array_equal(reference.cross_entropy(y, y, from_logits=False)[0], [0])
+    assert_allclose(reference.cross_entropy(1 - y, y, from_logits=False)[0], [-math.log(1e-7)], rtol=4 * EPS)
+    assert_array_equal(reference.element_loss(y * 2000 - 1000, y, loss="binary_cross_entropy_logits")[0], [0])
+
+
+def test_binary_cross_entropy_by_logsumexp(rng: np.random.Generator) -> None:
+    p, y = rng.standard_normal((40, 3)) * 20, rng.uniform(0, 1, (40, 3))
+    expected = (np.logaddexp(0, p) - p * y).sum(axis=1)
+    loss, dp = reference.element_loss(p, y, loss="binary_cross_entropy_logits")
+    assert_allclose(loss, expected, rtol=0, atol=10 * 3 * EPS * abs(p).max())
+    assert_allclose(dp, (1 + np.tanh(p / 2)) / 2 - y, rtol=0, atol=4 * EPS)
+
+
+def test_two_classes_are_a_binary_choice(rng: np.random.Generator) -> None:
+    p, labels = rng.standard_normal((30, 1)), rng.integers(0, 2, 30)
+    two = reference.cross_entropy(np.hstack([np.zeros_like(p), p]), labels)
+    one = reference.element_loss(p, labels[:, np.newaxis].astype(float), loss="binary_cross_entropy_logits")
+    assert_allclose(two[0], one[0], rtol=0, atol=10 * EPS)
+    assert_allclose(two[1][:, 1:], one[1], rtol=0, atol=4 * EPS)
+
+
+def test_correct_rows() -> None:
+    p = np.array([[0.1, 0.9, 0.0], [0.5, 0.5, 0.1], [0.5, 0.5, 0.1], [np.nan, 2.0, 1.0], [3.0, 1.0, 2.0]])
+    labels = np.array([1, 0, 1, 1, 0])
+    assert_array_equal(reference.correct_rows(p, labels), [1, 1, 0, 0, 1])
+    assert_array_equal(reference.correct_rows(p, np.eye(3)[labels]), [1, 1, 0, 0, 1])
+    one, y = np.array([[0.4], [0.6], [0.6], [np.nan]]), np.array([[0.0], [1.0], [0.0], [0.0]])
+    assert_array_equal(reference.correct_rows(one, y, threshold=0.5), [1, 1, 0, 0])
+    assert_array_equal(reference.correct_rows(one, y), [0, 1, 0, 0])
+
+
+def test_sums(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((37, 5))
+    exact = [math.fsum(column) for column in x.T]
+    bound = 37 * EPS * abs(x).sum(axis=0).max()  # a sum of n numbers is wrong by at most n EPS / 2 of their sizes
+    assert_allclose(reference.column_sum(x), exact, rtol=0, atol=bound)
+    assert_allclose(reference.column_sum(x, add_to=np.ones(5)), np.add(exact, 1), rtol=0, atol=bound + EPS * 37)
+    assert_allclose(reference.sum_squares(x), math.fsum((x * x).ravel()), rtol=x.size * EPS)
+    assert reference.sum_squares(np.full(3, 1e20, np.float32)) == pytest.approx(3e40, rel=1e-7)  # in double precision
