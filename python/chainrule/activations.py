@@ -1,0 +1,125 @@
+"""Activation functions: the words and their options. The maths stands in csrc/formulas/activations.h.
+
+An activation goes into `Dense(..., activation=...)` or stands alone as the layer `Activation(...)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from . import checks
+from .registry import find
+
+
+@dataclass(frozen=True)
+class ActivationFunction:
+    """What all activation functions share. Use one of the classes derived from it."""
+
+    word: ClassVar[str]
+    # A derivative that jumps (or nearly so): gradient checks by differences are wrong within reach of it.
+    has_kink: ClassVar[bool] = False
+
+    def parameter(self) -> float:
+        """Return the number that the engine's formula takes, 0 where it takes none."""
+        return 0.0
+
+
+@dataclass(frozen=True)
+class Identity(ActivationFunction):
+    """g(z) = z: a linear output."""
+
+    word = "identity"
+
+
+@dataclass(frozen=True)
+class Step(ActivationFunction):
+    """g(z) = 1 if z >= 0, else 0. Its gradient is 0 almost everywhere: it learns nothing by gradients."""
+
+    word = "step"
+    has_kink = True
+
+
+@dataclass(frozen=True)
+class Sigmoid(ActivationFunction):
+    """g(z) = 1 / (1 + exp(-z))."""
+
+    word = "sigmoid"
+
+
+@dataclass(frozen=True)
+class Tanh(ActivationFunction):
+    """g(z) = tanh(z)."""
+
+    word = "tanh"
+
+
+@dataclass(frozen=True)
+class ReLU(ActivationFunction):
+    """g(z) = max(0, z)."""
+
+    word = "relu"
+    has_kink = True
+
+
+@dataclass(frozen=True)
+class LeakyReLU(ActivationFunction):
+    """g(z) = z if z > 0, else slope * z.
+
+    Parameters
+    ----------
+    slope : float, default 0.01
+        At least 0. Some lectures use 0.1.
+    """
+
+    word = "leaky_relu"
+    has_kink = True
+    slope: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        checks.option(self, "slope", checks.number, least=0)
+
+    def parameter(self) -> float:
+        """Return the slope."""
+        return self.slope
+
+
+@dataclass(frozen=True)
+class ELU(ActivationFunction):
+    """g(z) = z if z > 0, else alpha * (exp(z) - 1).
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        At least 0.
+    """
+
+    word = "elu"
+    has_kink = True  # at alpha = 1 only the second derivative jumps; central differences feel that too
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        checks.option(self, "alpha", checks.number, least=0)
+
+    def parameter(self) -> float:
+        """Return alpha."""
+        return self.alpha
+
+
+@dataclass(frozen=True)
+class Softmax(ActivationFunction):
+    """h_i = exp(z_i) / sum over j of exp(z_j), in each row: probabilities of classes that exclude each other."""
+
+    word = "softmax"
+
+
+KNOWN: dict[str, type[ActivationFunction]] = {
+    kind.word: kind for kind in (Identity, Step, Sigmoid, Tanh, ReLU, LeakyReLU, ELU, Softmax)
+}
+
+
+def resolve(argument: str, value: object) -> ActivationFunction:
+    """Return the activation function that `value`, a word or an object, means."""
+    return find(argument, value, ActivationFunction, KNOWN)

@@ -1,0 +1,82 @@
+"""What a run of training did, epoch by epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+
+class History(Mapping[str, list[float]]):
+    """The record of one `Trainer.fit`: a mapping from names to one number an epoch.
+
+    Names are "loss" (of the data, without penalties; the mean over the epoch's steps, while the weights change),
+    the metrics, "penalty" where there is one (at the end of the epoch), the same of the validation part with "val_"
+    in front (with the weights of the end of the epoch), "learning_rate", and "seconds" (of training, without
+    validation).
+
+    Attributes
+    ----------
+    first_epoch : int
+        Number of the first epoch here: 1, or more where the trainer had trained before.
+    stop_reason : str or None
+        Why the run ended; None while it runs.
+    """
+
+    def __init__(self, names: Sequence[str], first_epoch: int = 1) -> None:
+        self._columns: dict[str, list[float]] = {name: [] for name in names}
+        self._best_epoch: int | None = None
+        self.first_epoch = first_epoch
+        self.stop_reason: str | None = None
+
+    def __getitem__(self, name: str) -> list[float]:
+        """Return the figures of one name, an epoch each."""
+        if name not in self._columns:
+            raise KeyError(f"{name!r}; there are {', '.join(self._columns)}")
+        return self._columns[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there are figures of this name."""
+        return name in self._columns
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        """Return the number of names."""
+        return len(self._columns)
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs finished."""
+        return len(self._columns["loss"])
+
+    @property
+    def best_epoch(self) -> int | None:
+        """Number of the epoch that `EarlyStopping` found best; without it, of the smallest val_loss, else loss."""
+        if self._best_epoch is not None:
+            return self._best_epoch
+        values = self._columns.get("val_loss", self._columns["loss"])
+        known = [(value, number) for number, value in enumerate(values, self.first_epoch) if not math.isnan(value)]
+        return min(known)[1] if known else None
+
+    @best_epoch.setter
+    def best_epoch(self, number: int | None) -> None:
+        self._best_epoch = number
+
+    def add(self, record: Mapping[str, float]) -> None:
+        """Append one epoch."""
+        for name, values in self._columns.items():
+            values.append(float(record[name]))
+
+    def plot(self) -> Any:
+        """Draw the learning curves; see `chainrule.plots.learning_curves`."""
+        from .plots import learning_curves
+
+        return learning_curves(self)
+
+    def __repr__(self) -> str:
+        """Return the last figures in a line."""
+        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self._columns.items() if values)
+        return f"<History of {self.epochs} epochs; last {last or 'none'}; stopped: {self.stop_reason}>"

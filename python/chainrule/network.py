@@ -1,0 +1,280 @@
+"""Networks: layers in a row, with their parameters. The engine holds the parameters and does the work.
+
+Only rows of layers, each feeding the next: no branches. Training by whole epochs is the `Trainer`'s; this file has
+what a single pass needs.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _engine, checks, data
+from .activations import ActivationFunction, Identity
+from .engines import engine_of
+from .layers import Layer, parameter_shapes
+from .output import Output
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ._engine.float32 import Network as CoreNetwork
+
+    Array = npt.NDArray[Any]
+
+# A bound on what a hostile file may ask for; far above what trains well without branches.
+MOST_LAYERS = 10_000
+# Beyond any machine's memory, and far below where sizes in bytes overflow.
+MOST_PARAMETERS = 2**48
+
+
+class Network:
+    """A feed-forward network.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        At least one, first to last.
+    inputs : int
+        Number of features, the columns of X.
+    seed : int, default 0
+        Key of all random numbers: how the parameters start, and the dropout masks.
+    dtype : {"float32", "float64"}
+        Precision of parameters and of all that is computed.
+    device : {"cpu", "cuda", "auto"}
+        Where it runs; "auto" takes the GPU where there is one.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+    inputs, outputs, seed : int
+    dtype : numpy.dtype
+    device : str
+        "cpu" or "cuda".
+    training : bool
+        The mode of `net(X)`, set by train() and eval(); True at first. `predict` and `Trainer` do not depend on it.
+    core
+        The engine's network, see `_engine/float32.pyi`.
+
+    Examples
+    --------
+    >>> net = Network([Dense(128, activation="relu"), Dropout(rate=0.2), Dense(10)], inputs=64)
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        *,
+        inputs: int,
+        seed: int = 0,
+        dtype: npt.DTypeLike = "float32",
+        device: str = "cpu",
+    ) -> None:
+        self.layers = checked_layers(layers)
+        self.inputs = checks.whole("inputs", inputs)
+        self.seed = checks.seed("seed", seed)
+        self.dtype = checks.precision("dtype", dtype)
+        self.device = checked_device(device)
+        self.training = True
+        count = sum(math.prod(shape) for shape in parameter_shapes(self.layers, self.inputs).values())
+        if count > MOST_PARAMETERS:
+            raise ValueError(f"layers must have at most {MOST_PARAMETERS} parameters; these have {count}")
+        built = [layer.build(self.engine) for layer in self.layers]
+        self.core: CoreNetwork = self.engine.Network(self.inputs, built, self.seed)
+        if not data.all_finite(self.core.arena()):
+            raise ValueError(f"layers must start with numbers that fit into {self.dtype}; an initializer's do not")
+
+    @property
+    def engine(self) -> ModuleType:
+        """The engine of the network's dtype."""
+        return engine_of(self.dtype)
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs of the last layer."""
+        return self.core.outputs
+
+    @property
+    def head(self) -> ActivationFunction:
+        """What shapes the outputs: the activation of the last layer that has one."""
+        for layer in reversed(self.layers):
+            activation = layer.activation_function()
+            # A Dense layer ends the search: what stands before it no longer shows in the outputs.
+            if activation is not None and (activation != Identity() or layer.parameter_shapes(1)):
+                return activation
+        return Identity()
+
+    # Passes ----------------------------------------------------------------------------------------------------------
+
+    def train(self) -> Network:
+        """Set training mode for `net(X)`: dropout is on, and a loss can go backward. Returns the network."""
+        self.training = True
+        return self
+
+    def eval(self) -> Network:
+        """Set evaluation mode for `net(X)`: dropout is off, and nothing is kept for backward(). Returns the network."""
+        self.training = False
+        return self
+
+    def __call__(self, X: npt.ArrayLike) -> Output:
+        """Go forward through the layers, in the mode set by train() and eval().
+
+        Parameters
+        ----------
+        X : array of shape (B, inputs)
+
+        Returns
+        -------
+        Output
+            Of shape (B, outputs); give it to a loss.
+        """
+        x = np.ascontiguousarray(data.features("X", X, self.inputs, self.dtype))
+        array = self.core.forward(x, self.training)
+        return Output(array, self)
+
+    def predict(self, X: npt.ArrayLike, out: Array | None = None) -> Array:
+        """Return what the last layer gives, (N, outputs), always in evaluation mode.
+
+        Parameters
+        ----------
+        X : array of shape (N, inputs)
+        out : array of shape (N, outputs), optional
+            Where to write the result: of the network's dtype, writable, C-contiguous, apart from X.
+        """
+        x = data.features("X", X, self.inputs, self.dtype)
+        if out is not None:
+            check_out(out, (x.shape[0], self.outputs), x)
+        return self.core.predict(x, out)
+
+    def zero_grad(self) -> None:
+        """Set all gradients to zero. Call it before each backward(), which adds to them."""
+        self.core.zero_grad()
+
+    # Parameters ------------------------------------------------------------------------------------------------------
+
+    def parameters(self) -> dict[str, Array]:
+        """Return the parameters by name, "0.weight" (inputs, units) and "0.bias" (units): views that may be written."""
+        return dict(self.core.parameters())
+
+    def gradients(self) -> dict[str, Array]:
+        """Return views of the gradients by the same names: zeros before the first backward()."""
+        return dict(self.core.gradients())
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of the parameters by name."""
+        return {name: value.copy() for name, value in self.core.parameters().items()}
+
+    def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
+        """Set all parameters from a mapping like `state_dict()` gives.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a name is missing or unknown, or an array has another shape or is not of real numbers that fit
+            into the network's dtype. Then no parameter has changed.
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state must be a mapping from names to arrays; got {checks.shown(state)}")
+        own = self.core.parameters()
+        missing = [name for name in own if name not in state]
+        unknown = [name for name in state if name not in own]
+        if missing or unknown:
+            raise ValueError(f"state must have the names {list(own)}; missing are {missing}, unknown are {unknown}")
+        new = {}
+        for name, parameter in own.items():
+            array = data.real(f"state[{name!r}]", state[name])
+            if array.shape != parameter.shape:
+                raise ValueError(f"state[{name!r}] must have shape {parameter.shape}; got {array.shape}")
+            new[name] = data.cast(f"state[{name!r}]", array, self.dtype)
+        for name, parameter in own.items():
+            parameter[...] = new[name]
+
+    def copy(self, *, dtype: npt.DTypeLike | None = None) -> Network:
+        """Return a network of the same layers with copies of the parameters, in another dtype if asked."""
+        kind = self.dtype if dtype is None else dtype
+        other = Network(self.layers, inputs=self.inputs, seed=self.seed, dtype=kind, device=self.device)
+        other.load_state_dict(self.core.parameters())
+        other.core.steps = self.core.steps
+        other.training = self.training
+        return other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let pickle and copy.deepcopy make the network again."""
+        options = {"inputs": self.inputs, "seed": self.seed, "dtype": self.dtype.name, "device": self.device}
+        return rebuild, (self.layers, options, self.state_dict(), self.core.steps, self.training)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to a safetensors file, from which `chainrule.load(path)` makes it again.
+
+        Raises
+        ------
+        ImportError
+            If the package safetensors is missing: pip install "chainrule[export]".
+        ValueError
+            If a parameter is not finite.
+        """
+        from . import storage
+
+        storage.save(self, path)
+
+    # Reports ---------------------------------------------------------------------------------------------------------
+
+    def summary(self, *, batch_size: int = 32) -> None:
+        """Print a table of the layers, and what a training step of `batch_size` rows needs in memory."""
+        from .summary import summary
+
+        print(summary(self, checks.whole("batch_size", batch_size)))
+
+    def __repr__(self) -> str:
+        """Return what makes a network with the same start."""
+        options = f"inputs={self.inputs}, seed={self.seed}, dtype={self.dtype.name!r}, device={self.device!r}"
+        return f"Network({list(self.layers)!r}, {options})"
+
+
+def rebuild(
+    layers: tuple[Layer, ...], options: dict[str, Any], state: dict[str, Array], steps: int, training: bool
+) -> Network:
+    """Make a network again from what pickle kept."""
+    net = Network(layers, **options)
+    net.load_state_dict(state)
+    net.core.steps = steps
+    net.training = training
+    return net
+
+
+def checked_layers(layers: object) -> tuple[Layer, ...]:
+    """Return the layers as a tuple."""
+    if not isinstance(layers, Sequence) or isinstance(layers, str):
+        raise TypeError(f"layers must be a list of layers, such as [Dense(10)]; got {checks.shown(layers)}")
+    for number, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layers must hold layers, such as Dense(10); layers[{number}] is {checks.shown(layer)}")
+    if not 1 <= len(layers) <= MOST_LAYERS:
+        raise ValueError(f"layers must hold 1 to {MOST_LAYERS} layers; got {len(layers)}")
+    return tuple(layers)
+
+
+def checked_device(device: object) -> str:
+    """Return "cpu" or "cuda"."""
+    checks.word("device", device, ("cpu", "cuda", "auto"))
+    available = _engine.cuda_available()
+    if device == "cuda" and not available:
+        raise RuntimeError("device='cuda' is not available: this build has no CUDA, or there is no GPU; use 'cpu'")
+    return "cuda" if device != "cpu" and available else "cpu"
+
+
+def check_out(out: object, shape: tuple[int, int], x: Array) -> None:
+    """Raise TypeError or ValueError unless predictions of `shape` can be written to `out`."""
+    if not isinstance(out, np.ndarray) or out.dtype != x.dtype:
+        raise TypeError(f"out must be an array of {x.dtype}; got {checks.shown(out)}")
+    if out.shape != shape:
+        raise ValueError(f"out must have shape {shape}; got {out.shape}")
+    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
+        raise ValueError("out must be writable and C-contiguous")
+    if np.may_share_memory(out, x):
+        raise ValueError("out must not share memory with X")

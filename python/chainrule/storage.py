@@ -1,0 +1,229 @@
+"""Networks in files: safetensors, with the layers in the metadata. Nothing in a file is ever executed.
+
+The metadata has one key, "chainrule", with a JSON document::
+
+    {"format": 1, "version": "0.1.0", "inputs": 64, "dtype": "float32", "seed": 0, "steps": 0,
+     "layers": [{"kind": "Dense", "options": {"units": 10, "activation": "relu", "bias": true, ...}}, ...]}
+
+The tensors have the names of `Network.parameters()`. A file is believed only after all of it has been checked; what
+the document asks for must be there in tensors before any memory is taken for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from . import activations, checks, data, initializers, layers
+from ._engine import build_info
+from .activations import ActivationFunction
+from .initializers import Initializer
+from .layers import Layer
+from .network import MOST_LAYERS, Network
+
+FORMAT = 1
+KEY = "chainrule"
+# safetensors' names of our dtypes.
+DTYPES = {"float32": "F32", "float64": "F64"}
+# Steps are counted in 64 bits, one of them the sign.
+MOST_STEPS = 2**63 - 1
+
+
+def needs_safetensors(user: str) -> Any:
+    """Return the package safetensors, or raise ImportError naming the extra."""
+    try:
+        import safetensors
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError(f'{user} needs safetensors: pip install "chainrule[export]"') from error
+    return safetensors
+
+
+# Writing -------------------------------------------------------------------------------------------------------------
+
+
+def save(net: Network, path: str | os.PathLike[str]) -> None:
+    """Write `net` to `path`; see `Network.save`. The file is replaced in one go, or not at all."""
+    safetensors = needs_safetensors("net.save")
+    target = checked_path(path)
+    state = net.state_dict()
+    for name, value in state.items():
+        if not data.all_finite(value):
+            raise ValueError(f"net must have finite parameters to be saved; {name!r} has NaN or infinity")
+    content = safetensors.numpy.save(state, metadata={KEY: json.dumps(description(net))})
+    beside = f"{target}.{os.getpid()}.part"
+    try:
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, target)
+    except BaseException:
+        if os.path.exists(beside):
+            os.remove(beside)
+        raise
+
+
+def description(net: Network) -> dict[str, Any]:
+    """Return the document of a network."""
+    return {
+        "format": FORMAT,
+        "version": build_info()["version"],
+        "inputs": net.inputs,
+        "dtype": net.dtype.name,
+        "seed": net.seed,
+        "steps": net.core.steps,
+        "layers": [plain(layer) for layer in net.layers],
+    }
+
+
+def plain(value: Any) -> Any:
+    """Return a description as plain JSON: its class as "kind", and its options."""
+    if not dataclasses.is_dataclass(value):
+        return value
+    return {
+        "kind": type(value).__name__,
+        "options": {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)},
+    }
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+
+def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Network:
+    """Read a network that `Network.save` wrote.
+
+    Parameters
+    ----------
+    path : str or path
+    device : {"cpu", "cuda", "auto"}
+        Where it is to run.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not a whole and sound file of a network.
+    ImportError
+        If the package safetensors is missing: pip install "chainrule[export]".
+    """
+    safetensors = needs_safetensors("chainrule.load")
+    target = checked_path(path)
+    if not os.path.exists(target):
+        raise FileNotFoundError(f"path {target!r} does not exist")
+    if not os.path.isfile(target):
+        raise ValueError(f"path {target!r} is not a file")
+    try:
+        with safetensors.safe_open(target, framework="numpy") as file:
+            return read(file, device)
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"path {target!r} is not a whole safetensors file: {error}") from None
+    except HostileError as error:
+        raise ValueError(f"path {target!r} does not hold a network that can be read: {error}") from None
+
+
+class HostileError(Exception):
+    """What is wrong with a file; becomes a ValueError that names the file."""
+
+
+def read(file: Any, device: str) -> Network:
+    """Return the network in an open file."""
+    document = checked_document((file.metadata() or {}).get(KEY))
+    described = [checked_layer(number, layer) for number, layer in enumerate(document["layers"])]
+    shapes = layers.parameter_shapes(described, document["inputs"])
+    names = sorted(file.keys())
+    if names != sorted(shapes):
+        raise HostileError(f"its layers need the tensors {short(sorted(shapes))}, it has {short(names)}")
+    dtype = document["dtype"]
+    for name, shape in shapes.items():
+        header = file.get_slice(name)
+        found = f"{header.get_dtype()} of shape {tuple(header.get_shape())}"
+        expected = f"{DTYPES[dtype]} of shape {shape}"
+        if found != expected:
+            raise HostileError(f"tensor {name!r} must be {expected}; it is {found}")
+    state = {name: file.get_tensor(name) for name in names}
+    for name, value in state.items():
+        if not data.all_finite(value):
+            raise HostileError(f"tensor {name!r} has NaN or infinity")
+    net = Network(described, inputs=document["inputs"], seed=document["seed"], dtype=dtype, device=device)
+    net.load_state_dict(state)
+    net.core.steps = document["steps"]
+    return net
+
+
+def checked_document(text: str | None) -> dict[str, Any]:
+    """Return the document, its fields checked; layers only as far as being a list."""
+    if text is None:
+        raise HostileError(f"its metadata has no {KEY!r}")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise HostileError(f"its metadata is not JSON: {type(error).__name__}") from None
+    fields = ["format", "version", "inputs", "dtype", "seed", "steps", "layers"]
+    if not isinstance(document, dict) or sorted(document) != sorted(fields):
+        raise HostileError(f"its metadata must have the fields {', '.join(fields)}")
+    if document["format"] != FORMAT:
+        raise HostileError(f"its format is {checks.shown(document['format'])}; this chainrule reads format {FORMAT}")
+    try:
+        checks.whole("inputs", document["inputs"])
+        checks.seed("seed", document["seed"])
+        checks.whole("steps", document["steps"], least=0, most=MOST_STEPS)
+        checks.word("dtype", document["dtype"], tuple(DTYPES))
+    except (TypeError, ValueError) as error:
+        raise HostileError(str(error)) from None
+    if not isinstance(document["layers"], list) or not 1 <= len(document["layers"]) <= MOST_LAYERS:
+        raise HostileError(f"layers must be a list of 1 to {MOST_LAYERS}")
+    return document
+
+
+def checked_layer(number: int, value: object) -> Layer:
+    """Return the layer that the document describes."""
+    try:
+        layer = described(value, layers.KNOWN, depth=0)
+    except (TypeError, ValueError) as error:
+        raise HostileError(f"layer {number}: {error}") from None
+    assert isinstance(layer, Layer)
+    return layer
+
+
+def described(value: object, known: Mapping[str, type[Any]], depth: int) -> Any:
+    """Return the object of one of the `known` classes that {"kind": ..., "options": {...}} describes."""
+    if not isinstance(value, dict) or sorted(value) != ["kind", "options"] or not isinstance(value["options"], dict):
+        raise ValueError(f"it must be a kind with options; got {checks.shown(value)}")
+    kind = known[checks.word("kind", value["kind"], known)]
+    options = {}
+    for name, option in value["options"].items():
+        # Options of a layer may be objects themselves; theirs are plain.
+        nested = isinstance(option, dict) and depth == 0
+        options[name] = described(option, NESTED, depth + 1) if nested else option
+    return kind(**options)
+
+
+def by_class_name(kinds: Mapping[str, type[Any]]) -> dict[str, type[Any]]:
+    """Return classes by their names instead of their words."""
+    return {kind.__name__: kind for kind in kinds.values()}
+
+
+NESTED: dict[str, type[ActivationFunction] | type[Initializer]] = {
+    **by_class_name(activations.KNOWN),
+    **by_class_name(initializers.KNOWN),
+}
+
+
+def short(names: list[str]) -> str:
+    """Return names for a message, a few of them."""
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "") if names else "none"
+
+
+def checked_path(path: object) -> str:
+    """Return the path as a string."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path must be a string or a path; got {checks.shown(path)}")
+    target = os.fspath(path)
+    if not isinstance(target, str) or not target or "\0" in target:
+        raise ValueError(f"path must be a path in text; got {checks.shown(target)}")
+    return target

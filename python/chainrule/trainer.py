@@ -1,0 +1,399 @@
+"""Training by whole epochs: the outer half of the loop. The inner half, the steps, is csrc/train/.
+
+One way through: the arrays are checked once and handed to the engine; each epoch runs there, with the interpreter
+lock released; between epochs come validation, history and callbacks.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import callbacks as callbacks_
+from . import checks, data, losses, optimizers, penalties
+from .callbacks import Callback
+from .data import Rows
+from .history import History
+from .losses import Loss
+from .optimizers import Optimizer
+from .penalties import Penalty
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ._engine.float32 import EpochRecord
+    from ._engine.float32 import Fit as CoreFit
+    from ._engine.float32 import Optimizer as CoreOptimizer
+    from .network import Network
+    from .progress import Progress
+
+    Array = npt.NDArray[Any]
+
+METRICS = ("accuracy", "mae", "mse")
+
+
+class DivergenceWarning(RuntimeWarning):
+    """The loss stopped being finite; the network has the weights of the last good epoch."""
+
+
+class Trainer:
+    """Trains one network.
+
+    Parameters
+    ----------
+    net : Network
+    loss : str or Loss
+        What is made small: "mean_squared_error" ("mse"), "cross_entropy", "binary_cross_entropy", or an object.
+    optimizer : str or Optimizer, default "adam"
+        The trainer keeps a state of its own for it.
+    penalty : Penalty or sequence of Penalty, optional
+        Added to the loss; reported apart.
+    metrics : sequence of str, default ()
+        "accuracy" for classes; "mae", "mse" for numbers.
+    seed : int, optional
+        Key of the shuffles and of the validation part; the network's seed if None.
+
+    Attributes
+    ----------
+    history : History
+        Of the running or the last fit.
+    epochs_done : int
+        Epochs finished in all fits.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        *,
+        loss: str | Loss,
+        optimizer: str | Optimizer = "adam",
+        penalty: Penalty | Sequence[Penalty] | None = None,
+        metrics: Sequence[str] = (),
+        seed: int | None = None,
+    ) -> None:
+        self.net = checks.network("net", net)
+        self.loss = losses.resolve("loss", loss)
+        self.loss.check_head(net)
+        self.optimizer = optimizers.resolve("optimizer", optimizer)
+        self.penalty = penalties.resolve("penalty", penalty)
+        self.metrics = checked_metrics(metrics, self.loss, net.outputs)
+        self.seed = net.seed if seed is None else checks.seed("seed", seed)
+        self.epochs_done = 0
+        self.history = History(self._names(validated=False))
+        self._loss = self.loss.build(net.engine)
+        self._optimizer: CoreOptimizer = self.optimizer.build(net.engine)
+        self._penalties = [one.build(net.engine) for one in self.penalty]
+        self._stop_reason: str | None = None
+        self._running = threading.Lock()
+
+    def __repr__(self) -> str:
+        """Return the options."""
+        return (
+            f"Trainer({self.net!r}, loss={self.loss!r}, optimizer={self.optimizer!r}, penalty={self.penalty!r}, "
+            f"metrics={self.metrics!r}, seed={self.seed})"
+        )
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step; a callback may set it."""
+        return self._optimizer.rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self._optimizer.rate = checks.number("learning_rate", rate, above=0)
+
+    def stop(self, reason: str) -> None:
+        """End the running fit after this epoch; for callbacks. The history keeps the first reason."""
+        if not isinstance(reason, str):
+            raise TypeError(f"reason must be a string; got {checks.shown(reason)}")
+        self._stop_reason = self._stop_reason or reason
+
+    def fit(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        *,
+        epochs: int = 10,
+        batch_size: int = 32,
+        validation_split: float = 0.0,
+        validation_data: Sequence[npt.ArrayLike] | None = None,
+        shuffle: bool = True,
+        callbacks: Sequence[Callback] = (),
+        sample_weight: npt.ArrayLike | None = None,
+        class_weight: str | Mapping[int, float] | None = None,
+        verbose: bool | int | str = "auto",
+        drop_last: bool = False,
+    ) -> History:
+        """Train for some epochs, from where the last fit ended: epochs, optimizer state and random numbers go on.
+
+        Ten epochs give the same bits as four and then six, and as any number of threads.
+
+        Parameters
+        ----------
+        X : array of shape (N, inputs)
+            Finite numbers in any layout; integers and bools are read as numbers.
+        y : array
+            Targets; see the loss.
+        epochs : int, default 10
+            How many times to walk over the data.
+        batch_size : int, default 32
+            Rows of a step; the last step of an epoch may have fewer. N for batch gradient descent, 1 for a step a row.
+        validation_split : float, default 0.0
+            Share of the rows, at least 0 and below 1, that is not trained on but measured after each epoch: a
+            random part, of classes the same share each.
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Rows to measure instead.
+        shuffle : bool, default True
+            Whether the rows come in a new order each epoch.
+        callbacks : sequence of Callback, default ()
+        sample_weight : array of shape (N,), optional
+            Factors of the rows' losses, at least 0. The loss is sum(weight * loss of the row) / rows: it is not
+            divided by the sum of the weights. Rows of the validation part keep theirs.
+        class_weight : "balanced" or dict, optional
+            Factors by class, for training only; see `data.class_weights`.
+        verbose : {"auto", True, False}
+            Whether a progress bar is shown; "auto" where somebody can see it.
+        drop_last : bool, default False
+            Whether a last step with fewer rows is left out.
+
+        Returns
+        -------
+        History
+            Also kept as `self.history`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not suit; then nothing has changed.
+        RuntimeError
+            If this trainer is fitting already.
+
+        Warns
+        -----
+        DivergenceWarning
+            If the loss stops being finite. The network and the optimizer are set back to the end of the last good
+            epoch, and `history.stop_reason` says where it happened.
+        """
+        epochs = checks.whole("epochs", epochs)
+        called = callbacks_.checked("callbacks", callbacks)
+        training, validation = self._parts(X, y, validation_split, validation_data, sample_weight, class_weight)
+        options = (checks.whole("batch_size", batch_size), checks.flag("shuffle", shuffle))
+        run = self._run(training, *options, checks.flag("drop_last", drop_last))
+        from .progress import bar
+
+        with bar(epochs, run.steps_per_epoch, verbose) as progress:
+            if not self._running.acquire(blocking=False):
+                raise RuntimeError("this trainer is fitting already")
+            try:
+                history = self.history = History(self._names(validation is not None), self.epochs_done + 1)
+                diverged = self._train(run, epochs, validation, called, progress)
+            except BaseException as error:
+                interrupted = isinstance(error, KeyboardInterrupt)
+                self.history.stop_reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
+                raise
+            finally:
+                self._running.release()
+        if diverged:
+            warnings.warn(str(history.stop_reason), DivergenceWarning, stacklevel=2)
+        return history
+
+    def evaluate(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> dict[str, float]:
+        """Return the loss and the metrics on `X` and `y`, in evaluation mode; the network does not change.
+
+        Returns
+        -------
+        dict
+            "loss" (of the data alone), the metrics, and "penalty" where there is one.
+        """
+        rows = self._rows(X, y, sample_weight)
+        record = self._measure(rows)
+        penalty = {"penalty": record["penalty"]} if self.penalty else {}
+        return {"loss": record["loss"], **record["scores"], **penalty}
+
+    # Checking --------------------------------------------------------------------------------------------------------
+
+    def _rows(self, X: object, y: object, sample_weight: object, prefix: str = "") -> Rows:
+        """Return the arrays as the engine takes them."""
+        net = self.net
+        x = np.ascontiguousarray(data.features(f"{prefix}X", X, net.inputs, net.dtype))
+        count = x.shape[0]
+        if count == 0:
+            raise ValueError(f"{prefix}X must have at least one row; got shape {x.shape}")
+        targets = self.loss.targets(f"{prefix}y", y, count, net.outputs, net.dtype)
+        name = f"{prefix}sample_weight"
+        weight = None if sample_weight is None else data.weights(name, sample_weight, count, net.dtype)
+        return Rows(x, targets, weight)
+
+    def _parts(
+        self,
+        X: object,
+        y: object,
+        validation_split: object,
+        validation_data: object,
+        sample_weight: object,
+        class_weight: object,
+    ) -> tuple[Rows, Rows | None]:
+        """Return what to train on and what to validate with."""
+        share = checks.number("validation_split", validation_split, least=0, below=1)
+        training = self._rows(X, y, sample_weight)
+        validation = None
+        if validation_data is not None:
+            if share:
+                raise ValueError("validation_split and validation_data exclude each other; both were given")
+            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+                shown = checks.shown(validation_data)
+                raise TypeError(f"validation_data must be (X, y) or (X, y, sample_weight); got {shown}")
+            weight = validation_data[2] if len(validation_data) == 3 else None
+            validation = self._rows(validation_data[0], validation_data[1], weight, "validation_data: ")
+        elif share:
+            members = self.loss.memberships(training.y)
+            strata = members if members is None or members.ndim == 1 else members.argmax(axis=1)
+            trained, held_out = data.split(len(training.x), share, self.seed, strata)
+            training, validation = training.take(trained), training.take(held_out)
+        if class_weight is not None:
+            members = self.loss.memberships(training.y)
+            factors = data.class_weights("class_weight", class_weight, members, self.net.outputs)
+            weight = factors if training.weight is None else factors * training.weight
+            training = training._replace(weight=data.converted("class_weight", weight, self.net.dtype))
+        return training, validation
+
+    def _run(self, rows: Rows, batch_size: int, shuffle: bool, drop_last: bool) -> CoreFit:
+        """Return the engine's run over `rows`."""
+        if drop_last and batch_size > len(rows.x):
+            raise ValueError(f"batch_size={batch_size} with drop_last=True leaves no step of {len(rows.x)} rows")
+        run: CoreFit = self.net.engine.Fit(
+            self.net.core,
+            self._loss,
+            self._optimizer,
+            self._penalties,
+            list(self.metrics),
+            rows.x,
+            rows.y,
+            rows.weight,
+            # More rows than there are would only make buffers larger.
+            min(batch_size, len(rows.x)),
+            shuffle,
+            drop_last,
+            self.seed,
+            self.loss.threshold(),
+        )
+        return run
+
+    def _names(self, validated: bool) -> list[str]:
+        """Return the names of the history."""
+        measured = ["loss", *self.metrics]
+        penalty = ["penalty"] if self.penalty else []
+        validation = [f"val_{name}" for name in measured] if validated else []
+        return [*measured, *penalty, *validation, "learning_rate", "seconds"]
+
+    # Running ---------------------------------------------------------------------------------------------------------
+
+    def _train(
+        self, run: CoreFit, epochs: int, validation: Rows | None, called: Sequence[Callback], progress: Progress
+    ) -> bool:
+        """Walk the epochs; return whether the loss diverged."""
+        history, logs = self.history, dict[str, float]()
+        self._stop_reason = None
+        for callback in called:
+            callback.trainer = self
+            callback.on_train_begin(logs)
+        good = Snapshot(self.net, self._optimizer)
+        diverged = False
+        for number in range(history.first_epoch, history.first_epoch + epochs):
+            for callback in called:
+                callback.on_epoch_begin(number, {})
+            rate = self.learning_rate
+            record = run.run(number - 1, progress.step)
+            diverged = not (record["finished"] and np.isfinite(record["loss"]) and good.take())
+            if diverged:
+                good.restore()
+                self._stop_reason = divergence(number, record["steps"], rate, history.epochs)
+                break
+            self.epochs_done = number
+            logs = self._logs(record, rate, validation)
+            history.add(logs)
+            progress.epoch(number, logs)
+            for callback in called:
+                callback.on_epoch_end(number, logs)
+            if self._stop_reason:
+                break
+        history.stop_reason = self._stop_reason or f"all {epochs} epochs done"
+        for callback in called:
+            callback.on_train_end(logs)
+        return diverged
+
+    def _logs(self, record: EpochRecord, rate: float, validation: Rows | None) -> dict[str, float]:
+        """Return what the history gets of an epoch."""
+        logs = {"loss": record["loss"], **record["scores"]}
+        if self.penalty:
+            logs["penalty"] = record["penalty"]
+        if validation is not None:
+            measured = self._measure(validation)
+            logs["val_loss"] = measured["loss"]
+            logs.update({f"val_{name}": score for name, score in measured["scores"].items()})
+        return {**logs, "learning_rate": rate, "seconds": record["seconds"]}
+
+    def _measure(self, rows: Rows) -> EpochRecord:
+        """Return the engine's record of `rows` in evaluation mode."""
+        record: EpochRecord = self.net.engine.evaluate(
+            self.net.core, self._loss, self._penalties, list(self.metrics), *rows, self.loss.threshold()
+        )
+        return record
+
+
+class Snapshot:
+    """The last good state of a run: parameters, the optimizer's state, the count of dropout masks."""
+
+    def __init__(self, net: Network, optimizer: CoreOptimizer) -> None:
+        self._core, self._optimizer = net.core, optimizer
+        self._weights = np.empty_like(net.core.arena())
+        self._keep()
+
+    def _keep(self) -> None:
+        np.copyto(self._weights, self._core.arena())
+        self._states = [state.copy() for state in self._optimizer.state()]
+        self._steps = (self._core.steps, self._optimizer.steps)
+
+    def take(self) -> bool:
+        """Keep the state as it is now, if all parameters are finite; return whether they are."""
+        # The loss of a step is that before its update: the last update of an epoch is judged here.
+        if not data.all_finite(self._core.arena()):
+            return False
+        self._keep()
+        return True
+
+    def restore(self) -> None:
+        """Set the state back."""
+        self._core.arena()[...] = self._weights
+        self._core.steps = self._steps[0]
+        self._optimizer.restore(self._steps[1], self._states)
+
+
+def divergence(epoch: int, step: int, rate: float, epochs_kept: int) -> str:
+    """Return the sentence about a loss that is not finite."""
+    kept = f"the end of epoch {epoch - 1}" if epochs_kept else "the start of this fit"
+    return (
+        f"the loss was no longer finite in epoch {epoch}, step {step}, with learning rate {rate:g}; the weights are "
+        f"those of {kept}. Try a smaller learning rate, or standardised inputs"
+    )
+
+
+def checked_metrics(metrics: object, loss: Loss, outputs: int) -> tuple[str, ...]:
+    """Return the metrics' words, each once, each suiting the loss."""
+    if not isinstance(metrics, (list, tuple)):
+        raise TypeError(f"metrics must be a list of words, such as ['accuracy']; got {checks.shown(metrics)}")
+    suiting = loss.metrics(outputs)
+    for metric in metrics:
+        checks.word("metrics", metric, METRICS)
+        if metric not in suiting:
+            listed = ", ".join(suiting) or "none"
+            raise ValueError(f"metrics={metric!r} does not suit {loss!r} with {outputs} outputs; known are {listed}")
+    if len(set(metrics)) < len(metrics):
+        raise ValueError(f"metrics must differ; got {metrics}")
+    return tuple(metrics)

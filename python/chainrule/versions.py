@@ -1,0 +1,46 @@
+"""What a report of an error needs to say about the machine and what is installed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+
+import numpy as np
+
+from . import _engine
+
+# Extras, in the order of the report.
+PACKAGES = ("scikit-learn", "matplotlib", "tqdm", "safetensors")
+
+
+def versions() -> dict[str, str]:
+    """Return names and versions: chainrule and its engine, Python, the machine, and the packages of the extras."""
+    info = _engine.build_info()
+    return {
+        "chainrule": info["version"],
+        "compiler": info["compiler"],
+        "instruction set": f"{_engine.isa()} (of {', '.join(_engine.isas())})",
+        "threads": f"{_engine.thread_limit()}, {info['threading']}",
+        "CUDA": ("available" if _engine.cuda_available() else "no GPU") if info["cuda"] else "not built",
+        "Python": sys.version.split()[0],
+        "machine": platform.platform(),
+        "numpy": np.__version__,
+        **{package: installed(package) for package in PACKAGES},
+    }
+
+
+def installed(package: str) -> str:
+    """Return the version of a package, or that it is missing."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def show_versions() -> None:
+    """Print what a report of an error should contain."""
+    found = versions()
+    width = max(map(len, found))
+    for name, value in found.items():
+        print(f"{name:{width}}  {value}")

@@ -1,0 +1,587 @@
+"""Wrong calls: each a ValueError or TypeError that names the argument, with the weights untouched.
+
+A second table holds what looks odd and is accepted. Hostile files are in test_storage.py.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+ROWS, INPUTS, CLASSES = 12, 4, 3
+X = np.random.default_rng(0).normal(size=(ROWS, INPUTS))
+LABELS = np.arange(ROWS) % CLASSES
+NUMBERS = np.random.default_rng(1).normal(size=(ROWS, CLASSES))
+
+
+def network(**options):
+    return cr.Network([cr.Dense(5, activation="relu"), cr.Dense(CLASSES)], **{"inputs": INPUTS, **options})
+
+
+def single(**options):
+    return cr.Network([cr.Dense(1, **options)], inputs=INPUTS)
+
+
+def spoilt(value, row=3, column=2):
+    x = X.copy()
+    x[row, column] = value
+    return x
+
+
+def spoilt_labels(value, row=5):
+    y = LABELS.copy()
+    y[row] = value
+    return y
+
+
+def shared(**changes):
+    """Return soft targets with some elements changed."""
+    y = np.full((ROWS, CLASSES), 1 / CLASSES)
+    for place, value in changes.items():
+        y[7, int(place[1])] = value
+    return y
+
+
+class Sparse:
+    def toarray(self):
+        return X
+
+
+class Hopeless:
+    def __repr__(self):
+        raise ZeroDivisionError
+
+
+def ragged(value):
+    rows = X.tolist()
+    rows[3] = value
+    return rows
+
+
+# Making things: what is called, and what the message must contain -----------------------------------------------------
+
+CONSTRUCTIONS = {
+    "units 0": (lambda: cr.Dense(0), "units"),
+    "units negative": (lambda: cr.Dense(-3), "units"),
+    "units a float": (lambda: cr.Dense(3.0), "units"),
+    "units True": (lambda: cr.Dense(True), "units"),
+    "units text": (lambda: cr.Dense("3"), "units"),
+    "units None": (lambda: cr.Dense(None), "units"),
+    "units huge": (lambda: cr.Dense(10**12), "units"),
+    "units with no repr": (lambda: cr.Dense(Hopeless()), "units"),
+    "activation unknown": (
+        lambda: cr.Dense(3, activation="rleu"),
+        "activation='rleu' is unknown; known are 'identity'",
+    ),
+    "activation a function": (lambda: cr.Dense(3, activation=np.tanh), "activation"),
+    "activation a class": (lambda: cr.Dense(3, activation=cr.ReLU), "activation"),
+    "activation None": (lambda: cr.Dense(3, activation=None), "activation"),
+    "kind unknown": (lambda: cr.Activation("swish"), "kind='swish' is unknown"),
+    "bias a number": (lambda: cr.Dense(3, bias=1), "bias"),
+    "weight_init unknown": (lambda: cr.Dense(3, weight_init="he"), "weight_init='he' is unknown"),
+    "weight_init without a number": (lambda: cr.Dense(3, weight_init="normal"), "Normal(std=...)"),
+    "weight_init an array": (lambda: cr.Dense(3, weight_init=np.zeros((4, 3))), "weight_init"),
+    "bias_init a number": (lambda: cr.Dense(3, bias_init=0.0), "bias_init"),
+    "constant infinite": (lambda: cr.Constant(float("inf")), "value"),
+    "std negative": (lambda: cr.Normal(-1), "std"),
+    "limit NaN": (lambda: cr.Uniform(float("nan")), "limit"),
+    "slope negative": (lambda: cr.LeakyReLU(slope=-0.1), "slope"),
+    "alpha text": (lambda: cr.ELU(alpha="1"), "alpha"),
+    "rate missing": (lambda: cr.Dropout(), "rate"),
+    "rate 1": (lambda: cr.Dropout(rate=1.0), "rate"),
+    "rate negative": (lambda: cr.Dropout(rate=-0.1), "rate"),
+    "rate True": (lambda: cr.Dropout(rate=True), "rate"),
+    "rate complex": (lambda: cr.Dropout(rate=0.5j), "rate"),
+    "layers empty": (lambda: cr.Network([], inputs=4), "layers"),
+    "layers one layer": (lambda: cr.Network(cr.Dense(3), inputs=4), "layers"),
+    "layers text": (lambda: cr.Network("relu", inputs=4), "layers"),
+    "layers a class": (lambda: cr.Network([cr.Dense], inputs=4), "layers[0]"),
+    "layers a function": (lambda: cr.Network([cr.Dense(3), cr.ReLU()], inputs=4), "layers[1]"),
+    "layers too large": (lambda: cr.Network([cr.Dense(2**31 - 1)], inputs=2**31 - 1), "layers"),
+    "layers start too large": (lambda: cr.Network([cr.Dense(3, bias_init=cr.Constant(1e300))], inputs=4), "layers"),
+    "inputs missing": (lambda: cr.Network([cr.Dense(3)]), "inputs"),
+    "inputs 0": (lambda: network(inputs=0), "inputs"),
+    "inputs a float": (lambda: network(inputs=4.0), "inputs"),
+    "seed negative": (lambda: network(seed=-1), "seed"),
+    "seed too large": (lambda: network(seed=2**64), "seed"),
+    "seed None": (lambda: network(seed=None), "seed"),
+    "dtype unknown": (lambda: network(dtype="float16"), "dtype"),
+    "dtype nonsense": (lambda: network(dtype="float23"), "dtype"),
+    "dtype None": (lambda: network(dtype=None), "dtype"),
+    "dtype int": (lambda: network(dtype=int), "dtype"),
+    "dtype swapped": (lambda: network(dtype=">f4"), "dtype"),
+    "dtype a number": (lambda: network(dtype=3), "dtype"),
+    "device unknown": (lambda: network(device="gpu"), "device='gpu' is unknown; known are 'cpu'"),
+    "device None": (lambda: network(device=None), "device"),
+    "lr 0": (lambda: cr.SGD(lr=0), "lr"),
+    "lr negative": (lambda: cr.Momentum(lr=-0.1), "lr"),
+    "lr NaN": (lambda: cr.Adam(lr=float("nan")), "lr"),
+    "lr infinite": (lambda: cr.Adam(lr=float("inf")), "lr"),
+    "lr too large": (lambda: cr.Adam(lr=10**400), "lr"),
+    "lr True": (lambda: cr.SGD(lr=True), "lr"),
+    "lr an array": (lambda: cr.SGD(lr=np.array([0.1])), "lr"),
+    "beta 1": (lambda: cr.Momentum(beta=1), "beta"),
+    "beta1 negative": (lambda: cr.Adam(beta1=-0.1), "beta1"),
+    "beta2 1": (lambda: cr.Adam(beta2=1.0), "beta2"),
+    "eps 0": (lambda: cr.Adam(eps=0), "eps"),
+    "bias_correction a number": (lambda: cr.Adam(bias_correction=1), "bias_correction"),
+    "style unknown": (lambda: cr.Momentum(style="heavy"), "style='heavy' is unknown; known are 'heavy_ball'"),
+    "style None": (lambda: cr.Momentum(style=None), "style"),
+    "strength negative": (lambda: cr.L2(-1), "strength"),
+    "strength missing": (lambda: cr.L2(), "strength"),
+    "biases text": (lambda: cr.L2(1, biases="no"), "biases"),
+    "reduction unknown": (lambda: cr.MeanSquaredError(reduction="average"), "reduction"),
+    "half a number": (lambda: cr.MeanSquaredError(half=0.5), "half"),
+    "from_logits text": (lambda: cr.CrossEntropy(from_logits="yes"), "from_logits"),
+    "patience missing": (lambda: cr.EarlyStopping(), "patience"),
+    "patience 0": (lambda: cr.EarlyStopping(patience=0), "patience"),
+    "patience a float": (lambda: cr.EarlyStopping(patience=2.5), "patience"),
+    "min_delta negative": (lambda: cr.EarlyStopping(patience=1, min_delta=-1), "min_delta"),
+    "mode unknown": (lambda: cr.EarlyStopping(patience=1, mode="least"), "mode"),
+    "monitor a number": (lambda: cr.EarlyStopping(3, patience=1), "monitor"),
+    "threads negative": (lambda: cr.set_num_threads(-1), "threads"),
+    "threads too many": (lambda: cr.set_num_threads(10_000), "threads"),
+    "threads a float": (lambda: cr.set_num_threads(2.0), "threads"),
+}
+
+
+@pytest.mark.parametrize(("call", "fragment"), CONSTRUCTIONS.values(), ids=CONSTRUCTIONS.keys())
+def test_wrong_constructions(call, fragment):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        call()
+    assert fragment in str(caught.value)
+
+
+# Using a network -----------------------------------------------------------------------------------------------------
+
+
+def trained(net, **options):
+    return cr.Trainer(net, **{"loss": "cross_entropy", **options})
+
+
+def fitted(x=X, y=LABELS, **options):
+    return lambda net: trained(net).fit(x, y, **options)
+
+
+def loss_of(loss, y):
+    return lambda net: loss(net(X), y)
+
+
+def state(net, **changes):
+    return {**net.state_dict(), **{name.replace("_", "."): value for name, value in changes.items()}}
+
+
+CALLS = {
+    # X, by every door
+    "X one row": (
+        lambda net: net.predict(X[0]),
+        "X must have shape (rows, 4); got (4,); for a single row use X[None, :]",
+    ),
+    "X of rank 3": (lambda net: net.predict(X[None]), "X must have shape (rows, 4)"),
+    "X a number": (lambda net: net.predict(3.0), "X must have shape"),
+    "X None": (lambda net: net.predict(None), "X must hold real numbers"),
+    "X too narrow": (lambda net: net.predict(X[:, :3]), "X must have shape (rows, 4); got (12, 3)"),
+    "X too wide": (lambda net: net(np.zeros((2, 5))), "X must have shape (rows, 4); got (2, 5)"),
+    "X with no columns": (lambda net: net.predict(np.zeros((3, 0))), "X must have shape"),
+    "X ragged": (lambda net: net.predict(ragged([1.0])), "X must be a rectangular array"),
+    "X of objects": (lambda net: net.predict(X.astype(object)), "X must hold real numbers; got dtype object"),
+    "X with None": (lambda net: net.predict(ragged([None] * 4)), "X must hold real numbers"),
+    "X of text": (lambda net: net.predict(X.astype(str)), "X must hold real numbers"),
+    "X of bytes": (lambda net: net.predict(X.astype("S8")), "X must hold real numbers"),
+    "X complex": (lambda net: net.predict(X + 0j), "X must hold real numbers; got dtype complex128"),
+    "X of dates": (lambda net: net.predict(X.astype("M8[s]")), "X must hold real numbers"),
+    "X of records": (lambda net: net.predict(np.zeros((2, 4), dtype=[("a", "f4")])), "X must hold real numbers"),
+    "X masked": (lambda net: net.predict(np.ma.masked_less(X, 0)), "X is a masked array"),
+    "X sparse": (lambda net: net.predict(Sparse()), "X must be a dense array; got Sparse: use .toarray()"),
+    "X with NaN": (lambda net: net.predict(spoilt(np.nan)), "X must be finite; X[3, 2] is nan"),
+    "X with infinity": (lambda net: net(spoilt(-np.inf)), "X must be finite; X[3, 2] is -inf"),
+    "X beyond float32": (lambda net: net.predict(spoilt(1e39)), "X must fit into float32; X[3, 2] is 1e+39"),
+    "fit X with NaN": (fitted(spoilt(np.nan)), "X must be finite"),
+    "fit X with infinity": (fitted(spoilt(np.inf)), "X must be finite"),
+    "fit X empty": (fitted(np.zeros((0, 4)), []), "X must have at least one row"),
+    "fit X an empty list": (fitted([], []), "X must have shape"),
+    "fit X too narrow": (fitted(X[:, :2]), "X must have shape (rows, 4)"),
+    "fit X of objects": (fitted(X.astype(object)), "X must hold real numbers"),
+    "out a list": (lambda net: net.predict(X, [[0.0] * 3] * ROWS), "out"),
+    "out of another dtype": (lambda net: net.predict(X, np.zeros((ROWS, 3))), "out"),
+    "out of another shape": (
+        lambda net: net.predict(X, np.zeros((ROWS, 2), np.float32)),
+        "out must have shape (12, 3)",
+    ),
+    "out not contiguous": (lambda net: net.predict(X, np.zeros((3, ROWS), np.float32).T), "out must be writable"),
+    "out read-only": (lambda net: net.predict(X, np.broadcast_to(np.float32(0), (ROWS, 3))), "out must be writable"),
+    # y
+    "y missing a row": (fitted(y=LABELS[:-1]), "y must have 12 rows, as many as the inputs; got shape (11,)"),
+    "y a number": (fitted(y=1), "y must have 12 rows"),
+    "y None": (fitted(y=None), "y must hold real numbers"),
+    "y too large": (fitted(y=spoilt_labels(3)), "y must hold class labels from 0 to 2; row 5 has 3"),
+    "y negative": (fitted(y=spoilt_labels(-1)), "row 5 has -1"),
+    "y huge": (fitted(y=spoilt_labels(2**40)), f"row 5 has {2**40}"),
+    "y huge unsigned": (fitted(y=spoilt_labels(0).astype(np.uint64) + 2**63), "y must hold class labels"),
+    "y floats": (fitted(y=LABELS.astype(float)), "y must hold class labels as whole numbers; got float64"),
+    "y words": (fitted(y=np.array(["cat", "dog"] * 6)), "y must hold real numbers; got dtype <U3; number the words"),
+    "y objects": (fitted(y=LABELS.astype(object)), "y must hold real numbers"),
+    "y of rank 3": (fitted(y=np.zeros((ROWS, 3, 1))), "y must be class labels"),
+    "y too wide": (fitted(y=np.zeros((ROWS, 2))), "y must be class labels of shape (12,)"),
+    "y not summing to 1": (fitted(y=shared(c0=0.9)), "y must sum to 1 in each row; row 7"),
+    "y below 0": (fitted(y=shared(c0=-0.5)), "y must lie from 0 to 1; row 7 has -0.5"),
+    "y NaN": (fitted(y=shared(c0=np.nan)), "y must be finite; y[7, 0] is nan"),
+    "mse y labels": (lambda net: trained(net, loss="mse").fit(X, LABELS), "y must have shape (12, 3); got (12,)"),
+    "mse y infinite": (lambda net: trained(net, loss="mse").fit(X, NUMBERS * np.inf), "y must be finite"),
+    "mse y beyond float32": (lambda net: trained(net, loss="mse").fit(X, NUMBERS * 1e300), "y must fit into float32"),
+    "binary y above 1": (
+        lambda net: trained(net, loss="binary_cross_entropy").fit(X, shared(c1=1.5)),
+        "y must lie from 0 to 1; row 7 has 1.5",
+    ),
+    "binary y one column": (lambda net: trained(net, loss=cr.BinaryCrossEntropy()).fit(X, LABELS), "y must have shape"),
+    # by hand
+    "hand y missing": (loss_of(cr.CrossEntropy(), LABELS[:3]), "y must have 12 rows"),
+    "hand y too large": (loss_of(cr.CrossEntropy(), spoilt_labels(9)), "row 5 has 9"),
+    "hand mse y wrong": (loss_of(cr.MeanSquaredError(), NUMBERS[:, :2]), "y must have shape (12, 3)"),
+    "hand head": (lambda net: cr.CrossEntropy(from_logits=False)(net(X), LABELS), "from_logits=False"),
+    "hand weight": (lambda net: cr.CrossEntropy()(net(X), LABELS, -np.ones(ROWS)), "sample_weight must be at least 0"),
+    "hand output a row": (lambda net: cr.MeanSquaredError()([1.0], [1.0]), "output must have shape"),
+    "hand output text": (lambda net: cr.MeanSquaredError()("a", [1.0]), "output must hold real numbers"),
+    "hand output empty": (lambda net: cr.MeanSquaredError()(np.zeros((0, 1)), []), "output has no rows"),
+    "hand one output": (lambda net: cr.CrossEntropy()(np.zeros((2, 1)), [0, 0]), "binary_cross_entropy"),
+    "penalty of a list": (lambda net: cr.L2(1).value([net]), "net must be a Network"),
+    "penalty's gradient of None": (lambda net: cr.L2(1).add_gradient(None), "net must be a Network"),
+    "step a list": (lambda net: cr.SGD().step([net]), "net must be a Network"),
+    # the trainer
+    "net a list": (lambda net: trained([net]), "net must be a Network"),
+    "loss accuracy": (lambda net: trained(net, loss="accuracy"), "accuracy is not differentiable"),
+    "loss unknown": (lambda net: trained(net, loss="mae"), "loss='mae' is unknown; known are 'mean_squared_error'"),
+    "loss a function": (lambda net: trained(net, loss=np.square), "loss must be a Loss"),
+    "loss a class": (lambda net: trained(net, loss=cr.CrossEntropy), "not the class"),
+    "optimizer unknown": (lambda net: trained(net, optimizer="adma"), "optimizer='adma' is unknown; known are 'sgd'"),
+    "optimizer a number": (lambda net: trained(net, optimizer=0.1), "optimizer"),
+    "penalty a number": (lambda net: trained(net, penalty=1e-5), "penalty must be a Penalty"),
+    "penalty a word": (lambda net: trained(net, penalty="l2"), "penalty"),
+    "penalty a list of numbers": (lambda net: trained(net, penalty=[1e-5]), "penalty must hold"),
+    "metrics a word": (lambda net: trained(net, metrics="accuracy"), "metrics must be a list"),
+    "metrics unknown": (lambda net: trained(net, metrics=["f1"]), "metrics='f1' is unknown; known are 'accuracy'"),
+    "metrics twice": (lambda net: trained(net, metrics=["accuracy"] * 2), "metrics must differ"),
+    "metrics of numbers": (lambda net: trained(net, metrics=["mse"]), "metrics='mse' does not suit"),
+    "metrics of classes": (lambda net: trained(net, loss="mse", metrics=["accuracy"]), "metrics='accuracy'"),
+    "metrics of several questions": (
+        lambda net: trained(net, loss="binary_cross_entropy", metrics=["accuracy"]),
+        "metrics='accuracy'",
+    ),
+    "trainer seed": (lambda net: trained(net, seed="a"), "seed"),
+    "learning_rate": (lambda net: setattr(trained(net), "learning_rate", 0), "learning_rate"),
+    "stop a number": (lambda net: trained(net).stop(3), "reason"),
+    # fit
+    "epochs 0": (fitted(epochs=0), "epochs"),
+    "epochs a float": (fitted(epochs=1.5), "epochs"),
+    "batch_size 0": (fitted(batch_size=0), "batch_size"),
+    "batch_size None": (fitted(batch_size=None), "batch_size"),
+    "batch_size leaves no step": (fitted(batch_size=13, drop_last=True), "batch_size=13 with drop_last=True"),
+    "drop_last a number": (fitted(drop_last=1), "drop_last"),
+    "shuffle a number": (fitted(shuffle=1), "shuffle"),
+    "verbose a word": (fitted(verbose="loud"), "verbose"),
+    "verbose 2": (fitted(verbose=2), "verbose"),
+    "validation_split 1": (fitted(validation_split=1.0), "validation_split"),
+    "validation_split negative": (fitted(validation_split=-0.1), "validation_split"),
+    "validation_split of one row": (fitted(X[:1], [0], validation_split=0.5), "validation_split needs at least 2 rows"),
+    "validation_split and data": (fitted(validation_split=0.1, validation_data=(X, LABELS)), "exclude each other"),
+    "validation_data an array": (fitted(validation_data=X), "validation_data must be (X, y)"),
+    "validation_data X alone": (fitted(validation_data=(X,)), "validation_data must be (X, y)"),
+    "validation_data X wrong": (fitted(validation_data=(X[:, :3], LABELS)), "validation_data: X must have shape"),
+    "validation_data y wrong": (fitted(validation_data=(X, LABELS[:-1])), "validation_data: y must have 12 rows"),
+    "validation_data with NaN": (fitted(validation_data=(spoilt(np.nan), LABELS)), "validation_data: X must be finite"),
+    "validation_data empty": (fitted(validation_data=(X[:0], LABELS[:0])), "validation_data: X must have at least one"),
+    "sample_weight too short": (fitted(sample_weight=[1.0]), "sample_weight must have 12 rows"),
+    "sample_weight of rank 2": (fitted(sample_weight=np.ones((ROWS, 1))), "sample_weight must have shape (12,)"),
+    "sample_weight negative": (fitted(sample_weight=[-1.0] + [1.0] * 11), "sample_weight must be at least 0; row 0"),
+    "sample_weight NaN": (fitted(sample_weight=[np.nan] * ROWS), "sample_weight must be finite"),
+    "sample_weight all 0": (fitted(sample_weight=np.zeros(ROWS)), "sample_weight must be above 0"),
+    "sample_weight text": (fitted(sample_weight=["1"] * ROWS), "sample_weight must hold real numbers"),
+    "class_weight unknown": (fitted(class_weight="even"), "class_weight='even' is unknown; known are 'balanced'"),
+    "class_weight a list": (fitted(class_weight=[1, 2, 3]), "class_weight must be 'balanced' or a dict"),
+    "class_weight of class 3": (fitted(class_weight={3: 1.0}), "a class of class_weight"),
+    "class_weight of a word": (fitted(class_weight={"a": 1.0}), "a class of class_weight"),
+    "class_weight negative": (fitted(class_weight={0: -1.0}), "class_weight[0]"),
+    "class_weight all 0": (fitted(class_weight={0: 0, 1: 0, 2: 0}), "class_weight must be above 0"),
+    "class_weight too large": (fitted(class_weight={0: 1e300}), "class_weight must fit into float32"),
+    "class_weight of numbers": (
+        lambda net: trained(net, loss="mse").fit(X, NUMBERS, class_weight="balanced"),
+        "class_weight needs targets of classes",
+    ),
+    "callbacks one": (fitted(callbacks=cr.EarlyStopping(patience=1)), "callbacks must be a list"),
+    "callbacks a function": (fitted(callbacks=[print]), "callbacks must hold"),
+    "monitor without validation": (fitted(callbacks=[cr.EarlyStopping(patience=1)]), "monitor='val_loss' is not in"),
+    "monitor unknown": (fitted(callbacks=[cr.EarlyStopping("f1", patience=1)]), "monitor='f1' is not in the history"),
+    "evaluate y": (lambda net: trained(net).evaluate(X, LABELS + 1), "y must hold class labels"),
+    "evaluate empty": (lambda net: trained(net).evaluate(X[:0], LABELS[:0]), "X must have at least one row"),
+    "evaluate weight": (lambda net: trained(net).evaluate(X, LABELS, [1]), "sample_weight"),
+    # state, copies, reports
+    "state a list": (lambda net: net.load_state_dict([1]), "state must be a mapping"),
+    "state missing a name": (lambda net: net.load_state_dict({}), "missing are ['0.weight'"),
+    "state unknown name": (lambda net: net.load_state_dict(state(net, wrong=1)), "unknown are ['wrong']"),
+    "state wrong shape": (
+        lambda net: net.load_state_dict(state(net, **{"1_bias": [0.0]})),
+        "state['1.bias'] must have shape",
+    ),
+    "state of text": (lambda net: net.load_state_dict(state(net, **{"1_bias": ["a"] * 3})), "state['1.bias']"),
+    "state beyond float32": (
+        lambda net: net.load_state_dict(state(net, **{"0_bias": np.ones(5), "1_bias": [1e39] * 3})),
+        "state['1.bias'] must fit into float32",
+    ),
+    "copy dtype": (lambda net: net.copy(dtype="int8"), "dtype"),
+    "summary batch_size": (lambda net: net.summary(batch_size=-1), "batch_size"),
+    # helpers
+    "batches of unequal length": (lambda net: cr.batches(X, LABELS[:-1]), "y must have 12 rows"),
+    "batches of nothing": (lambda net: cr.batches([], []), "X must have at least one row"),
+    "batches batch_size": (lambda net: cr.batches(X, LABELS, batch_size=0), "batch_size"),
+    "batches epoch": (lambda net: cr.batches(X, LABELS, epoch=-1), "epoch"),
+    "batches seed": (lambda net: cr.batches(X, LABELS, seed=1.5), "seed"),
+    "check_gradients net": (lambda net: cr.check_gradients(None, X, LABELS, loss="mse"), "net must be a Network"),
+    "check_gradients loss": (lambda net: cr.check_gradients(net, X, LABELS, loss="mae"), "loss='mae' is unknown"),
+    "check_gradients y": (lambda net: cr.check_gradients(net, X, LABELS + 3, loss="cross_entropy"), "y must hold"),
+    "check_gradients X empty": (lambda net: cr.check_gradients(net, X[:0], [], loss="cross_entropy"), "X must have"),
+    "check_gradients eps": (lambda net: cr.check_gradients(net, X, LABELS, loss="cross_entropy", eps=0), "eps"),
+    "check_gradients samples": (
+        lambda net: cr.check_gradients(net, X, LABELS, loss="cross_entropy", samples=0),
+        "samples",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "fragment"), CALLS.values(), ids=CALLS.keys())
+def test_wrong_calls(call, fragment):
+    net = network()
+    arena, steps = net.core.arena().copy(), net.core.steps
+    with pytest.raises((ValueError, TypeError)) as caught:
+        call(net)
+    assert fragment in str(caught.value)
+    assert np.array_equal(net.core.arena(), arena)
+    # A loss by hand has had its forward pass before it was refused.
+    assert net.core.steps - steps <= 1
+
+
+HEADS = {
+    "softmax into logits": ("softmax", cr.CrossEntropy(), "drop that activation"),
+    "sigmoid into logits": ("sigmoid", cr.CrossEntropy(), "drop that activation"),
+    "softmax into binary logits": ("softmax", cr.BinaryCrossEntropy(), "drop that activation"),
+    "sigmoid into binary logits": ("sigmoid", cr.BinaryCrossEntropy(), "BinaryCrossEntropy(from_logits=False)"),
+    "logits into probabilities": ("identity", cr.CrossEntropy(from_logits=False), "activation='softmax'"),
+    "logits into binary probabilities": ("identity", cr.BinaryCrossEntropy(from_logits=False), "activation='sigmoid'"),
+    "relu into probabilities": ("relu", cr.CrossEntropy(from_logits=False), "activation='softmax'"),
+    "sigmoid into classes": ("sigmoid", cr.CrossEntropy(from_logits=False), "BinaryCrossEntropy(from_logits=False)"),
+    "softmax into questions": ("softmax", cr.BinaryCrossEntropy(from_logits=False), "CrossEntropy(from_logits=False)"),
+}
+
+
+@pytest.mark.parametrize(("activation", "loss", "advice"), HEADS.values(), ids=HEADS.keys())
+def test_heads_that_do_not_suit_the_loss(activation, loss, advice):
+    in_dense = cr.Network([cr.Dense(3, activation=activation)], inputs=INPUTS)
+    alone = cr.Network([cr.Dense(3), cr.Activation(activation), cr.Dropout(rate=0.1)], inputs=INPUTS)
+    for net in (in_dense, alone):
+        for call in (lambda net=net: cr.Trainer(net, loss=loss), lambda net=net: loss(net(X), shared())):
+            with pytest.raises(ValueError, match="last layer ends with") as caught:
+                call()
+            assert advice in str(caught.value)
+
+
+def test_cross_entropy_of_one_output_points_to_the_binary_one():
+    with pytest.raises(ValueError, match="binary_cross_entropy"):
+        cr.Trainer(single(), loss="cross_entropy")
+
+
+def test_there_are_enough_wrong_calls():
+    assert len(CALLS) + len(CONSTRUCTIONS) + len(HEADS) >= 70
+
+
+# What is accepted ----------------------------------------------------------------------------------------------------
+
+
+def read_only(array):
+    array = array.copy()
+    array.setflags(write=False)
+    return array
+
+
+def unaligned(array):
+    """Return the same numbers at an odd address."""
+    buffer = np.zeros(array.nbytes + 1, np.uint8)
+    result = buffer[1:].view(array.dtype).reshape(array.shape)
+    result[...] = array
+    return result
+
+
+WHOLE = np.arange(ROWS * INPUTS).reshape(ROWS, INPUTS) % 7 - 3
+ACCEPTED = {
+    "a list": lambda x: x.tolist(),
+    "a tuple of arrays": lambda x: tuple(x),
+    "Fortran order": np.asfortranarray,
+    "every second row": lambda x: np.repeat(x, 2, axis=0)[::2],
+    "every second column": lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+    "reversed": lambda x: x[::-1, ::-1].copy()[::-1, ::-1],
+    "transposed": lambda x: x.T.copy().T,
+    "read-only": read_only,
+    "unaligned": unaligned,
+    "float64": lambda x: x.astype(np.float64),
+    "float32": lambda x: x.astype(np.float32),
+    "float16": lambda x: x.astype(np.float16),
+    "long double": lambda x: x.astype(np.longdouble),
+    "the other byte order": lambda x: x.astype(x.dtype.newbyteorder()),
+    "int8": lambda x: x.astype(np.int8),
+    "int64": lambda x: x.astype(np.int64),
+    "a subclass": lambda x: np.asmatrix(x),
+    "an output": lambda x: cr.Network([cr.Activation("identity")], inputs=INPUTS)(x),
+}
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+@pytest.mark.parametrize("odd", ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_odd_inputs_that_are_accepted(odd, dtype):
+    # Small whole numbers: the same in every dtype.
+    plain = WHOLE.astype(np.float64)
+    given = odd(plain)
+    net, other = network(dtype=dtype), network(dtype=dtype)
+    assert np.array_equal(net.predict(given), other.predict(plain))
+    assert np.array_equal(np.asarray(net(given)), np.asarray(other(plain)))
+    options = {"epochs": 2, "batch_size": 5, "validation_split": 0.25}
+    histories = [trained(one).fit(x, LABELS, **options) for one, x in ((net, given), (other, plain))]
+    assert histories[0]["val_loss"] == histories[1]["val_loss"]
+    assert np.array_equal(net.core.arena(), other.core.arena())
+    assert np.array_equal(np.asarray(given, dtype=np.float64), plain)
+
+
+TARGETS = {
+    "labels in a column": (cr.CrossEntropy(), LABELS, LABELS[:, None]),
+    "labels in a list": (cr.CrossEntropy(), LABELS, LABELS.tolist()),
+    "labels of uint8": (cr.CrossEntropy(), LABELS, LABELS.astype(np.uint8)),
+    "labels of uint64": (cr.CrossEntropy(), LABELS, LABELS.astype(np.uint64)),
+    "labels read-only": (cr.CrossEntropy(), LABELS, read_only(LABELS)),
+    "labels strided": (cr.CrossEntropy(), LABELS, np.repeat(LABELS, 3)[::3]),
+    "bool labels": (cr.CrossEntropy(), LABELS > 0, (LABELS > 0).astype(int)),
+    "one-hot integers": (cr.CrossEntropy(), np.eye(3)[LABELS], np.eye(3, dtype=int)[LABELS]),
+    "one-hot bools": (cr.CrossEntropy(), np.eye(3)[LABELS], np.eye(3, dtype=bool)[LABELS]),
+    "binary bools": (cr.BinaryCrossEntropy(), np.eye(3)[LABELS], np.eye(3, dtype=bool)[LABELS]),
+    "numbers in Fortran order": (cr.MeanSquaredError(), NUMBERS, np.asfortranarray(NUMBERS)),
+    "whole numbers": (cr.MeanSquaredError(), WHOLE[:, :3].astype(float), WHOLE[:, :3]),
+}
+
+
+@pytest.mark.parametrize(("loss", "plain", "odd"), TARGETS.values(), ids=TARGETS.keys())
+def test_odd_targets_that_are_accepted(loss, plain, odd):
+    nets = [network(), network()]
+    for net, y in zip(nets, (plain, odd), strict=True):
+        trained(net, loss=loss).fit(X, y, epochs=2, sample_weight=np.arange(ROWS))
+    assert np.array_equal(nets[0].core.arena(), nets[1].core.arena())
+
+
+@pytest.mark.parametrize("loss", ["mse", "binary_cross_entropy"])
+def test_a_single_output_takes_a_row_of_targets(loss):
+    nets = [single(), single()]
+    for net, y in zip(nets, (LABELS % 2, (LABELS % 2)[:, None]), strict=True):
+        trained(net, loss=loss).fit(X, y, epochs=2)
+    assert np.array_equal(nets[0].core.arena(), nets[1].core.arena())
+
+
+def test_bool_features_are_0_and_1():
+    assert np.array_equal(network().predict(X > 0), network().predict((X > 0).astype(float)))
+
+
+def test_a_batch_larger_than_the_data_is_the_data():
+    nets = [network(), network()]
+    for net, size in zip(nets, (ROWS, 2**31 - 1), strict=True):
+        trained(net).fit(X, LABELS, epochs=2, batch_size=size)
+    assert np.array_equal(nets[0].core.arena(), nets[1].core.arena())
+
+
+def test_numbers_whose_sum_overflows_are_finite():
+    net = cr.Network([cr.Dense(1, weight_init="zeros")], inputs=4)
+    assert np.array_equal(net.predict(np.full((3, 4), 3e38)), np.zeros((3, 1)))
+
+
+def test_data_that_changes_during_a_fit_cannot_harm():
+    labels, x = LABELS.astype(np.int32), X.astype(np.float32)
+
+    class Spoiling(cr.Callback):
+        def on_epoch_end(self, epoch, logs):
+            labels[:] = 2**31 - 1
+            x[:] = 0
+
+    history = trained(network()).fit(x, labels, epochs=3, callbacks=[Spoiling()])
+    assert np.isfinite(history["loss"]).all()
+
+
+# The engine itself, without the checks of this face ------------------------------------------------------------------
+
+
+def test_the_engine_refuses_what_the_face_would_never_pass():
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(ENGINE_ABUSE)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, (done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+
+
+ENGINE_ABUSE = """
+import numpy as np
+from chainrule._engine import float32 as e
+
+zero = e.Initializer("constant", 0.0)
+dense = e.Dense(3, "relu", 0.0, True, zero, zero)
+net = lambda: e.Network(4, [dense], 0)
+x, labels, y = np.zeros((6, 4), "f4"), np.zeros(6, "i4"), np.zeros((6, 3), "f4")
+ce, mse, adam = e.CrossEntropy(True), e.SquaredError(True, False), lambda: e.Adam(0.1, 0.9, 0.999, 1e-8, True, False)
+
+def fit(network, loss=ce, metrics=(), x=x, y=labels, weight=None, size=2):
+    return e.Fit(network, loss, adam(), [], metrics, x, y, weight, size, True, False, 0, 0.0)
+
+def measured(y=labels, loss=ce, metrics=(), x=x, weight=None):
+    return e.evaluate(net(), loss, [], metrics, x, y, weight, 0.0)
+
+calls = [
+    lambda: net().forward(np.zeros((2, 5), "f4"), True),
+    lambda: net().forward(np.zeros(4, "f4"), True),
+    lambda: net().forward(None, True),
+    lambda: net().predict(np.zeros((2, 5), "f4")),
+    lambda: net().predict(x, np.zeros((6, 2), "f4")),
+    lambda: net().backward(np.zeros((1, 3), "f4")),
+    lambda: (lambda n: (n.forward(x, True), n.backward(np.zeros((5, 3), "f4"))))(net()),
+    lambda: (lambda n: (n.forward(x, False), n.backward(y)))(net()),
+    lambda: (lambda n: (n.forward(x, True), n.backward(y), n.backward(y)))(net()),
+    lambda: e.Network(0, [dense], 0),
+    lambda: e.Network(4, [], 0),
+    lambda: e.Network(4, [None], 0),
+    lambda: e.Network(2**62, [dense], 0),
+    lambda: e.Dense(-1, "relu", 0.0, True, zero, zero),
+    lambda: e.Dense(3, "magic", 0.0, True, zero, zero),
+    lambda: e.Dropout(1.5),
+    lambda: e.Dropout(float("nan")),
+    lambda: e.Initializer("magic", 1.0),
+    lambda: ce.value(y, np.full(6, 3, "i4")),
+    lambda: ce.value(y, np.full(6, -1, "i4")),
+    lambda: ce.value(y, labels[:5]),
+    lambda: ce.value(y, labels, np.ones(5, "f4")),
+    lambda: mse.value(y, y[:, :2]),
+    lambda: mse.value(y, labels),
+    lambda: fit(net(), y=labels[:5]),
+    lambda: fit(net(), y=np.full(6, 7, "i4")),
+    lambda: fit(net(), x=x[:, :3]),
+    lambda: fit(net(), size=0),
+    lambda: fit(net(), weight=np.ones(5, "f4")),
+    lambda: fit(net(), metrics=["magic"]),
+    lambda: fit(net(), loss=mse),
+    lambda: measured(y=np.full(6, 7, "i4")),
+    lambda: measured(y=labels[:2]),
+    lambda: measured(loss=mse),
+    lambda: measured(weight=np.ones(2, "f4")),
+    lambda: adam().restore(1, [np.zeros(3, "f4")]),
+]
+for number, call in enumerate(calls):
+    try:
+        call()
+    except (ValueError, TypeError, RuntimeError, MemoryError, OverflowError):
+        continue
+    raise SystemExit(f"call {number} was accepted")
+"""

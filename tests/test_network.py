@@ -1,0 +1,531 @@
+"""Networks, descriptions, and the loop by hand, judged by NumPy written out here."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import activations, initializers, losses, optimizers
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def classifier(dtype="float64", **options):
+    return cr.Network([cr.Dense(5, activation="tanh"), cr.Dense(3)], inputs=4, seed=1, dtype=dtype, **options)
+
+
+def rows(count, columns=4, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, columns))
+
+
+PUBLIC = {name: getattr(cr, name) for name in cr.__all__}
+
+# Descriptions --------------------------------------------------------------------------------------------------------
+
+DESCRIPTIONS = [
+    cr.Dense(128, activation="relu"),
+    cr.Dense(7, activation=cr.LeakyReLU(slope=0.1), bias=False, weight_init=cr.Normal(0.5), bias_init=cr.Constant(1)),
+    cr.Activation(cr.ELU(alpha=2)),
+    cr.Dropout(rate=0.5),
+    cr.SGD(),
+    cr.Momentum(0.1, beta=0.5, style="ema"),
+    cr.Adam(0.01, eps_inside_sqrt=True),
+    cr.L2(1e-5, biases=True),
+    cr.MeanSquaredError(reduction="sum", half=True),
+    cr.CrossEntropy(from_logits=False),
+    cr.BinaryCrossEntropy(),
+    cr.Uniform(0.3),
+    cr.EarlyStopping(patience=3),
+]
+
+
+@pytest.mark.parametrize("description", DESCRIPTIONS, ids=repr)
+def test_repr_evaluates_back(description):
+    again = eval(repr(description), PUBLIC)
+    assert again == description
+    assert repr(again) == repr(description)
+
+
+def test_repr_of_a_network_evaluates_back():
+    net = classifier()
+    again = eval(repr(net), PUBLIC)
+    assert again.layers == net.layers
+    assert all(np.array_equal(again.parameters()[name], value) for name, value in net.parameters().items())
+
+
+def test_numpy_numbers_become_python_numbers():
+    assert cr.Dense(np.int64(3)) == cr.Dense(3)
+    assert type(cr.SGD(np.float32(0.5)).lr) is float
+    assert type(cr.Adam(1).lr) is float
+
+
+def test_descriptions_are_frozen():
+    with pytest.raises(AttributeError):
+        cr.Dense(3).units = 4
+
+
+@pytest.mark.parametrize("module", [activations, initializers, losses, optimizers])
+def test_every_word_without_options_is_understood(module):
+    from chainrule.registry import required_options
+
+    for word, kind in module.KNOWN.items():
+        if not required_options(kind):
+            assert module.resolve("argument", word) == kind()
+
+
+# Starting ------------------------------------------------------------------------------------------------------------
+
+
+def started(initializer, inputs=300, units=200, **options):
+    net = cr.Network([cr.Dense(units, weight_init=initializer, **options)], inputs=inputs, seed=3, dtype="float64")
+    return net.parameters()["0.weight"]
+
+
+@pytest.mark.parametrize(
+    ("initializer", "variance", "bound"),
+    [
+        (cr.GlorotUniform(), 2 / 500, np.sqrt(6 / 500)),
+        (cr.GlorotNormal(), 2 / 500, None),
+        (cr.HeUniform(), 2 / 300, np.sqrt(6 / 300)),
+        (cr.HeNormal(), 2 / 300, None),
+        (cr.Normal(0.7), 0.49, None),
+        (cr.Uniform(0.3), 0.09 / 3, 0.3),
+    ],
+    ids=repr,
+)
+def test_random_starts(initializer, variance, bound):
+    w = started(initializer)
+    n = w.size
+    # Five standard errors: of a mean, sd / sqrt(n); of a variance, at most sd^2 sqrt(2 / n) (a normal's).
+    assert abs(w.mean()) < 5 * np.sqrt(variance / n)
+    assert abs(w.var() - variance) < 5 * variance * np.sqrt(2 / n)
+    if bound is not None:
+        assert np.abs(w).max() <= bound
+        # The largest of n falls short of the bound by bound / n on average.
+        assert np.abs(w).max() > bound * (1 - 20 / n)
+
+
+def test_constant_starts():
+    assert np.all(started(cr.Constant(0.25)) == 0.25)
+    assert np.all(started("zeros") == 0)
+    net = cr.Network([cr.Dense(3, bias_init=cr.Constant(-1))], inputs=2)
+    assert np.all(net.parameters()["0.bias"] == -1)
+
+
+@pytest.mark.parametrize(("activation", "variance"), [("relu", 2 / 300), ("leaky_relu", 2 / 300), ("elu", 2 / 300)])
+def test_relus_start_by_he(activation, variance):
+    w = started(None, activation=activation)
+    assert abs(w.var() - variance) < 5 * variance * np.sqrt(2 / w.size)
+
+
+@pytest.mark.parametrize("activation", ["identity", "sigmoid", "tanh", "softmax", "step"])
+def test_others_start_by_glorot(activation):
+    w = started(None, activation=activation)
+    assert np.array_equal(w, started("glorot_uniform", activation=activation))
+
+
+def test_the_seed_decides_the_start():
+    def weights(seed):
+        return cr.Network([cr.Dense(3)], inputs=4, seed=seed).parameters()["0.weight"]
+
+    assert np.array_equal(weights(5), weights(5))
+    assert not np.array_equal(weights(5), weights(6))
+    assert not np.array_equal(weights(2**64 - 1), weights(0))
+
+
+# Passes --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 100])
+def test_predict_is_what_numpy_computes(dtype, count):
+    net = cr.Network([cr.Dense(5, activation="tanh"), cr.Dense(3, activation="softmax")], inputs=4, dtype=dtype)
+    p = {name: value.astype(float) for name, value in net.parameters().items()}
+    x = rows(count)
+    expected = np.tanh(x @ p["0.weight"] + p["0.bias"]) @ p["1.weight"] + p["1.bias"]
+    expected = softmax(expected) if count else expected
+    predicted = net.predict(x)
+    assert predicted.shape == (count, 3)
+    assert predicted.dtype == dtype
+    # Two products of at most 5 terms and three functions, all of order 1: 64 roundings are more than there are.
+    np.testing.assert_allclose(predicted, expected, rtol=0, atol=64 * np.finfo(dtype).eps)
+
+
+def test_predict_writes_to_out():
+    net, x = classifier(), rows(9)
+    out = np.empty((9, 3))
+    assert net.predict(x, out) is out
+    assert np.array_equal(out, net.predict(x))
+
+
+def test_predict_ignores_the_mode_and_keeps_the_pass():
+    net = cr.Network([cr.Dropout(rate=0.5), cr.Dense(3)], inputs=4, dtype="float64")
+    x, y = rows(8), np.zeros((8, 3))
+    loss = cr.MeanSquaredError()(net(x), y)
+    assert np.array_equal(net.predict(x), net.predict(x))
+    loss.backward()
+    net.eval()
+    assert np.array_equal(np.asarray(net(x)), net.predict(x))
+
+
+def test_output_is_an_array():
+    out = classifier().eval()(rows(6))
+    assert out.shape == (6, 3)
+    assert out.ndim == 2
+    assert len(out) == 6
+    assert out.dtype == np.float64
+    assert np.asarray(out, dtype="float32").dtype == np.float32
+    assert np.argmax(out, axis=1).shape == (6,)
+    assert np.array_equal(out[1:3], np.asarray(out)[1:3])
+    assert "Output" in repr(out)
+
+
+def test_train_and_eval_return_the_network():
+    net = classifier()
+    assert net.training
+    assert net.eval() is net
+    assert not net.training
+    assert net.train() is net
+    assert net.training
+
+
+def test_dropout_in_training_mode():
+    net = cr.Network([cr.Dropout(rate=0.25)], inputs=1000, dtype="float64")
+    x = np.ones((40, 1000))
+    first, second = np.asarray(net(x)), np.asarray(net(x))
+    assert set(np.unique(first)) == {0.0, 1 / 0.75}
+    # Five standard errors of a share of 40,000 draws.
+    assert abs((first == 0).mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 40_000)
+    assert not np.array_equal(first, second)
+    assert np.array_equal(net.predict(x), x)
+
+
+# The loop by hand ----------------------------------------------------------------------------------------------------
+
+
+def reference_gradients(p, x, labels):
+    """Return the loss and the gradients of tanh, linear, softmax cross-entropy; the chain rule written out."""
+    h = np.tanh(x @ p["0.weight"] + p["0.bias"])
+    f = softmax(h @ p["1.weight"] + p["1.bias"])
+    b = len(x)
+    dz2 = (f - np.eye(f.shape[1])[labels]) / b
+    dz1 = (dz2 @ p["1.weight"].T) * (1 - h * h)
+    gradients = {
+        "0.weight": x.T @ dz1,
+        "0.bias": dz1.sum(axis=0),
+        "1.weight": h.T @ dz2,
+        "1.bias": dz2.sum(axis=0),
+    }
+    return -np.log(f[np.arange(b), labels]).mean(), gradients
+
+
+def test_backward_is_the_chain_rule():
+    net, x = classifier(), rows(11)
+    labels = np.arange(11) % 3
+    expected_loss, expected = reference_gradients(net.state_dict(), x, labels)
+    loss = cr.CrossEntropy()(net(x), labels)
+    # Every number is a sum of at most 11 * 5 products of order 1: 1e-14 is 45 roundings.
+    assert float(loss) == pytest.approx(expected_loss, abs=1e-14)
+    assert f"{loss:.3f}" == f"{expected_loss:.3f}"
+    assert all(np.all(gradient == 0) for gradient in net.gradients().values())
+    loss.backward()
+    for name, gradient in net.gradients().items():
+        np.testing.assert_allclose(gradient, expected[name], rtol=0, atol=1e-14, err_msg=name)
+
+
+def test_gradients_add_up_until_zero_grad():
+    net, x, loss_fn = classifier(), rows(6), cr.CrossEntropy()
+    labels = [0, 1, 2, 0, 1, 2]
+    loss_fn(net(x), labels).backward()
+    once = {name: value.copy() for name, value in net.gradients().items()}
+    loss_fn(net(x), labels).backward()
+    for name, value in net.gradients().items():
+        np.testing.assert_allclose(value, 2 * once[name], rtol=1e-15, atol=0, err_msg=name)
+    net.zero_grad()
+    assert all(np.all(value == 0) for value in net.gradients().values())
+
+
+def test_sgd_steps_against_the_gradient():
+    net, x = classifier(), rows(6)
+    before = net.state_dict()
+    cr.CrossEntropy()(net(x), [0, 1, 2, 0, 1, 2]).backward()
+    cr.SGD(0.5).step(net)
+    for name, value in net.parameters().items():
+        # One product and one difference, each rounded once (a fused one only once in all).
+        np.testing.assert_allclose(value, before[name] - 0.5 * net.gradients()[name], rtol=0, atol=4e-16, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "factor"),
+    [
+        (cr.Adam(0.1), 1.0),
+        (cr.Adam(0.1, bias_correction=False), 0.1 / np.sqrt(0.001)),
+        (cr.Momentum(0.1), None),
+        (cr.Momentum(0.1, style="ema"), None),
+        (cr.Momentum(0.1, style="nesterov"), None),
+    ],
+    ids=repr,
+)
+def test_first_steps(optimizer, factor):
+    net = cr.Network([cr.Dense(1, weight_init="zeros", bias=False)], inputs=1, dtype="float64")
+    # Gradient of (w - 1e4)^2 at 0: -2e4, far above eps.
+    cr.MeanSquaredError()(net([[1.0]]), [[1e4]]).backward()
+    optimizer.step(net)
+    moved = net.parameters()["0.weight"].item()
+    expected = {"heavy_ball": 0.1 * 2e4, "ema": 0.1 * 0.1 * 2e4, "nesterov": 0.1 * 1.9 * 2e4}
+    wanted = 0.1 * factor if factor is not None else expected[optimizer.style]
+    # eps shifts Adam's by 1e-8 / (sqrt(0.001) * 2e4) = 1.6e-11 at most; the rest is a few roundings.
+    assert moved == pytest.approx(wanted, rel=2e-11)
+
+
+def test_one_optimizer_serves_one_network():
+    optimizer = cr.Adam()
+    optimizer.step(classifier())
+    with pytest.raises(RuntimeError, match="another network"):
+        optimizer.step(classifier())
+
+
+def test_a_loss_goes_backward_once():
+    net = classifier()
+    loss = cr.CrossEntropy()(net(rows(2)), [0, 1])
+    loss.backward()
+    with pytest.raises(RuntimeError, match="already called"):
+        loss.backward()
+
+
+def test_a_second_loss_of_one_pass_cannot_go_backward():
+    net = classifier()
+    out = net(rows(2))
+    cr.CrossEntropy()(out, [0, 1]).backward()
+    with pytest.raises(RuntimeError):
+        cr.CrossEntropy()(out, [0, 1]).backward()
+
+
+def test_a_stale_loss_does_not_go_backward():
+    net = classifier()
+    loss = cr.CrossEntropy()(net(rows(2)), [0, 1])
+    net(rows(2))
+    with pytest.raises(RuntimeError, match="stale"):
+        loss.backward()
+
+
+def test_a_fit_makes_a_loss_stale():
+    net = classifier()
+    loss = cr.CrossEntropy()(net(rows(2)), [0, 1])
+    cr.Trainer(net, loss="cross_entropy").fit(rows(4), [0, 1, 2, 0], epochs=1)
+    with pytest.raises(RuntimeError, match="stale"):
+        loss.backward()
+
+
+def test_no_backward_in_evaluation_mode():
+    net = classifier().eval()
+    loss = cr.CrossEntropy()(net(rows(2)), [0, 1])
+    net.train()
+    with pytest.raises(RuntimeError, match="evaluation mode"):
+        loss.backward()
+
+
+def test_the_loss_of_an_array_has_a_value_only():
+    loss = cr.MeanSquaredError()(np.array([[1.0], [3.0]]), [1.0, 1.0])
+    assert float(loss) == 2.0
+    with pytest.raises(RuntimeError, match="plain array"):
+        loss.backward()
+
+
+def test_failed_backward_leaves_gradients():
+    net = classifier().eval()
+    with pytest.raises(RuntimeError):
+        cr.CrossEntropy()(net(rows(2)), [0, 1]).backward()
+    assert all(np.all(value == 0) for value in net.gradients().values())
+
+
+# Loss values against their formulas ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weight", [None, [0.5, 2.0, 0.0, 1.0]])
+def test_losses_are_their_formulas(weight):
+    rng = np.random.default_rng(2)
+    p, y = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+    w = np.ones(4) if weight is None else np.array(weight)
+    labels = np.array([2, 0, 1, 2])
+    shares = rng.uniform(size=(4, 3))
+    soft = shares / shares.sum(axis=1, keepdims=True)
+    f, g = softmax(p), 1 / (1 + np.exp(-p))
+    squares = w[:, None] * (p - y) ** 2
+    binary = -(w[:, None] * (shares * np.log(g) + (1 - shares) * np.log(1 - g))).mean()
+    cases = [
+        (cr.MeanSquaredError(), p, y, squares.mean()),
+        (cr.MeanSquaredError(half=True), p, y, squares.mean() / 2),
+        (cr.MeanSquaredError(reduction="sum"), p, y, squares.sum()),
+        (cr.MeanSquaredError(reduction="sum", half=True), p, y, squares.sum() / 2),
+        (cr.CrossEntropy(), p, labels, -(w * np.log(f[np.arange(4), labels])).mean()),
+        (cr.CrossEntropy(), p, soft, -(w[:, None] * soft * np.log(f)).sum() / 4),
+        (cr.CrossEntropy(from_logits=False), f, labels, -(w * np.log(f[np.arange(4), labels])).mean()),
+        (cr.BinaryCrossEntropy(), p, shares, binary),
+        (cr.BinaryCrossEntropy(from_logits=False), g, shares, binary),
+    ]
+    for loss, output, target, expected in cases:
+        # 12 terms of order 1, a few roundings each.
+        assert float(loss(output, target, weight)) == pytest.approx(expected, rel=0, abs=3e-14), loss
+
+
+def test_losses_stay_finite_far_out():
+    sure = np.array([[1e4, -1e4]])
+    assert float(cr.CrossEntropy()(sure, [1])) == 2e4
+    assert float(cr.CrossEntropy()(sure, [0])) == 0
+    assert float(cr.BinaryCrossEntropy()(sure, [[0.0, 1.0]])) == 1e4
+    assert np.isfinite(float(cr.CrossEntropy(from_logits=False)(np.array([[1.0, 0.0]]), [1])))
+
+
+def test_the_value_of_a_penalty():
+    net = classifier()
+    weights = sum(np.sum(value**2) for name, value in net.parameters().items() if name.endswith("weight"))
+    assert cr.L2(0.3).value(net) == pytest.approx(0.15 * weights, rel=1e-14)
+
+
+# State ---------------------------------------------------------------------------------------------------------------
+
+
+def test_parameters_are_views_and_state_is_a_copy():
+    net = classifier()
+    state = net.state_dict()
+    net.parameters()["1.bias"][...] = 7
+    assert np.all(net.parameters()["1.bias"] == 7)
+    assert not np.any(state["1.bias"] == 7)
+    net.load_state_dict(state)
+    assert np.array_equal(net.parameters()["1.bias"], state["1.bias"])
+
+
+def test_load_state_dict_takes_other_dtypes_and_lists():
+    net, other = classifier("float32"), classifier("float64")
+    net.load_state_dict({name: value.tolist() for name, value in other.state_dict().items()})
+    for name, value in net.parameters().items():
+        assert np.array_equal(value, other.parameters()[name].astype(np.float32))
+
+
+def test_load_state_dict_takes_the_views_of_its_own_network():
+    net = cr.Network([cr.Dense(3, bias=False), cr.Dense(3, bias=False)], inputs=3)
+    a, b = (value.copy() for value in net.parameters().values())
+    views = net.parameters()
+    net.load_state_dict({"0.weight": views["1.weight"], "1.weight": views["0.weight"]})
+    assert np.array_equal(net.parameters()["0.weight"], b)
+    assert np.array_equal(net.parameters()["1.weight"], a)
+
+
+@pytest.mark.parametrize("copied", [lambda net: net.copy(), copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_copies_are_equal_and_apart(copied):
+    net = cr.Network([cr.Dropout(rate=0.5), cr.Dense(3)], inputs=4, seed=9)
+    net(rows(3))
+    other = copied(net)
+    assert repr(other) == repr(net)
+    assert np.array_equal(np.asarray(other(rows(3))), np.asarray(net(rows(3))))
+    other.parameters()["1.weight"][...] = 0
+    assert np.any(net.parameters()["1.weight"] != 0)
+
+
+def test_copy_in_another_precision():
+    net = classifier("float32")
+    other = net.copy(dtype=np.float64)
+    assert other.dtype == np.float64
+    assert np.array_equal(other.parameters()["0.weight"], net.parameters()["0.weight"].astype(float))
+
+
+def test_views_outlive_the_network():
+    view = classifier().parameters()["0.weight"]
+    kept = view.copy()
+    for _ in range(20):
+        classifier()
+    assert np.array_equal(view, kept)
+
+
+# Reports and settings ------------------------------------------------------------------------------------------------
+
+
+def test_summary(capsys):
+    net = cr.Network([cr.Dense(128, activation="relu"), cr.Dropout(rate=0.2), cr.Dense(10)], inputs=64)
+    net.summary(batch_size=16)
+    printed = capsys.readouterr().out
+    for words in ("Dense relu", "Dropout", "he_normal", "glorot_uniform", "(B, 128)", "8,320", "1,290", "16 rows"):
+        assert words in printed, words
+    assert f"{64 * 128 + 128 + 128 * 10 + 10:,} parameters" in printed
+
+
+def test_memory_grows_with_the_batch():
+    net = classifier()
+    assert net.core.step_bytes(64) > net.core.step_bytes(1) > 0
+
+
+def test_threads():
+    before = cr.get_num_threads()
+    try:
+        cr.set_num_threads(3)
+        assert cr.get_num_threads() == 3
+        cr.set_num_threads(0)
+        assert cr.get_num_threads() >= 1
+    finally:
+        cr.set_num_threads(before)
+
+
+def test_device():
+    from chainrule import _engine
+
+    assert classifier(device="auto").device == ("cuda" if _engine.cuda_available() else "cpu")
+    if not _engine.cuda_available():
+        with pytest.raises(RuntimeError, match="device='cuda'"):
+            classifier(device="cuda")
+
+
+def test_head_is_the_last_activation_that_shows():
+    assert cr.Network([cr.Dense(3, activation="relu"), cr.Dense(2)], inputs=1).head == cr.Identity()
+    assert cr.Network([cr.Dense(3), cr.Activation("softmax")], inputs=1).head == cr.Softmax()
+    layers = [cr.Dense(3, activation="sigmoid"), cr.Activation("identity"), cr.Dropout(rate=0.1)]
+    assert cr.Network(layers, inputs=1).head == cr.Sigmoid()
+
+
+def test_a_network_without_parameters():
+    net = cr.Network([cr.Activation("relu")], inputs=3)
+    assert net.parameters() == {}
+    assert np.array_equal(net.predict([[-1, 0, 2]]), [[0, 0, 2]])
+
+
+def test_public_names():
+    for name in cr.__all__:
+        assert getattr(cr, name) is not None
+    assert set(dir(cr)) == set(cr.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        cr.nonsense  # noqa: B018
+    assert cr.reference.__name__ == "chainrule.reference"
+
+
+def test_names_for_type_checkers_are_those_found_when_asked_for():
+    # mypy reads the imports under TYPE_CHECKING, Python the table.
+    tree = ast.parse(Path(cr.__file__).read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    checked = {alias.name: node.module for node in block.body for alias in node.names}
+    assert {"__version__", *checked} == set(cr.__all__)
+    for name, module in checked.items():
+        assert getattr(cr, name) is getattr(getattr(cr, module), name)
+
+
+def test_show_versions(capsys):
+    cr.show_versions()
+    printed = capsys.readouterr().out
+    assert cr.__version__ in printed
+    assert np.__version__ in printed
+
+
+def test_importing_stays_light():
+    heavy = ["sklearn", "matplotlib", "tqdm", "safetensors", "csv", "argparse", "json", "importlib.metadata"]
+    code = "import numpy, sys; before = set(sys.modules); import chainrule; print(*set(sys.modules) - before)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert [name for name in heavy if name in loaded] == []

@@ -1,0 +1,267 @@
+"""Files of networks: faithful when whole, refused with a ValueError when not, never a crash."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import _engine
+
+safetensors = pytest.importorskip("safetensors.numpy", reason="needs safetensors")
+
+
+def network(dtype="float32"):
+    layers = [
+        cr.Dense(6, activation=cr.LeakyReLU(slope=0.1), weight_init="he_uniform", bias_init=cr.Normal(0.1)),
+        cr.Dropout(rate=0.25),
+        cr.Activation("tanh"),
+        cr.Dense(3, bias=False),
+    ]
+    return cr.Network(layers, inputs=4, seed=2**64 - 1, dtype=dtype)
+
+
+def parts(net):
+    """Return the tensors and the document of a file of `net`."""
+    document = {
+        "format": 1,
+        "version": cr.__version__,
+        "inputs": net.inputs,
+        "dtype": net.dtype.name,
+        "seed": net.seed,
+        "steps": 0,
+        "layers": [{"kind": "Dense", "options": {"units": 3, "activation": "relu"}}],
+    }
+    return net.state_dict(), document
+
+
+def small():
+    return cr.Network([cr.Dense(3, activation="relu")], inputs=2, seed=5)
+
+
+def write(path, tensors, document):
+    metadata = (
+        None if document is None else {"chainrule": document if isinstance(document, str) else json.dumps(document)}
+    )
+    path.write_bytes(safetensors.save(tensors, metadata))
+    return path
+
+
+def same(net, other):
+    assert repr(net) == repr(other)
+    for name, value in net.parameters().items():
+        assert np.array_equal(value, other.parameters()[name]), name
+
+
+def test_round_trip(tmp_path, dtype):
+    net, x = network(dtype), np.ones((5, 4))
+    net(x)
+    net.save(tmp_path / "net.safetensors")
+    again = cr.load(str(tmp_path / "net.safetensors"))
+    same(net, again)
+    assert again.core.steps == 1
+    assert np.array_equal(net.predict(x), again.predict(x))
+    assert np.array_equal(np.asarray(net(x)), np.asarray(again(x)))
+
+
+def test_the_file_is_plain_safetensors(tmp_path):
+    net = network()
+    net.save(tmp_path / "net.safetensors")
+    tensors = safetensors.load_file(tmp_path / "net.safetensors")
+    assert set(tensors) == set(net.parameters())
+    assert all(np.array_equal(tensors[name], value) for name, value in net.parameters().items())
+
+
+def test_a_file_written_by_hand_is_read(tmp_path):
+    net = small()
+    same(net, cr.load(write(tmp_path / "hand", *parts(net))))
+
+
+def test_saving_replaces_the_file_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "net.safetensors"
+    path.write_text("old")
+    network().save(path)
+    assert os.listdir(tmp_path) == [path.name]
+    same(network(), cr.load(path))
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path):
+    path, net = tmp_path / "net.safetensors", small()
+    net.save(path)
+    before = path.read_bytes()
+    net.parameters()["0.bias"][1] = np.nan
+    with pytest.raises(ValueError, match=r"finite.*'0.bias'"):
+        net.save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == [path.name]
+    with pytest.raises(OSError, match="nowhere"):
+        small().save(tmp_path / "nowhere" / "net.safetensors")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        small().save(tmp_path / "folder")
+    assert sorted(os.listdir(tmp_path)) == ["folder", path.name]
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="path"):
+        cr.load(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("path", [3, None, b"bytes", "", "a\0b"])
+def test_paths_that_are_none(path):
+    for call in (cr.load, small().save):
+        with pytest.raises((TypeError, ValueError), match="path"):
+            call(path)
+
+
+def test_folders_and_devices_are_refused(tmp_path):
+    for path in (tmp_path, "/dev/zero"):
+        with pytest.raises(ValueError, match="not a file"):
+            cr.load(path)
+
+
+def edited(change):
+    """Return tensors and document of a small file after `change` of them."""
+    tensors, document = parts(small())
+    changed = change(tensors, document)
+    return changed if isinstance(changed, tuple) else (tensors, document)
+
+
+def layer(**options):
+    return [{"kind": "Dense", "options": {"units": 3, "activation": "relu", **options}}]
+
+
+HOSTILE = {
+    "no metadata": lambda t, d: (t, None),
+    "metadata that is not JSON": lambda t, d: (t, "{"),
+    "metadata nested too deep": lambda t, d: (t, "[" * 100_000),
+    "metadata that is a list": lambda t, d: (t, "[]"),
+    "a number of too many digits": lambda t, d: (t, "1" * 5000),
+    "a missing field": lambda t, d: d.pop("seed"),
+    "an unknown field": lambda t, d: d.update(extra=1),
+    "another format": lambda t, d: d.update(format=2),
+    "a format that is no number": lambda t, d: d.update(format=[1]),
+    "inputs as text": lambda t, d: d.update(inputs="2"),
+    "inputs as a float": lambda t, d: d.update(inputs=2.0),
+    "no inputs": lambda t, d: d.update(inputs=0),
+    "huge inputs": lambda t, d: d.update(inputs=2**31 - 1),
+    "endless inputs": lambda t, d: d.update(inputs=10**400),
+    "another dtype": lambda t, d: d.update(dtype="float64"),
+    "an unknown dtype": lambda t, d: d.update(dtype="float16"),
+    "a dtype that is a list": lambda t, d: d.update(dtype=["float32"]),
+    "a negative seed": lambda t, d: d.update(seed=-1),
+    "a seed that is true": lambda t, d: d.update(seed=True),
+    "negative steps": lambda t, d: d.update(steps=-1),
+    "too many steps": lambda t, d: d.update(steps=2**64),
+    "no layers": lambda t, d: d.update(layers=[]),
+    "layers that are a dict": lambda t, d: d.update(layers={}),
+    "too many layers": lambda t, d: d.update(layers=[{"kind": "Dropout", "options": {"rate": 0.1}}] * 20_000),
+    "a layer that is text": lambda t, d: d.update(layers=["Dense"]),
+    "a layer without options": lambda t, d: d.update(layers=[{"kind": "Dense"}]),
+    "an unknown kind": lambda t, d: d.update(layers=[{"kind": "os.system", "options": {}}]),
+    "a kind that is a number": lambda t, d: d.update(layers=[{"kind": 3, "options": {}}]),
+    "a kind that is no layer": lambda t, d: d.update(layers=[{"kind": "Adam", "options": {}}]),
+    "options that are a list": lambda t, d: d.update(layers=[{"kind": "Dense", "options": [3]}]),
+    "an unknown option": lambda t, d: d.update(layers=layer(colour="red")),
+    "a missing option": lambda t, d: d.update(layers=[{"kind": "Dense", "options": {}}]),
+    "huge units": lambda t, d: d.update(layers=layer(units=2**31 - 1)),
+    "endless units": lambda t, d: d.update(layers=layer(units=10**30)),
+    "huge units in a second layer": lambda t, d: d.update(layers=layer() + layer(units=2**31 - 1)),
+    "negative units": lambda t, d: d.update(layers=layer(units=-3)),
+    "units that are true": lambda t, d: d.update(layers=layer(units=True)),
+    "units that are NaN": lambda t, d: d.update(layers=layer(units=float("nan"))),
+    "an unknown activation": lambda t, d: d.update(layers=layer(activation="magic")),
+    "an activation that is null": lambda t, d: d.update(layers=layer(activation=None)),
+    "an activation of a wrong kind": lambda t, d: d.update(
+        layers=layer(activation={"kind": "HeNormal", "options": {}})
+    ),
+    "an activation that nests": lambda t, d: d.update(
+        layers=layer(activation={"kind": "ELU", "options": {"alpha": {"kind": "ELU", "options": {}}}})
+    ),
+    "a bias that is text": lambda t, d: d.update(layers=layer(bias="yes")),
+    "a start that is infinite": lambda t, d: d.update(
+        layers=layer(bias_init={"kind": "Constant", "options": {"value": float("inf")}})
+    ),
+    "a missing tensor": lambda t, d: t.pop("0.bias"),
+    "an extra tensor": lambda t, d: t.update({"1.weight": np.zeros(1, np.float32)}),
+    "a tensor of another shape": lambda t, d: t.update({"0.weight": np.zeros((3, 2), np.float32)}),
+    "a tensor of another rank": lambda t, d: t.update({"0.weight": np.zeros(6, np.float32)}),
+    "an empty tensor": lambda t, d: t.update({"0.weight": np.zeros((0, 3), np.float32)}),
+    "a tensor of another dtype": lambda t, d: t.update({"0.weight": np.zeros((2, 3))}),
+    "a tensor of integers": lambda t, d: t.update({"0.weight": np.zeros((2, 3), np.int32)}),
+    "a tensor with NaN": lambda t, d: t["0.weight"].fill(np.nan),
+    "a tensor with infinity": lambda t, d: t["0.bias"].fill(np.inf),
+}
+
+
+@pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_files(tmp_path, change):
+    path = write(tmp_path / "hostile", *edited(change))
+    with pytest.raises(ValueError, match=r"^path .*hostile"):
+        cr.load(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0" * 8,
+        b"\xff" * 64,
+        (2**63).to_bytes(8, "little") + b"{}",
+        (100 * 2**20).to_bytes(8, "little") + b"{}",
+        b"PK\x03\x04" + b"\0" * 100,
+        b"\x80\x04\x95" + b"\0" * 100,
+    ],
+    ids=["empty", "zeros", "ones", "a huge header", "a long header", "a zip", "a pickle"],
+)
+def test_other_files(tmp_path, content):
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"^path .*other"):
+        cr.load(path)
+
+
+def test_every_truncation_is_refused(tmp_path):
+    path = tmp_path / "cut"
+    small().save(path)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"^path "):
+            cr.load(path)
+
+
+def test_flipped_bytes_are_refused_or_read_as_they_stand(tmp_path):
+    path = tmp_path / "flipped"
+    small().save(path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    loaded, refusals = 0, set()
+    for _ in range(800):
+        content = bytearray(whole)
+        for place in rng.integers(0, len(whole), size=rng.integers(1, 4)):
+            content[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(content)
+        try:
+            net = cr.load(path)
+        except ValueError as error:
+            refusals.add(str(error)[:5])
+            continue
+        loaded += 1
+        tensors = safetensors.load(bytes(content))
+        for name, value in net.parameters().items():
+            assert np.array_equal(value, tensors[name])
+    # A flip in the numbers, the seed or an option often leaves a sound file.
+    assert 0 < loaded < 800
+    assert refusals == {"path "}
+
+
+def test_the_version_is_written(tmp_path):
+    path = tmp_path / "net"
+    small().save(path)
+    with __import__("safetensors").safe_open(path, framework="numpy") as file:
+        document = json.loads(file.metadata()["chainrule"])
+    assert document["version"] == _engine.build_info()["version"] == cr.__version__
