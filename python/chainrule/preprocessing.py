@@ -1,0 +1,93 @@
+"""What the command line needs around a network: standardised columns and the confusion table.
+
+Only that: no groups, no augmentation, no missing values, and no scores beside the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Standardiser", "confusion_matrix", "confusion_table"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """x' = (x - mean) / scale, column by column, with the figures of the rows it was fitted on.
+
+    Attributes
+    ----------
+    means, scales : ndarray of float64, shape (D,)
+        Mean and standard deviation (over N, not N - 1) of each column; the scale of a constant column is 1.
+    """
+
+    means: Floats
+    scales: Floats
+
+    @staticmethod
+    def fit(X: npt.ArrayLike, *, shared: bool = False) -> Standardiser:
+        """Return the standardiser of the rows of `X`.
+
+        Parameters
+        ----------
+        X : array, shape (N, D)
+            The training part, and nothing else: what is known of the test part must not shape the inputs.
+        shared : bool
+            One mean and one scale for all columns, as for the pixels of pictures, where a column of its own scale
+            would blow up the pixels that hardly ever show anything.
+
+        Raises
+        ------
+        ValueError
+            If `X` has no rows or columns, or numbers so large that their variance is not finite.
+        """
+        X = np.asarray(X, dtype=np.float64)
+        if X.ndim != 2 or X.size == 0:
+            raise ValueError(f"X must have shape (N, D) with at least one row and column, got {X.shape}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            means = np.mean(X, axis=0)
+            scales = np.std(X, axis=0)
+            if shared:
+                means, scales = np.full_like(means, np.mean(X)), np.full_like(scales, np.std(X))
+        if not (np.all(np.isfinite(means)) and np.all(np.isfinite(scales))):
+            column = int(np.argmin(np.isfinite(means) & np.isfinite(scales)))
+            raise ValueError(f"column {column} of X holds numbers too large to standardise")
+        # Rounding leaves a tiny deviation in a column of equal numbers: compare the numbers, not the deviation.
+        constant = np.ptp(X, axis=None if shared else 0) == 0
+        return Standardiser(means, np.where(constant | (scales == 0), 1.0, scales))
+
+    def transform(self, X: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Return the standardised rows (N, D) as float32; ValueError where one is too large for that."""
+        # Scaled in float64 first: a year such as 1999.25 loses digits as float32, its distance from the mean does not.
+        scaled = np.subtract(X, self.means, dtype=np.float64)
+        scaled /= self.scales
+        largest = max(float(scaled.max(initial=0.0)), -float(scaled.min(initial=0.0)))
+        if not largest <= float(np.finfo(np.float32).max):
+            raise ValueError(f"X holds a number {largest:.3g} scales away from the mean of its column")
+        return scaled.astype(np.float32)
+
+
+def confusion_matrix(
+    true: npt.NDArray[np.int32], predicted: npt.NDArray[np.intp], classes: int
+) -> npt.NDArray[np.int64]:
+    """Return how many rows of each true class (first index) were taken for each class (second index)."""
+    matrix = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(matrix, (true, predicted), 1)
+    return matrix
+
+
+def confusion_table(matrix: npt.NDArray[np.int64], names: Sequence[str]) -> str:
+    """Return the confusion matrix as text: a row for each true class, a dot where nothing was counted."""
+    short = [name if len(name) <= 12 else name[:11] + "~" for name in names]
+    width = max(len(str(matrix.max(initial=0))), *(len(name) for name in short)) + 1
+    side = max(len("true"), *(len(name) for name in short))
+    lines = [f"{'true':>{side}} |" + "".join(f"{name:>{width}}" for name in short)]
+    lines.append("-" * (side + 1) + "+" + "-" * (width * len(short)))
+    for name, row in zip(short, matrix, strict=True):
+        lines.append(f"{name:>{side}} |" + "".join(f"{count or '.':>{width}}" for count in row))
+    return "\n".join(lines)
