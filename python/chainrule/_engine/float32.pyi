@@ -118,6 +118,7 @@ class BinaryCrossEntropy(Loss):
 
 class Optimizer:
     """State for one network, made at its first step."""
+
     steps: int
     rate: float
     def step(self, network: Network) -> None: ...

@@ -1,0 +1,191 @@
+"""Between epochs and at the end: callbacks, early stopping, divergence, exceptions."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from problems import bits, network, problem, trainer
+
+import chainrule as cr
+
+
+class Recorder(cr.Callback):
+    def __init__(self):
+        self.seen = []
+        self.states = {}
+
+    def on_train_begin(self, logs):
+        self.seen.append("begin")
+
+    def on_epoch_begin(self, epoch, logs):
+        self.seen.append(epoch)
+
+    def on_epoch_end(self, epoch, logs):
+        self.seen.append(sorted(logs))
+        self.states[epoch] = self.trainer.net.state_dict()
+
+    def on_train_end(self, logs):
+        self.seen.append("end")
+
+
+def test_callbacks_are_called_in_order():
+    recorder = Recorder()
+    learner = trainer(network())
+    learner.fit(*problem(), epochs=2, callbacks=[recorder])
+    names = sorted(["loss", "learning_rate", "seconds"])
+    assert recorder.seen == ["begin", 1, names, 2, names, "end"]
+    learner.fit(*problem(), epochs=1, callbacks=[recorder])
+    assert recorder.seen[6:8] == ["begin", 3]
+
+
+def test_hooks_that_would_never_be_called_are_refused():
+    with pytest.raises(TypeError, match="on_batch_end would never be called"):
+        type("Wrong", (cr.Callback,), {"on_batch_end": lambda self: None})
+
+
+def test_a_callback_can_stop_and_set_the_learning_rate():
+    class Halving(cr.Callback):
+        def on_epoch_end(self, epoch, logs):
+            self.trainer.learning_rate /= 2
+            if epoch == 3:
+                self.trainer.stop("enough")
+                self.trainer.stop("not heard")
+
+    history = trainer(network()).fit(*problem(), epochs=9, callbacks=[Halving()])
+    assert history["learning_rate"] == [0.01, 0.005, 0.0025]
+    assert history.stop_reason == "enough"
+
+
+def noisy():
+    """Return few rows with labels that mean nothing: validation gets worse as training gets better."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(40, 4)), rng.integers(0, 3, size=40)
+
+
+@pytest.mark.parametrize("restore", [True, False])
+def test_early_stopping_takes_the_best_weights(restore):
+    recorder = Recorder()
+    stopping = cr.EarlyStopping(patience=3, restore_best_weights=restore)
+    net = network()
+    history = trainer(net).fit(*noisy(), epochs=200, batch_size=4, validation_split=0.5, callbacks=[recorder, stopping])
+    best = int(np.argmin(history["val_loss"])) + 1
+    assert history.epochs == best + 3 < 200
+    assert history.best_epoch == best
+    assert "val_loss has not improved for 3 epochs" in history.stop_reason
+    expected = recorder.states[best if restore else best + 3]
+    assert all(np.array_equal(value, expected[name]) for name, value in net.parameters().items())
+
+
+def test_early_stopping_of_accuracy_goes_up():
+    stopping = cr.EarlyStopping("accuracy", patience=2)
+    history = trainer(network(), metrics=["accuracy"]).fit(*problem(), epochs=60, callbacks=[stopping])
+    assert history.best_epoch == int(np.argmax(history["accuracy"])) + 1
+
+
+def test_early_stopping_waits_for_min_delta():
+    stopping = cr.EarlyStopping("loss", patience=2, min_delta=1e9)
+    history = trainer(network()).fit(*problem(), epochs=60, callbacks=[stopping])
+    assert (history.epochs, history.best_epoch) == (3, 1)
+
+
+def test_early_stopping_takes_the_best_back_when_all_epochs_are_done():
+    recorder, net = Recorder(), network()
+    stopping = cr.EarlyStopping(patience=199)
+    history = trainer(net).fit(*noisy(), epochs=60, batch_size=4, validation_split=0.5, callbacks=[recorder, stopping])
+    assert history.stop_reason == "all 60 epochs done"
+    best = int(np.argmin(history["val_loss"])) + 1
+    assert best < 60
+    assert np.array_equal(net.parameters()["0.weight"], recorder.states[best]["0.weight"])
+
+
+def test_history_plots():
+    pytest.importorskip("matplotlib", reason="needs matplotlib")
+    figure = trainer(network(), metrics=["accuracy"]).fit(*problem(), epochs=2, validation_split=0.2).plot()
+    assert len(figure.axes) == 2
+
+
+def test_divergence_keeps_the_last_good_weights():
+    X, y = problem()
+    net = cr.Network([cr.Dense(8, activation="relu"), cr.Dense(3)], inputs=4, seed=0)
+    learner = cr.Trainer(net, loss="mse", optimizer=cr.Momentum(0.05))
+    learner.fit(X, np.eye(3)[y], epochs=2)
+    before, steps = bits(net), net.core.steps
+    learner.learning_rate = 1e6
+    with pytest.warns(cr.DivergenceWarning, match=r"epoch 3, step \d+, with learning rate 1e\+06"):
+        history = learner.fit(X, np.eye(3)[y], epochs=5, batch_size=4)
+    assert bits(net) == before
+    assert net.core.steps == steps
+    assert history.epochs == 0
+    assert "the start of this fit" in history.stop_reason
+    assert history.stop_reason == learner.history.stop_reason
+
+    # The optimizer is as it was too: training goes on as if nothing had happened.
+    learner.learning_rate = 0.05
+    learner.fit(X, np.eye(3)[y], epochs=1)
+    straight = cr.Network([cr.Dense(8, activation="relu"), cr.Dense(3)], inputs=4, seed=0)
+    cr.Trainer(straight, loss="mse", optimizer=cr.Momentum(0.05)).fit(X, np.eye(3)[y], epochs=3)
+    assert bits(net) == bits(straight)
+
+
+def test_divergence_after_good_epochs_keeps_the_last_of_them():
+    class Blowing(Recorder):
+        def on_epoch_begin(self, epoch, logs):
+            if epoch == 3:
+                self.trainer.learning_rate = 1e30
+
+    X, y = problem()
+    recorder, net = Blowing(), network()
+    with pytest.warns(cr.DivergenceWarning, match="those of the end of epoch 2"):
+        history = trainer(net, loss="mse").fit(X, np.eye(3)[y], epochs=5, callbacks=[recorder])
+    assert history.epochs == 2
+    assert all(np.array_equal(value, recorder.states[2][name]) for name, value in net.parameters().items())
+
+
+def test_one_step_to_infinity_is_noticed():
+    # The loss before the only update is finite; the weights after it are not.
+    net = cr.Network([cr.Dense(1)], inputs=1)
+    learner = cr.Trainer(net, loss="mse", optimizer=cr.SGD(1e30))
+    before = bits(net)
+    with pytest.warns(cr.DivergenceWarning):
+        learner.fit([[1e5]], [1e9], epochs=1)
+    assert bits(net) == before
+
+
+def test_an_exception_in_a_callback_passes_on():
+    class Failing(cr.Callback):
+        def on_epoch_end(self, epoch, logs):
+            if epoch == 2:
+                raise ZeroDivisionError("mine")
+
+    learner = trainer(network())
+    with pytest.raises(ZeroDivisionError):
+        learner.fit(*problem(), epochs=5, callbacks=[Failing()])
+    assert learner.history.epochs == 2
+    assert learner.history.stop_reason == "ZeroDivisionError: mine"
+    assert learner.fit(*problem(), epochs=1).first_epoch == 3
+
+
+def test_a_trainer_fits_once_at_a_time():
+    class Nesting(cr.Callback):
+        def on_epoch_end(self, epoch, logs):
+            self.trainer.fit(*problem())
+
+    with pytest.raises(RuntimeError, match="fitting already"):
+        trainer(network()).fit(*problem(), callbacks=[Nesting()])
+
+
+def test_a_bar_is_shown_if_asked(capsys):
+    pytest.importorskip("tqdm", reason="needs tqdm")
+    trainer(network()).fit(*problem(), epochs=2, verbose=True)
+    assert "epoch 2/2" in capsys.readouterr().err
+    trainer(network()).fit(*problem(), epochs=2)
+    trainer(network()).fit(*problem(), epochs=2, verbose=0)
+    assert capsys.readouterr().err == ""
+
+
+def test_no_warning_in_a_plain_fit():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trainer(network(), metrics=["accuracy"]).fit(*problem(), epochs=1, validation_split=0.1)

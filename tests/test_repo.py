@@ -1,0 +1,229 @@
+"""The house guards itself: each test fails with a sentence that names the step that was forgotten."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import chainrule as cr
+from chainrule import _engine, reference
+
+ROOT = Path(__file__).parent.parent
+CSRC = ROOT / "csrc"
+PACKAGE = ROOT / "python" / "chainrule"
+
+# Floors, lowest first. A file includes only from floors below its own, and from its own folder.
+FLOORS = {
+    "core": 0,
+    "formulas": 1,
+    "kernels.h": 1,
+    "cpu": 2,
+    "cuda": 2,
+    "no_cuda": 2,
+    "cuda_table.h": 2,
+    "nn": 3,
+    "train": 4,
+    "bindings": 5,
+}
+# kernels.h names the kinds of formulas; formulas never name kernels.
+ALLOWED_SIDEWAYS = {("kernels.h", "formulas"), ("no_cuda", "cuda_table.h"), ("cuda", "cuda_table.h")}
+
+
+def sources(*endings: str, below: Path = CSRC) -> list[Path]:
+    return sorted(file for file in below.rglob("*") if file.suffix in endings)
+
+
+def tracked_text_files() -> list[Path]:
+    folders = ("csrc", "python", "tests", "benchmarks", "examples", ".ci")
+    files = [file for folder in folders for file in sources(".h", ".cpp", ".cu", ".py", ".pyi", below=ROOT / folder)]
+    return [*files, ROOT / "CMakeLists.txt"]
+
+
+def floor_name(path: str) -> str:
+    return path.split("/")[0]
+
+
+def slots() -> list[str]:
+    return re.findall(r"\(\*(\w+)\)\(", (CSRC / "kernels.h").read_text())
+
+
+def code_of(file: Path) -> str:
+    """Return a C++ file without its comments."""
+    return re.sub(r"//[^\n]*", "", file.read_text())
+
+
+@pytest.mark.parametrize("file", tracked_text_files(), ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_file_says_what_it_is_and_stays_short(file: Path) -> None:
+    lines = file.read_text().splitlines()
+    assert len(lines) <= 500, f"{file.name} has {len(lines)} lines: split it by subject, the limit is 500"
+    first = lines[0] if not lines[0].startswith("#!") else lines[1]
+    assert first.startswith(("//", '"""', "# ")), f"{file.name} must open with what it is and what it will not do"
+
+
+@pytest.mark.parametrize("file", sources(".h", ".cpp", ".cu"), ids=lambda file: str(file.relative_to(CSRC)))
+def test_nothing_includes_upward(file: Path) -> None:
+    here = floor_name(str(file.relative_to(CSRC)))
+    for include in re.findall(r'#include "([^"]+)"', file.read_text()):
+        there = floor_name(include)
+        assert there in FLOORS, f'{file.name} includes "{include}", which is on no floor of tests/test_repo.py'
+        below = FLOORS[there] < FLOORS[here] or there == here or (here, there) in ALLOWED_SIDEWAYS
+        assert below, f'{file.name} ({here}) includes "{include}": floors include only what lies below them'
+
+
+def test_only_bindings_know_python_and_only_cuda_knows_cuda() -> None:
+    for file in sources(".h", ".cpp", ".cu"):
+        folder, code = floor_name(str(file.relative_to(CSRC))), code_of(file)
+        if folder != "bindings":
+            assert not re.search(r"pybind11|Python\.h|\bpy::", code), f"{file.name} knows Python; move it to bindings/"
+        if folder != "cuda":
+            assert not re.search(r"cuda_runtime|__global__|\bcuda[A-Z]\w+\(", code), (
+                f"{file.name} knows CUDA; move it to cuda/"
+            )
+
+
+def test_operations_do_not_throw_allocate_or_ask_for_templates_of_the_library() -> None:
+    for file in sources(".h", ".cpp", below=CSRC / "cpu"):
+        if file.stem == "table":
+            continue
+        found = re.search(r"\bthrow\b|\bnew\b|\bmalloc\b|std::(vector|string|min|max|function)\b", code_of(file))
+        assert not found, f"{file.name} uses {found and found[0]}: an operation neither throws nor allocates"
+
+
+def test_cuda_mirrors_the_stems_of_cpu() -> None:
+    if not (CSRC / "cuda").exists():
+        pytest.skip("no csrc/cuda yet: there is nothing to mirror")
+    cpu, cuda = ({file.stem for file in sources(".cpp", ".cu", below=CSRC / folder)} for folder in ("cpu", "cuda"))
+    missing = cpu - cuda - {"isa_table"}
+    assert not missing, f"operations of cpu/ without a sibling in cuda/: {sorted(missing)}"
+
+
+@pytest.mark.parametrize("slot", slots())
+def test_every_operation_is_complete(slot: str) -> None:
+    assert hasattr(reference, slot), f"add {slot} to python/chainrule/reference.py"
+    cpu = "".join(file.read_text() for file in sources(".cpp", below=CSRC / "cpu"))
+    for precision in ("float32", "float64"):
+        assert re.search(rf"device\.{precision}\.{slot} =", cpu), f"fill {slot} for {precision} in a file of csrc/cpu"
+    null_table = (CSRC / "no_cuda" / "table.cpp").read_text()
+    assert f"put_missing(k.{slot});" in null_table, f"add {slot} to csrc/no_cuda/table.cpp"
+    assert f'"{slot}"' in (CSRC / "bindings" / "bind_kernels.cpp").read_text(), f"bind {slot} in bind_kernels.cpp"
+    tests = "".join(file.read_text() for file in sources(".py", below=ROOT / "tests") if "kernels" in file.name)
+    assert re.search(rf"\b{slot}\b", tests), f"add a test of {slot} to tests/test_kernels*.py"
+
+
+def test_every_cpu_file_is_built_and_listed() -> None:
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    listed = (CSRC / "cpu" / "isa_table.cpp").read_text()
+    for file in sources(".cpp", below=CSRC):
+        if file.stem.startswith("team_"):
+            continue
+        assert str(file.relative_to(ROOT)) in cmake, f"add {file.relative_to(ROOT)} to CMakeLists.txt"
+    for name in re.findall(r"void (list_\w+)\(Device&\);", (CSRC / "cpu" / "operations.h").read_text()):
+        assert f"{name}(table);" in listed, f"call {name} in csrc/cpu/isa_table.cpp"
+
+
+@pytest.mark.parametrize(
+    ("header", "macro", "table"),
+    [
+        ("activations.h", "CHAINRULE_ACTIVATIONS", "ACTIVATIONS"),
+        ("losses.h", "CHAINRULE_ELEMENT_LOSSES", "ELEMENT_LOSSES"),
+        ("updates.h", "CHAINRULE_UPDATE_RULES", "UPDATE_RULES"),
+    ],
+)
+def test_every_formula_has_its_numpy_twin(header: str, macro: str, table: str) -> None:
+    text = (CSRC / "formulas" / header).read_text()
+    registry = text[text.index(f"#define {macro}(_)") :].split("\n\n")[0]
+    names = re.findall(r"_\((\w+), \w+\{", registry)
+    assert names, f"no registry {macro} in formulas/{header}"
+    assert set(names) == set(getattr(reference, table)), f"formulas/{header} and reference.{table} differ"
+
+
+@pytest.mark.parametrize("kind", ["layers", "losses", "optimizers", "penalties"])
+def test_every_class_of_nn_is_registered(kind: str) -> None:
+    bindings = (CSRC / "bindings" / "bind_nn.cpp").read_text()
+    for file in sources(".h", below=CSRC / "nn" / kind):
+        match = re.search(r"class (\w+) final : public (\w+)<T>", file.read_text())
+        if match:
+            assert f"under<{match[1]}<T>, {match[2]}<T>>" in bindings, f"register {match[1]} in bind_nn.cpp"
+
+
+def public_classes() -> list[str]:
+    bases = (cr.Layer, cr.ActivationFunction, cr.Loss, cr.Optimizer, cr.Penalty, cr.Initializer, cr.Callback)
+    classes = {name: getattr(cr, name) for name in cr.__all__ if inspect.isclass(getattr(cr, name))}
+    return [name for name, kind in classes.items() if issubclass(kind, bases) and kind not in bases]
+
+
+@pytest.mark.parametrize("name", public_classes())
+def test_every_class_has_a_row_in_the_catalogue(name: str) -> None:
+    catalogue = (ROOT / "docs" / "catalogue.md").read_text()
+    assert re.search(rf"^\| `{name}\b", catalogue, re.MULTILINE), f"add a row for {name} to docs/catalogue.md"
+
+
+def declared(stub: str) -> dict[str, set[str]]:
+    """Return the names that a stub of the engine declares: classes with their members, functions with none."""
+    names: dict[str, set[str]] = {}
+    for node in ast.parse((PACKAGE / "_engine" / f"{stub}.pyi").read_text()).body:
+        if isinstance(node, ast.ClassDef) and not any(getattr(base, "id", "") == "TypedDict" for base in node.bases):
+            functions = {member.name for member in node.body if isinstance(member, ast.FunctionDef)}
+            fields = {member.target.id for member in node.body if isinstance(member, ast.AnnAssign)}  # type: ignore[union-attr]
+            names[node.name] = (functions | fields) - {"__init__"}
+        elif isinstance(node, ast.FunctionDef):
+            names[node.name] = set()
+    return names
+
+
+@pytest.mark.parametrize(
+    ("stub", "module"), [("__init__", _engine), ("float32", _engine.float32), ("float64", _engine.float64)]
+)
+def test_the_stubs_declare_what_the_engine_has(stub: str, module: ModuleType) -> None:
+    names = declared(stub)
+    public = {name for name in dir(module) if not name.startswith("_")} - {"float32", "float64"}
+    assert public - {"Initializer"} == set(names) - {"Initializer"}, f"_engine/{stub}.pyi and the engine differ"
+    for name, members in names.items():
+        found = {member for member in vars(getattr(module, name)) if not member.startswith("_")} if members else set()
+        assert found == members, f"_engine/{stub}.pyi and the engine differ in {name}"
+
+
+def test_the_stubs_of_both_precisions_say_the_same() -> None:
+    single, double = ((PACKAGE / "_engine" / f"{name}.pyi").read_text() for name in ("float32", "float64"))
+    swap = {"32": "64", "64": "32"}
+    swapped = re.sub(r"float(32|64)", lambda match: f"float{swap[match[1]]}", single)
+    assert swapped == double, "float64.pyi must be float32.pyi with the precisions exchanged"
+
+
+def test_versions_agree() -> None:
+    project = re.search(r'^version = "([^"]+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    changelog = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert project is not None
+    assert changelog is not None
+    assert project[1] == changelog[1] == cr.__version__, "pyproject.toml, CHANGELOG.md and the built engine must agree"
+
+
+def test_the_figures_of_the_readme_are_the_stored_ones() -> None:
+    spec = importlib.util.spec_from_file_location("report", ROOT / "benchmarks" / "report.py")
+    assert spec is not None
+    assert spec.loader is not None
+    report = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(report)
+    readme = (ROOT / "README.md").read_text()
+    assert report.updated(readme) == readme, "run python benchmarks/report.py"
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    heavy = ("sklearn", "matplotlib", "tqdm", "safetensors", "scipy", "argparse", "csv", "pandas", "torch")
+    code = f"import sys, chainrule; print([m for m in {heavy} if m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+    assert loaded == "[]", f"import chainrule must not import {loaded}"
+
+
+def test_links_in_the_pages_lead_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}, which does not exist"
