@@ -144,3 +144,37 @@ def test_training_works_in_a_forked_child():
         """
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_ctrl_c_ends_predictions_and_evaluations_too():
+    done = run_script(
+        """
+        import os, signal, threading, time
+        import numpy as np
+        import chainrule as cr
+
+        layers = [cr.Dense(2048, activation="relu"), cr.Dense(2048, activation="relu"), cr.Dense(10)]
+        net = cr.Network(layers, inputs=64)
+        trainer = cr.Trainer(net, loss="cross_entropy")
+        X, y = np.zeros((400_000, 64), dtype="float32"), np.zeros(400_000, dtype="int32")
+        sent = []
+
+        def interrupt():
+            sent.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        for work in (lambda: net.predict(X), lambda: trainer.evaluate(X, y)):
+            timer = threading.Timer(0.4, interrupt)
+            timer.start()
+            try:
+                work()
+            except KeyboardInterrupt:
+                print(time.monotonic() - sent[-1])
+            timer.join()
+        assert np.isfinite(net.predict(X[:10])).all()
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    delays = [float(delay) for delay in done.stdout.split()]
+    assert len(delays) == 2
+    assert min(delays) < 0.2

@@ -1,10 +1,9 @@
 // Training for Python: whole epochs with the interpreter's lock released, and evaluation.
 #include <pybind11/stl.h>
 
-#include <chrono>
-
 #include "bindings/bind.h"
 #include "bindings/bound_network.h"
+#include "train/epoch.h"
 
 namespace chainrule::bindings {
 
@@ -62,8 +61,6 @@ py::dict record_dict(const EpochRecord& record, const std::vector<std::string>& 
   return result;
 }
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
 /// One run of training: the data, and the epochs over it.
 template <class T> class Fit {
 public:
@@ -79,17 +76,14 @@ public:
   Index steps() const { return epoch_.steps(); }
 
   py::dict run(std::uint64_t number, const py::object& progress) {
-    // Long enough to cost nothing, short enough for Ctrl-C to feel immediate.
-    constexpr double slice_seconds = 0.05;
-    const double start = now();
+    const double start = seconds_now();
     network_->alone([&](Network<T>&) { epoch_.begin(number); });
-    for (bool over = false; !over;) {
-      over = network_->alone([&](Network<T>&) { return epoch_.advance(slice_seconds); });
-      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-      if (!progress.is_none()) progress(epoch_.steps_done(), epoch_.loss_so_far());
-    }
+    network_->in_slices([&](double seconds) { return epoch_.advance(seconds); },
+                        [&] {
+                          if (!progress.is_none()) progress(epoch_.steps_done(), epoch_.loss_so_far());
+                        });
     const EpochRecord record = network_->alone([&](Network<T>&) { return epoch_.record(); });
-    return record_dict(record, metrics_, now() - start);
+    return record_dict(record, metrics_, seconds_now() - start);
   }
 
 private:
@@ -106,11 +100,11 @@ py::dict evaluate_arrays(const NetworkPointer<T>& network, const std::shared_ptr
                          const py::object& weight, double threshold) {
   const DataArrays<T> arrays(network->network(), *loss, metrics, x, y, weight);
   const Objective<T> objective = objective_of<T>(loss, penalties, metrics, threshold);
-  constexpr Index piece = 512; // rows at a time, as in prediction
-  const double start = now();
-  const EpochRecord record =
-      network->alone([&](const Network<T>& n) { return chainrule::evaluate(n, objective, arrays.data(), piece); });
-  return record_dict(record, metrics, now() - start);
+  const double start = seconds_now();
+  Evaluation<T> evaluation(network->network(), objective, arrays.data());
+  network->in_slices([&](double seconds) { return evaluation.advance(seconds); }, [] {});
+  const EpochRecord record = network->alone([&](Network<T>&) { return evaluation.record(); });
+  return record_dict(record, metrics, seconds_now() - start);
 }
 
 } // namespace

@@ -11,7 +11,7 @@
 
 #include "bindings/arrays.h"
 #include "cpu/table.h"
-#include "train/epoch.h"
+#include "train/evaluation.h"
 
 namespace chainrule::bindings {
 
@@ -25,6 +25,16 @@ public:
     py::gil_scoped_release unlocked;
     const std::lock_guard lock(mutex_);
     return body(network_);
+  }
+
+  /// Calls advance() alone at the network, again and again until it says that all is done, with between() and a look at
+  /// signals after each time. An exception of either ends it; the engine stands between two steps then.
+  template <class Advance, class Between> void in_slices(Advance advance, Between between) {
+    for (bool over = false; !over;) {
+      over = alone([&](Network<T>&) { return advance(slice_seconds); });
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      between();
+    }
   }
 
   /// For what neither waits nor changes: shapes, names, places in memory.
@@ -102,18 +112,25 @@ public:
       check(p.is(out_in) && p.writeable(), "out must be a writable, C-contiguous array");
     }
     const MatrixView<T> result = view_of_mutable(p);
-    // Pieces of 512 rows keep the activations of usual widths in the second-level cache.
-    const Index piece = std::clamp<Index>(rows, 1, 512);
-    alone([&](Network<T>& network) {
-      if (!prediction_ || prediction_->capacity() < piece) {
-        prediction_ = std::make_unique<StepBuffers<T>>(network, piece, false);
-      }
-      chainrule::predict(network, view_of(x), result, *prediction_, team_of(network.threads(piece, false)));
-    });
+    const Index piece = std::clamp<Index>(rows, 1, piece_rows);
+    Index next = 0;
+    in_slices(
+        [&](double seconds) {
+          if (!prediction_ || prediction_->capacity() < piece) {
+            prediction_ = std::make_unique<StepBuffers<T>>(network_, piece, false);
+          }
+          ThreadTeam& team = team_of(network_.threads(piece, false));
+          next = chainrule::predict(network_, view_of(x), result, next, seconds, *prediction_, team);
+          return next == rows;
+        },
+        [] {});
     return p;
   }
 
 private:
+  // Long enough to cost nothing, short enough for Ctrl-C to feel immediate.
+  static constexpr double slice_seconds = 0.05;
+
   Pass<T> pass(const Team& team, bool training) const {
     return {team, network_.kernels(), training, network_.seed(), step_number_, Write::add};
   }

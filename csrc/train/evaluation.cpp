@@ -1,0 +1,79 @@
+// Walking the pieces of an evaluation or a prediction.
+#include "train/evaluation.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "train/epoch.h"
+
+namespace chainrule {
+
+namespace {
+
+/// Calls piece(number) on all members, from `next` up to `pieces`, until the time is over; returns the next number. A
+/// barrier follows each piece.
+template <class Piece> Index walk_pieces(ThreadTeam& threads, Index next, Index pieces, double seconds, Piece piece) {
+  const double end = seconds_now() + seconds;
+  Index reached = next;
+  bool pause = false; // set by rank 0, read after a barrier
+  auto body = [&](const Team& team) {
+    Index number = next;
+    for (bool stop = false; number < pieces && !stop; ++number) {
+      piece(team, number);
+      if (team.rank() == 0) pause = number + 1 < pieces && seconds_now() >= end;
+      team.barrier();
+      stop = pause;
+    }
+    if (team.rank() == 0) reached = number;
+  };
+  threads.run(body);
+  return reached;
+}
+
+} // namespace
+
+template <class T>
+Evaluation<T>::Evaluation(const Network<T>& network, const Objective<T>& objective, Data<T> data)
+    : network_(network), sampler_(data, piece_rows, false, false, 0), buffers_(network, sampler_.batch_size(), false),
+      assessment_(objective, sampler_.batch_size()), team_(network.threads(sampler_.batch_size(), false)) {}
+
+template <class T> bool Evaluation<T>::advance(double seconds) {
+  next_ = walk_pieces(team_, next_, sampler_.steps(), seconds, [&](const Team& team, Index step) {
+    const Pass<T> pass{team, network_.kernels()};
+    if (team.rank() == 0) buffers_.set_rows(sampler_.rows_of(step));
+    team.barrier();
+    const Data<T> batch = sampler_.batch(pass, step);
+    network_.forward(pass, batch.x, buffers_);
+    assessment_.assess(pass, batch, buffers_.result(), {});
+    if (team.rank() == 0) assessment_.add(batch.rows());
+  });
+  return next_ == sampler_.steps();
+}
+
+template <class T>
+Index predict(const Network<T>& network, MatrixView<const T> x, MatrixView<T> p, Index first, double seconds,
+              StepBuffers<T>& buffers, ThreadTeam& team) {
+  const Index size = buffers.capacity(), pieces = (x.rows + size - 1) / size;
+  const Index reached = walk_pieces(team, first / size, pieces, seconds, [&](const Team& member, Index number) {
+    const Index begin = number * size, rows = std::min(size, x.rows - begin);
+    const Pass<T> pass{member, network.kernels()};
+    if (member.rank() == 0) buffers.set_rows(rows);
+    member.barrier();
+    network.forward(pass, {x.row(begin), rows, x.cols, x.stride}, buffers);
+    const Range share = member.share(rows);
+    const MatrixView<T> result = buffers.result();
+    for (Index i = share.begin; i < share.end; ++i) {
+      std::memcpy(p.row(begin + i), result.row(i), static_cast<std::size_t>(p.cols) * sizeof(T));
+    }
+  });
+  return std::min(reached * size, x.rows);
+}
+
+#define CHAINRULE_INSTANTIATE(T)                                                                                       \
+  template class Evaluation<T>;                                                                                        \
+  template Index predict(const Network<T>&, MatrixView<const T>, MatrixView<T>, Index, double, StepBuffers<T>&,        \
+                         ThreadTeam&);
+CHAINRULE_INSTANTIATE(float)
+CHAINRULE_INSTANTIATE(double)
+
+} // namespace chainrule
