@@ -2,12 +2,13 @@
 //
 // Each operation is called by all threads of a team at once and does the share that `team` says is its own. It
 // contains no barrier unless it says so: the caller places one where a later operation reads what another thread
-// wrote. It does not throw and does not allocate: everything was checked before the team started. Its result does
-// not depend on the number of threads.
+// wrote. It does not throw and does not allocate: everything was checked before the team started. (The null table's
+// throw, but no network is made for a device that is not available.) Its result does not depend on the number of
+// threads.
 //
 // Gradients of parameters add or overwrite as `Write` says; gradients of activations always overwrite. "May alias"
-// means the very same array; partial overlap is never allowed. Each name stands again in
-// python/chainrule/reference.py, where the operation is specified in NumPy.
+// means the very same array; what does not say so aliases nothing, and partial overlap is never allowed. Each name
+// stands again in python/chainrule/reference.py, where the operation is specified in NumPy.
 //
 // Letters: B rows of a batch, K classes or outputs, n elements, d columns; core/view.h.
 #pragma once
@@ -31,8 +32,8 @@ template <class T> struct Factor {
   MatrixView<const T> matrix;
   bool transposed = false;
 
-  Index rows() const { return transposed ? matrix.cols : matrix.rows; }
-  Index cols() const { return transposed ? matrix.rows : matrix.cols; }
+  CHAINRULE_INLINE Index rows() const { return transposed ? matrix.cols : matrix.rows; }
+  CHAINRULE_INLINE Index cols() const { return transposed ? matrix.rows : matrix.cols; }
 };
 
 /// What a matrix product does to an element before it is stored: c <- g(c + bias). Only with Write::overwrite.
@@ -67,7 +68,7 @@ template <class T> struct Kernels {
   void (*add_scaled)(const Team&, double factor, const T* x, T* y, Index n);
   /// x = value, n elements.
   void (*fill)(const Team&, double value, T* x, Index n);
-  /// One step of an update rule on n parameters w with gradients g and up to two states.
+  /// One step of an update rule on n parameters w with gradients g and its states; those it has not may be null.
   void (*update)(const Team&, UpdateRule, const UpdateNumbers&, T* w, const T* g, T* state1, T* state2, Index n);
 
   // Row by row --------------------------------------------------------------------------------------------------

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
+
 import numpy as np
 
 import chainrule as cr
@@ -25,3 +29,9 @@ def trainer(net, **options):
 
 def bits(net):
     return {name: value.tobytes() for name, value in net.parameters().items()}
+
+
+def run_script(*scripts, timeout=60):
+    """Run scripts, one after the other, in a process of their own."""
+    code = "".join(textwrap.dedent(script) for script in scripts)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout, check=False)

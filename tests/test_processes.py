@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
 import threading
 
 import numpy as np
-from problems import trainer
+from problems import run_script, trainer
 
 import chainrule as cr
 
@@ -59,11 +56,6 @@ def test_two_threads_train_one_network_by_turns():
         thread.join()
     assert learner.history.epochs == other.history.epochs == 1
     assert np.isfinite(learner.net.predict(X)).all()
-
-
-def run_script(script, *, timeout=60):
-    code = textwrap.dedent(script)
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout, check=False)
 
 
 def test_ctrl_c_ends_a_fit_at_once():

@@ -16,7 +16,8 @@ namespace chainrule::bindings {
 
 namespace py = pybind11;
 
-template <class T> using Array = py::array_t<T, py::array::c_style>;
+/// C-contiguous and aligned. pybind11 has no name for NumPy's flag NPY_ARRAY_ALIGNED.
+template <class T> using Array = py::array_t<T, py::array::c_style | 0x100>;
 using Shape = std::vector<py::ssize_t>;
 
 inline std::string shape_text(const py::array& array) { return py::str(array.attr("shape")); }
@@ -32,9 +33,7 @@ template <class T> Array<T> array_of(const py::object& object, const char* name)
     throw py::type_error(text(name, " must have dtype ", py::str(py::dtype::of<T>()).template cast<std::string>(),
                               ", got ", py::str(array.dtype()).template cast<std::string>()));
   }
-  constexpr int aligned = 0x100; // NPY_ARRAY_ALIGNED, which pybind11 does not name
-  if ((array.flags() & aligned) == 0) return Array<T>::ensure(array.attr("copy")("C"));
-  return Array<T>::ensure(array);
+  return Array<T>(object); // throws where a copy is needed and cannot be made
 }
 
 /// The same with a rank and, for each extent that is not -1, a size; ValueError where they differ.
@@ -51,10 +50,10 @@ template <class T> Array<T> array_of(const py::object& object, const char* name,
 }
 
 template <class T> MatrixView<const T> view_of(const Array<T>& array) {
-  return dense<const T>(array.data(), array.shape(0), array.shape(1));
+  return dense_view<const T>(array.data(), array.shape(0), array.shape(1));
 }
 template <class T> MatrixView<T> view_of_mutable(Array<T>& array) {
-  return dense<T>(array.mutable_data(), array.shape(0), array.shape(1));
+  return dense_view<T>(array.mutable_data(), array.shape(0), array.shape(1));
 }
 
 /// Targets of `rows` rows for `classes` outputs: class numbers (int32) or values of dtype T, and what keeps them alive.

@@ -3,6 +3,7 @@
 
 #include "bindings/bind.h"
 #include "bindings/bound_network.h"
+#include "core/clock.h"
 #include "train/epoch.h"
 
 namespace chainrule::bindings {
@@ -41,15 +42,14 @@ Objective<T> objective_of(const std::shared_ptr<Loss<T>>& loss,
                           const std::vector<std::string>& metrics, double threshold) {
   Objective<T> objective{
       .loss = loss, .penalties = {penalties.begin(), penalties.end()}, .metrics = {}, .threshold = threshold};
-  for (const std::string& metric : metrics)
-    objective.metrics.push_back(metric_named(metric));
+  for (const auto& penalty : penalties) check(penalty != nullptr, "a penalty is None");
+  for (const std::string& metric : metrics) objective.metrics.push_back(metric_named(metric));
   return objective;
 }
 
 py::dict record_dict(const EpochRecord& record, const std::vector<std::string>& metrics, double seconds) {
   py::dict scores;
-  for (std::size_t m = 0; m < metrics.size(); ++m)
-    scores[py::str(metrics[m])] = record.scores[m];
+  for (std::size_t m = 0; m < metrics.size(); ++m) scores[py::str(metrics[m])] = record.scores[m];
   py::dict result;
   result["finished"] = record.finished;
   result["loss"] = record.loss;
@@ -76,21 +76,39 @@ public:
   Index steps() const { return epoch_.steps(); }
 
   py::dict run(std::uint64_t number, const py::object& progress) {
+    if (running_) throw std::runtime_error("this fit is running already");
+    const Running running(running_);
     const double start = seconds_now();
     network_->alone([&](Network<T>&) { epoch_.begin(number); });
-    network_->in_slices([&](double seconds) { return epoch_.advance(seconds); },
-                        [&] {
-                          if (!progress.is_none()) progress(epoch_.steps_done(), epoch_.loss_so_far());
-                        });
+    Index done = 0;
+    double loss = 0;
+    network_->in_slices(
+        [&](double seconds) {
+          const bool over = epoch_.advance(seconds);
+          done = epoch_.steps_done();
+          loss = epoch_.loss_so_far();
+          return over;
+        },
+        [&] {
+          if (!progress.is_none()) progress(done, loss);
+        });
     const EpochRecord record = network_->alone([&](Network<T>&) { return epoch_.record(); });
     return record_dict(record, metrics_, seconds_now() - start);
   }
 
 private:
+  /// Sets a flag while it lives. The flag is read and written with the interpreter's lock.
+  struct Running {
+    explicit Running(bool& running) : flag(running) { flag = true; }
+    ~Running() { flag = false; }
+    bool& flag;
+  };
+
   NetworkPointer<T> network_;
   std::vector<std::string> metrics_;
   DataArrays<T> arrays_;
   Epoch<T> epoch_;
+  bool running_ = false;
 };
 
 template <class T>
@@ -102,7 +120,7 @@ py::dict evaluate_arrays(const NetworkPointer<T>& network, const std::shared_ptr
   const Objective<T> objective = objective_of<T>(loss, penalties, metrics, threshold);
   const double start = seconds_now();
   Evaluation<T> evaluation(network->network(), objective, arrays.data());
-  network->in_slices([&](double seconds) { return evaluation.advance(seconds); }, [] {});
+  network->in_slices_alone([&](double seconds) { return evaluation.advance(seconds); });
   const EpochRecord record = network->alone([&](Network<T>&) { return evaluation.record(); });
   return record_dict(record, metrics, seconds_now() - start);
 }
@@ -110,7 +128,6 @@ py::dict evaluate_arrays(const NetworkPointer<T>& network, const std::shared_ptr
 } // namespace
 
 template <class T> void bind_fit(py::module_& module) {
-  using py::arg;
   py::class_<Fit<T>>(module, "Fit")
       .def(py::init<NetworkPointer<T>, std::shared_ptr<Loss<T>>, std::shared_ptr<Optimizer<T>>,
                     std::vector<std::shared_ptr<Penalty<T>>>, std::vector<std::string>, py::object, py::object,

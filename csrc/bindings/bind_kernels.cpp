@@ -3,9 +3,11 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "bindings/arrays.h"
 #include "bindings/bind.h"
+#include "bindings/unlocked.h"
 #include "cpu/table.h"
 #include "nn/layers/layer_activation.h"
 
@@ -13,15 +15,14 @@ namespace chainrule::bindings {
 
 namespace {
 
-using Ints = py::array_t<std::int32_t, py::array::c_style>;
+using Ints = Array<std::int32_t>;
 
 template <std::size_t N, class Enum>
 Enum named(const char* const (&names)[N], const char* what, const std::string& name) {
   for (std::size_t i = 0; i < N; ++i) {
     if (name == names[i]) return static_cast<Enum>(i);
   }
-  check(false, "unknown ", what, " \"", name, "\"");
-  return {}; // not reached
+  fail("unknown ", what, " \"", name, "\"");
 }
 
 /// One table with a team to run it.
@@ -109,20 +110,20 @@ public:
   Array<T> softmax_forward(const py::object& z_in) {
     const Array<T> z = array_of<T>(z_in, "z", {-1, -1});
     return filled(z, [&](const Team& team, T* h) {
-      kernels_.softmax_forward(team, view_of(z), dense(h, z.shape(0), z.shape(1)));
+      kernels_.softmax_forward(team, view_of(z), dense_view(h, z.shape(0), z.shape(1)));
     });
   }
 
   Array<T> softmax_backward(const py::object& h_in, const py::object& dh_in) {
     const Array<T> h = array_of<T>(h_in, "h", {-1, -1}), dh = array_of<T>(dh_in, "dh", shape_of(h));
     return filled(h, [&](const Team& team, T* dz) {
-      kernels_.softmax_backward(team, view_of(h), view_of(dh), dense(dz, h.shape(0), h.shape(1)));
+      kernels_.softmax_backward(team, view_of(h), view_of(dh), dense_view(dz, h.shape(0), h.shape(1)));
     });
   }
 
   Array<T> gather_rows(const py::object& x_in, const py::object& rows_in) {
     const Array<T> x = array_of<T>(x_in, "x", {-1, -1});
-    const Ints rows = row_numbers(rows_in, x.shape(0));
+    const Buffer<std::int32_t> rows = row_numbers(rows_in, x.shape(0));
     Array<T> y({rows.size(), x.shape(1)});
     const MatrixView<T> out = view_of_mutable(y);
     run([&](const Team& team) { kernels_.gather_rows(team, view_of(x), rows.data(), out); });
@@ -131,7 +132,7 @@ public:
 
   Ints gather_labels(const py::object& labels_in, const py::object& rows_in) {
     const Ints labels = array_of<std::int32_t>(labels_in, "labels", {-1});
-    const Ints rows = row_numbers(rows_in, labels.size());
+    const Buffer<std::int32_t> rows = row_numbers(rows_in, labels.size());
     Ints y(rows.size());
     std::int32_t* out = y.mutable_data();
     run([&](const Team& team) { kernels_.gather_labels(team, labels.data(), rows.data(), out, rows.size()); });
@@ -183,8 +184,7 @@ public:
     Buffer<double> blocks(x.size() / sum_block + 1);
     run([&](const Team& team) { kernels_.sum_squares(team, x.data(), x.size(), blocks.data()); });
     double sum = 0;
-    for (Index i = 0; i < blocks.size(); ++i)
-      sum += blocks.data()[i];
+    for (Index i = 0; i < blocks.size(); ++i) sum += blocks.data()[i];
     return sum;
   }
 
@@ -195,7 +195,8 @@ private:
   }
 
   template <class Body> void run(Body body) {
-    py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
+    const std::lock_guard lock(mutex_); // the team's scratch serves one call at a time
     team_.run(body);
   }
 
@@ -228,11 +229,14 @@ private:
     return py::make_tuple(row_loss, dp);
   }
 
-  static Ints row_numbers(const py::object& object, Index rows) {
-    const Ints numbers = array_of<std::int32_t>(object, "rows", {-1});
+  /// A copy of row numbers: nobody may change a checked one.
+  static Buffer<std::int32_t> row_numbers(const py::object& object, Index rows) {
+    const Ints array = array_of<std::int32_t>(object, "rows", {-1});
+    Buffer<std::int32_t> numbers(array.size());
     for (Index i = 0; i < numbers.size(); ++i) {
-      check(numbers.data()[i] >= 0 && numbers.data()[i] < rows, "rows[", i, "] is ", numbers.data()[i],
-            ", but there are ", rows, " rows");
+      const std::int32_t row = array.data()[i];
+      check(row >= 0 && row < rows, "rows[", i, "] is ", row, ", but there are ", rows, " rows");
+      numbers.data()[i] = row;
     }
     return numbers;
   }
@@ -240,6 +244,7 @@ private:
   const Device& device_;
   const Kernels<T>& kernels_;
   ThreadTeam team_;
+  std::mutex mutex_;
 };
 
 } // namespace

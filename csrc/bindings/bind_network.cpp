@@ -27,8 +27,7 @@ template <class T> py::list layers(BoundNetwork<T>& self) {
   const Network<T>& network = self.network();
   for (Index layer = 0; layer < network.depth(); ++layer) {
     Index parameters = 0;
-    for (const Parameter& parameter : network.layer_parameters(layer))
-      parameters += parameter.size();
+    for (const Parameter& parameter : network.layer_parameters(layer)) parameters += parameter.size();
     py::dict info;
     info["kind"] = network.layer_kind(layer);
     info["inputs"] = network.layer_inputs(layer);
@@ -45,17 +44,17 @@ template <class T> void bind_network(py::module_& module) {
   using Self = BoundNetwork<T>;
   py::class_<Self, std::shared_ptr<Self>>(module, "Network")
       .def(py::init([](Index inputs, const std::vector<std::shared_ptr<Layer<T>>>& list, std::uint64_t seed) {
-             for (const auto& layer : list)
-               check(layer != nullptr, "a layer is None");
-             return std::make_shared<Self>(
-                 inputs, std::vector<std::shared_ptr<const Layer<T>>>(list.begin(), list.end()), seed);
+             for (const auto& layer : list) check(layer != nullptr, "a layer is None");
+             std::vector<std::shared_ptr<const Layer<T>>> layers(list.begin(), list.end());
+             const Unlocked unlocked; // drawing many parameters takes its time
+             return std::make_shared<Self>(inputs, std::move(layers), seed);
            }),
            arg("inputs"), arg("layers"), arg("seed"))
       .def_property_readonly("inputs", [](Self& self) { return self.network().inputs(); })
       .def_property_readonly("outputs", [](Self& self) { return self.network().outputs(); })
       .def_property_readonly("seed", [](Self& self) { return self.network().seed(); })
       .def_property(
-          "steps", [](Self& self) { return self.network().steps(); },
+          "steps", [](Self& self) { return self.alone([](Network<T>& network) { return network.steps(); }); },
           [](Self& self, std::uint64_t steps) { self.alone([&](Network<T>& network) { network.set_steps(steps); }); })
       .def("layers", layers<T>)
       .def("arena",
@@ -76,10 +75,7 @@ template <class T> void bind_network(py::module_& module) {
       .def("forward", &Self::forward, arg("x"), arg("training"))
       .def_property_readonly("pass_number", &Self::pass_number)
       .def("backward", &Self::backward, arg("dy"))
-      .def("zero_grad",
-           [](Self& self) {
-             self.alone([](Network<T>& network) { std::fill_n(network.gradients(), network.arena_size(), T(0)); });
-           })
+      .def("zero_grad", [](Self& self) { self.zero_gradients(); })
       .def("layer_outputs", &Self::layer_outputs)
       .def("predict", &Self::predict, arg("x"), arg("out") = py::none())
       .def(

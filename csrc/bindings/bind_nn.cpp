@@ -26,7 +26,7 @@ py::class_<Class, Base, std::shared_ptr<Class>> under(py::module_& module, const
   return {module, name};
 }
 
-/// The loss of a batch and its gradient, by one thread: for the loop by hand.
+/// The loss of a batch and its gradient, for the loop by hand.
 template <class T>
 py::tuple loss_value(const Loss<T>& loss, const py::object& p_in, const py::object& y_in, const py::object& weight_in) {
   const Array<T> p = array_of<T>(p_in, "p", {-1, -1});
@@ -39,16 +39,18 @@ py::tuple loss_value(const Loss<T>& loss, const py::object& p_in, const py::obje
     loss.evaluate({team, cpu::device().kernels<T>()}, view_of(p), y.targets(), weight ? weight->data() : nullptr,
                   row_loss.data(), gradient);
   };
-  ThreadTeam(1).run(body);
+  {
+    const Unlocked unlocked;
+    ThreadTeam(threads_for(10.0 * static_cast<double>(p.size()))).run(body);
+  }
   double sum = 0;
-  for (Index i = 0; i < row_loss.size(); ++i)
-    sum += static_cast<double>(row_loss.data()[i]);
+  for (Index i = 0; i < row_loss.size(); ++i) sum += static_cast<double>(row_loss.data()[i]);
   return py::make_tuple(sum, dp);
 }
 
 /// One step of an optimizer with the gradients that a network has.
 template <class T> void step(Optimizer<T>& optimizer, BoundNetwork<T>& network) {
-  optimizer.prepare(network.network().arena_size());
+  optimizer.prepare(network.network().id(), network.network().arena_size());
   network.alone([&](Network<T>& n) {
     const std::uint64_t t = optimizer.steps() + 1;
     T* gradients = n.gradients();
@@ -94,12 +96,12 @@ template <class T> void restore(Optimizer<T>& optimizer, std::uint64_t steps, co
     optimizer.set_steps(0);
     return;
   }
-  const auto expected = static_cast<std::size_t>(optimizer.size() == 0 ? 0 : optimizer.states());
-  check(state.size() == expected, "state must have ", expected, " arrays, got ", state.size());
   std::vector<Array<T>> arrays;
-  for (const py::handle& item : state) {
+  for (const py::handle& item : py::tuple(state)) {
     arrays.push_back(array_of<T>(py::reinterpret_borrow<py::object>(item), "state", {optimizer.size()}));
   }
+  const auto expected = static_cast<std::size_t>(optimizer.size() == 0 ? 0 : optimizer.states());
+  check(arrays.size() == expected, "state must have ", expected, " arrays, got ", arrays.size());
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     std::copy_n(arrays[i].data(), arrays[i].size(), optimizer.state(static_cast<int>(i)));
   }

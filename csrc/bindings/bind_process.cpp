@@ -3,6 +3,7 @@
 
 #include "bindings/arrays.h"
 #include "bindings/bind.h"
+#include "bindings/unlocked.h"
 #include "cpu/table.h"
 #include "cuda_table.h"
 
@@ -24,7 +25,7 @@ py::array_t<std::int32_t> shuffled(Index n, std::uint64_t seed, std::uint64_t ep
   check(n >= 0 && n < Index{1} << 31, "n must be 0 to 2^31 - 1, got ", n);
   py::array_t<std::int32_t> order(n);
   std::int32_t* out = order.mutable_data();
-  py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   shuffled_order(seed, epoch, n, out);
   return order;
 }

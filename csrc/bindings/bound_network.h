@@ -1,15 +1,18 @@
 // BoundNetwork: a network as Python holds it, with the buffers of the loop by hand and of prediction.
 //
-// Python may call from several threads, and the lock of the interpreter is released while the engine works, so a
-// mutex lets one call at a time at the network.
+// Python may call from several threads, and the lock of the interpreter is released while the engine works, so a lock
+// lets one call at a time at the network. A fit gives it up between its slices, so that others may predict meanwhile;
+// a prediction or an evaluation keeps it to its end and sees one state of the parameters.
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <utility>
 
 #include "bindings/arrays.h"
+#include "bindings/unlocked.h"
 #include "cpu/table.h"
 #include "train/evaluation.h"
 
@@ -22,19 +25,30 @@ public:
 
   /// Runs `body` with the interpreter's lock released and the network to itself.
   template <class Body> decltype(auto) alone(Body body) {
-    py::gil_scoped_release unlocked;
-    const std::lock_guard lock(mutex_);
+    std::recursive_mutex& mutex = own_mutex();
+    const Unlocked unlocked;
+    const std::lock_guard lock(mutex);
     return body(network_);
   }
 
-  /// Calls advance() alone at the network, again and again until it says that all is done, with between() and a look at
-  /// signals after each time. An exception of either ends it; the engine stands between two steps then.
+  /// Calls advance(seconds) again and again until it says that all is done. Between two slices it looks at signals and
+  /// calls between(), with the interpreter's lock; an exception of either ends it. Others may have the network then.
   template <class Advance, class Between> void in_slices(Advance advance, Between between) {
     for (bool over = false; !over;) {
       over = alone([&](Network<T>&) { return advance(slice_seconds); });
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
       between();
     }
+  }
+
+  /// The same with the network kept from the first slice to the last.
+  template <class Advance> void in_slices_alone(Advance advance) {
+    std::unique_lock lock(own_mutex(), std::defer_lock);
+    {
+      const Unlocked unlocked; // who has the network may be waiting for the interpreter
+      lock.lock();
+    }
+    in_slices(advance, [] {});
   }
 
   /// For what neither waits nor changes: shapes, names, places in memory.
@@ -51,8 +65,8 @@ public:
       if (!step_ || step_->capacity() < rows) {
         can_go_back_ = false;
         step_.reset(); // first give back, then ask for more
-        step_ = std::make_unique<StepBuffers<T>>(network, rows, true);
         x_ = Buffer<T>(rows * network.inputs(), Contents::undefined);
+        step_ = std::make_unique<StepBuffers<T>>(network, rows, true); // last: who finds it finds x_ too
       }
       step_->set_rows(rows);
       std::copy_n(x.data(), x.size(), x_.data());
@@ -83,17 +97,32 @@ public:
     });
   }
 
+  void zero_gradients() {
+    alone([&](Network<T>& network) {
+      T* gradients = network.gradients();
+      run(threads_for(static_cast<double>(network.arena_size())),
+          [&](const Team& team) { network.kernels().fill(team, 0, gradients, network.arena_size()); });
+    });
+  }
+
   /// Copies of all layers' outputs in the last forward pass.
   py::list layer_outputs() {
+    struct Copy {
+      Index cols;
+      std::vector<T> values;
+    };
+    std::vector<Copy> copies;
+    Index rows = 0;
+    alone([&](Network<T>& network) {
+      if (!step_) throw std::runtime_error("layer_outputs needs a forward pass before it");
+      rows = step_->rows();
+      for (Index layer = 0; layer < network.depth(); ++layer) {
+        const MatrixView<T> h = step_->output(layer);
+        copies.push_back({h.cols, {h.data, h.data + h.size()}});
+      }
+    });
     py::list list;
-    const std::lock_guard lock(mutex_);
-    if (pass_number_ == 0) throw std::runtime_error("layer_outputs needs a forward pass before it");
-    for (Index layer = 0; layer < network_.depth(); ++layer) {
-      const MatrixView<T> h = step_->output(layer);
-      Array<T> copy({h.rows, h.cols});
-      std::copy_n(h.data, h.size(), copy.mutable_data());
-      list.append(copy);
-    }
+    for (const Copy& copy : copies) list.append(Array<T>({rows, copy.cols}, copy.values.data()));
     return list;
   }
 
@@ -114,16 +143,14 @@ public:
     const MatrixView<T> result = view_of_mutable(p);
     const Index piece = std::clamp<Index>(rows, 1, piece_rows);
     Index next = 0;
-    in_slices(
-        [&](double seconds) {
-          if (!prediction_ || prediction_->capacity() < piece) {
-            prediction_ = std::make_unique<StepBuffers<T>>(network_, piece, false);
-          }
-          ThreadTeam& team = team_of(network_.threads(piece, false));
-          next = chainrule::predict(network_, view_of(x), result, next, seconds, *prediction_, team);
-          return next == rows;
-        },
-        [] {});
+    in_slices_alone([&](double seconds) {
+      if (!prediction_ || prediction_->capacity() < piece) {
+        prediction_ = std::make_unique<StepBuffers<T>>(network_, piece, false);
+      }
+      ThreadTeam& team = team_of(network_.threads(piece, false));
+      next = chainrule::predict(network_, view_of(x), result, next, seconds, *prediction_, team);
+      return next == rows;
+    });
     return p;
   }
 
@@ -134,7 +161,7 @@ private:
   Pass<T> pass(const Team& team, bool training) const {
     return {team, network_.kernels(), training, network_.seed(), step_number_, Write::add};
   }
-  MatrixView<const T> kept_x() const { return dense<const T>(x_.data(), step_->rows(), network_.inputs()); }
+  MatrixView<const T> kept_x() const { return dense_view<const T>(x_.data(), step_->rows(), network_.inputs()); }
 
   ThreadTeam& team_of(int threads) {
     if (team_.threads() != threads) team_ = ThreadTeam(threads);
@@ -142,13 +169,25 @@ private:
   }
   template <class Body> void run(int threads, Body body) { team_of(threads).run(body); }
 
+  /// The network's lock, asked for with the interpreter's: a new one in a forked child, where one that a thread of the
+  /// parent held would never be opened.
+  std::recursive_mutex& own_mutex() {
+    if (fork_generation() != mutex_generation_) {
+      mutex_ = std::make_unique<std::recursive_mutex>();
+      mutex_generation_ = fork_generation();
+    }
+    return *mutex_;
+  }
+
   Network<T> network_;
-  std::mutex mutex_;
+  // Recursive: a signal handler, which runs between two slices, may use the network that its thread has.
+  std::unique_ptr<std::recursive_mutex> mutex_ = std::make_unique<std::recursive_mutex>();
+  int mutex_generation_ = fork_generation();
   ThreadTeam team_;
   std::unique_ptr<StepBuffers<T>> step_; // of the loop by hand
   Buffer<T> x_;                          // (capacity, inputs), what the last forward pass saw
   std::uint64_t step_number_ = 0;        // by which its masks were counted
-  std::uint64_t pass_number_ = 0;
+  std::atomic<std::uint64_t> pass_number_{0};
   bool can_go_back_ = false;
   std::unique_ptr<StepBuffers<T>> prediction_;
 };

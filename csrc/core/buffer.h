@@ -13,9 +13,6 @@
 
 namespace chainrule {
 
-/// One cache line of every processor we know, and one AVX-512 register.
-inline constexpr std::size_t alignment_bytes = 64;
-
 enum class Contents { zero, undefined };
 
 template <class T> class Buffer {

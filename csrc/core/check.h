@@ -17,9 +17,12 @@ template <class... Parts> std::string text(const Parts&... parts) {
   return stream.str();
 }
 
-/// Throws std::invalid_argument (ValueError in Python) with the text of `parts` unless `condition` holds.
+/// Throws std::invalid_argument (ValueError in Python) with the text of `parts`.
+template <class... Parts> [[noreturn]] void fail(const Parts&... parts) { throw std::invalid_argument(text(parts...)); }
+
+/// The same unless `condition` holds.
 template <class... Parts> void check(bool condition, const Parts&... parts) {
-  if (!condition) throw std::invalid_argument(text(parts...));
+  if (!condition) fail(parts...);
 }
 
 } // namespace chainrule

@@ -8,8 +8,7 @@ namespace chainrule {
 __extension__ typedef unsigned __int128 Wide; // GCC and Clang have it; the standard does not
 
 void shuffled_order(std::uint64_t seed, std::uint64_t epoch, Index n, std::int32_t* order) {
-  for (Index i = 0; i < n; ++i)
-    order[i] = static_cast<std::int32_t>(i);
+  for (Index i = 0; i < n; ++i) order[i] = static_cast<std::int32_t>(i);
   const Stream stream{seed, Purpose::shuffle, 0, epoch};
   std::array<std::uint64_t, 2> pair{};
   for (Index i = n - 1, draw = 0; i > 0; --i, ++draw) {

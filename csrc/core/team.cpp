@@ -2,6 +2,8 @@
 // of which CMake compiles one.
 #include "core/team.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -21,6 +23,9 @@ void pause_briefly() {
 
 std::atomic<int> limit{0};
 
+std::atomic<int> forks{0};
+[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1); });
+
 // A member must find about 5 us of work a step (at 100 GFLOP/s) to pay for the barriers of that step.
 std::atomic<double> work{5e5};
 
@@ -35,8 +40,9 @@ void Barrier::wait(int members) {
   }
   // Spinning answers in 0.1 us. After some 20 us the others are not running: give them the core.
   constexpr int patience = 1000;
-  for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins) {
+  for (int spins = 0; phase_.load(std::memory_order_acquire) == phase;) {
     if (spins < patience) {
+      ++spins;
       pause_briefly();
     } else {
       std::this_thread::yield();
@@ -45,12 +51,12 @@ void Barrier::wait(int members) {
 }
 
 ThreadTeam::ThreadTeam(int threads)
-    : threads_(threads),
-      scratch_(static_cast<Index>(threads) * static_cast<Index>(Team::scratch_bytes), Contents::undefined) {
-  check(threads >= 1, "a team needs at least one thread, got ", threads);
-}
+    : threads_((check(threads >= 1, "a team needs at least one thread, got ", threads), threads)),
+      scratch_(static_cast<Index>(threads) * static_cast<Index>(Team::scratch_bytes), Contents::undefined) {}
 
 int default_threads(); // of the file that CMake chose
+
+int fork_generation() { return forks.load(std::memory_order_relaxed); }
 
 int thread_limit() {
   const int chosen = limit.load();
@@ -58,7 +64,8 @@ int thread_limit() {
 }
 
 void set_thread_limit(int threads) {
-  check(threads >= 0 && threads <= 1024, "the number of threads must be 0 (automatic) to 1024, got ", threads);
+  const int most = std::max(64, 4 * static_cast<int>(std::thread::hardware_concurrency()));
+  check(threads >= 0 && threads <= most, "the number of threads must be 0 (automatic) to ", most, ", got ", threads);
   limit.store(threads);
 }
 

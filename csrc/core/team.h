@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <concepts>
 #include <cstddef>
 
 #include "core/buffer.h"
@@ -29,25 +30,26 @@ private:
 /// What one member knows of its team. Passed to every operation.
 class Team {
 public:
-  /// A member's own memory for packed panels; the sizes in cpu/matmul.cpp are asserted against it.
-  static constexpr std::size_t scratch_bytes = 3 << 19; // 1.5 MiB: fits a second-level cache of 2 MiB
+  /// A member's own memory for packed panels: 1 MiB, a second-level cache of the processors that we know. The blocks of
+  /// cpu/matmul.cpp are asserted to fit.
+  static constexpr std::size_t scratch_bytes = 1 << 20;
 
   Team(int rank, int size, Barrier* barrier, std::byte* scratch)
       : rank_(rank), size_(size), barrier_(barrier), scratch_(scratch) {}
 
-  int rank() const { return rank_; }
-  int size() const { return size_; }
-  std::byte* scratch() const { return scratch_; }
+  CHAINRULE_INLINE int rank() const { return rank_; }
+  CHAINRULE_INLINE int size() const { return size_; }
+  CHAINRULE_INLINE std::byte* scratch() const { return scratch_; }
 
-  void barrier() const {
+  CHAINRULE_INLINE void barrier() const {
     if (size_ > 1) barrier_->wait(size_);
   }
 
   /// This member's part of [0, n), cut at multiples of `grain`; the parts cover [0, n) without overlap.
-  Range share(Index n, Index grain = 1) const { return part(n, grain, rank_, size_); }
+  CHAINRULE_INLINE Range share(Index n, Index grain = 1) const { return part(n, grain, rank_, size_); }
 
   /// Part `index` of `parts` of [0, n), cut at multiples of `grain`.
-  static Range part(Index n, Index grain, Index index, Index parts) {
+  CHAINRULE_INLINE static Range part(Index n, Index grain, Index index, Index parts) {
     const Index grains = (n + grain - 1) / grain;
     const Index begin = grains * index / parts * grain;
     const Index end = grains * (index + 1) / parts * grain;
@@ -65,7 +67,7 @@ private:
 class TeamBody {
 public:
   template <class Function>
-  TeamBody(Function& function)
+  requires(!std::same_as<Function, TeamBody>) TeamBody(Function& function)
       : object_(&function), call_([](void* object, const Team& team) { (*static_cast<Function*>(object))(team); }) {}
   void operator()(const Team& team) const { call_(object_, team); }
 
@@ -94,14 +96,18 @@ private:
 /// The number of threads a team may have: the last set_thread_limit, else what OpenMP says (OMP_NUM_THREADS,
 /// the affinity of the process, threadpoolctl).
 int thread_limit();
-/// Sets the limit for the process; 0 returns to the default.
+/// Sets the limit for the process, up to four times its processors and at least 64; 0 returns to the default. (Where a
+/// thread cannot be started, libgomp ends the process: hence the bound.)
 void set_thread_limit(int threads);
 
-/// Threads that `work` floating-point operations between two forks are worth, at most thread_limit().
+/// Threads that a step of `work` floating-point operations is worth, at most thread_limit().
 int threads_for(double work);
 /// Work that each further thread must find, in floating-point operations. Tests set it to 1.
 double work_per_thread();
 void set_work_per_thread(double work);
+
+/// Counts the forks that led to this process: a lock that a thread of the parent held is held for ever in a child.
+int fork_generation();
 
 /// What the threads are made of, for `chainrule info`: "OpenMP 4.5", "std::thread".
 const char* threading_name();

@@ -6,18 +6,12 @@
 #include "core/team.h"
 
 #include <omp.h>
-#include <pthread.h>
 
-#include <atomic>
 #include <thread>
 
 namespace chainrule {
 
 namespace {
-
-std::atomic<bool> forked{false};
-
-[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, [] { forked.store(true); });
 
 void run_region(int threads, std::byte* scratch, TeamBody body) {
   Barrier barrier;
@@ -33,7 +27,7 @@ void run_region(int threads, std::byte* scratch, TeamBody body) {
 void ThreadTeam::run(TeamBody body) {
   if (threads_ == 1) {
     body(Team(0, 1, nullptr, scratch_.data()));
-  } else if (forked.load()) {
+  } else if (fork_generation() > 0) {
     std::thread([&] { run_region(threads_, scratch_.data(), body); }).join();
   } else {
     run_region(threads_, scratch_.data(), body);

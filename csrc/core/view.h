@@ -5,11 +5,19 @@
 //   K classes, or outputs of the network            n        elements of a flat array
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace chainrule {
 
 using Index = std::int64_t;
+
+/// One cache line of every processor we know, and one AVX-512 register.
+inline constexpr std::size_t alignment_bytes = 64;
+
+// For functions that operations call: the operations are compiled once for each instruction set, and an inline function
+// that stays a function is kept in one copy only, of whichever set the linker meets first.
+#define CHAINRULE_INLINE [[gnu::always_inline]] inline
 
 /// A row-major matrix: element (i, j) lies at data[i * stride + j].
 template <class T> struct MatrixView {
@@ -18,19 +26,21 @@ template <class T> struct MatrixView {
   Index cols = 0;
   Index stride = 0; // elements from one row to the next, >= cols
 
-  T* row(Index i) const { return data + i * stride; }
-  Index size() const { return rows * cols; }
+  CHAINRULE_INLINE T* row(Index i) const { return data + i * stride; }
+  CHAINRULE_INLINE Index size() const { return rows * cols; }
   operator MatrixView<const T>() const { return {data, rows, cols, stride}; }
 };
 
 /// A dense matrix: rows follow each other without a gap.
-template <class T> MatrixView<T> dense(T* data, Index rows, Index cols) { return {data, rows, cols, cols}; }
+template <class T> CHAINRULE_INLINE MatrixView<T> dense_view(T* data, Index rows, Index cols) {
+  return {data, rows, cols, cols};
+}
 
 /// Half-open range of indices [begin, end).
 struct Range {
   Index begin = 0;
   Index end = 0;
-  Index size() const { return end - begin; }
+  CHAINRULE_INLINE Index size() const { return end - begin; }
 };
 
 } // namespace chainrule

@@ -69,8 +69,7 @@ template <class T> double row_from_probabilities(const T* p, const T* y, T* dp, 
 template <class T> double row_from_probabilities(const T* p, std::int32_t label, T* dp, double factor, Index classes) {
   const double f = static_cast<double>(within_margin(Vec<T>(p[label])).v[0]);
   if (dp != nullptr) {
-    for (Index j = 0; j < classes; ++j)
-      dp[j] = 0;
+    for (Index j = 0; j < classes; ++j) dp[j] = 0;
     dp[label] = static_cast<T>(-factor / f);
   }
   return -log_of<T>(f);

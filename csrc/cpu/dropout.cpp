@@ -48,8 +48,7 @@ template <class T> void dropout(const Team& team, Stream stream, double rate, co
   for (Index e = range.begin; e < range.end; e += batch) {
     philox_lanes(stream, static_cast<std::uint32_t>(e / 4), words);
     const Index count = range.end - e < batch ? range.end - e : batch;
-    for (Index i = 0; i < count; ++i)
-      y[e + i] = words[i % 4][i / 4] < threshold ? T(0) : x[e + i] * scale;
+    for (Index i = 0; i < count; ++i) y[e + i] = words[i % 4][i / 4] < threshold ? T(0) : x[e + i] * scale;
   }
 }
 

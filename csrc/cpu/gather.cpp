@@ -16,8 +16,7 @@ void gather_rows(const Team& team, MatrixView<const T> from, const std::int32_t*
 void gather_labels(const Team& team, const std::int32_t* from, const std::int32_t* rows, std::int32_t* to,
                    Index count) {
   const Range share = team.share(count, line_elements<std::int32_t>);
-  for (Index i = share.begin; i < share.end; ++i)
-    to[i] = from[rows[i]];
+  for (Index i = share.begin; i < share.end; ++i) to[i] = from[rows[i]];
 }
 
 } // namespace

@@ -61,8 +61,7 @@ void tile(TileInput<T> in, T* c, Index c_row, TileStart<T> start, Index edge) {
       load_row(start.bias, sums[i]);
     } else {
 #pragma GCC unroll 4
-      for (int v = 0; v < VECTORS; ++v)
-        sums[i][v] = Vec<T>(0);
+      for (int v = 0; v < VECTORS; ++v) sums[i][v] = Vec<T>(0);
     }
   }
 
@@ -75,8 +74,7 @@ void tile(TileInput<T> in, T* c, Index c_row, TileStart<T> start, Index edge) {
     for (int i = 0; i < ROWS; ++i) {
       const Vec<T> element(a[i * in.a_row]);
 #pragma GCC unroll 4
-      for (int v = 0; v < VECTORS; ++v)
-        sums[i][v] = sums[i][v] + element * row[v];
+      for (int v = 0; v < VECTORS; ++v) sums[i][v] = sums[i][v] + element * row[v];
     }
   }
 

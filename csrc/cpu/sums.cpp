@@ -10,8 +10,7 @@ namespace {
 template <class T> void column_sum(const Team& team, MatrixView<const T> x, T* sum, Write write) {
   each_vector<T>(team.share(x.cols, line_elements<T>), [&](Index j, auto part) {
     Vec<T> total = write == Write::add ? load(sum + j, part) : Vec<T>(0);
-    for (Index i = 0; i < x.rows; ++i)
-      total = total + load(x.row(i) + j, part);
+    for (Index i = 0; i < x.rows; ++i) total = total + load(x.row(i) + j, part);
     store(total, sum + j, part);
   });
 }

@@ -67,8 +67,7 @@ const Device& device(const std::string& isa) {
     }
     known += (known.empty() ? "" : ", ") + std::string(entry.name);
   }
-  check(false, "unknown instruction set \"", isa, "\"; this build has: ", known);
-  return entries[0].device(); // not reached
+  fail("unknown instruction set \"", isa, "\"; this build has: ", known);
 }
 
 const Device& device() {

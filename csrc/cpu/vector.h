@@ -101,8 +101,7 @@ template <class T> void store(Vec<T> x, T* to, Full = {}) { std::memcpy(to, &x.v
 /// The numbers of the lanes: 0, 1, 2, ...
 template <class T> typename Vec<T>::Bits lane_numbers() {
   typename Vec<T>::Bits lanes{};
-  for (int lane = 0; lane < Vec<T>::width; ++lane)
-    lanes[lane] = lane;
+  for (int lane = 0; lane < Vec<T>::width; ++lane) lanes[lane] = lane;
   return lanes;
 }
 
@@ -139,13 +138,11 @@ inline void store(Vec<double> x, double* to, Partial part) {
 #else
 template <class T> Vec<T> load(const T* from, Partial part) {
   Vec<T> x(0);
-  for (Index lane = 0; lane < part.count; ++lane)
-    x.v[lane] = from[lane];
+  for (Index lane = 0; lane < part.count; ++lane) x.v[lane] = from[lane];
   return x;
 }
 template <class T> void store(Vec<T> x, T* to, Partial part) {
-  for (Index lane = 0; lane < part.count; ++lane)
-    to[lane] = x.v[lane];
+  for (Index lane = 0; lane < part.count; ++lane) to[lane] = x.v[lane];
 }
 #endif
 
@@ -153,23 +150,21 @@ template <class T> void store(Vec<T> x, T* to, Partial part) {
 template <class T, class Body> void each_vector(Range range, Body body) {
   constexpr Index width = Vec<T>::width;
   Index i = range.begin;
-  for (; i + width <= range.end; i += width)
-    body(i, Full{});
+  for (; i + width <= range.end; i += width) body(i, Full{});
   if (i < range.end) body(i, Partial{range.end - i});
 }
 
 /// Elements that fill a cache line: threads that write neighbouring shares never share a line.
-template <class T> constexpr Index line_elements = 64 / static_cast<Index>(sizeof(T));
+template <class T> constexpr Index line_elements = static_cast<Index>(alignment_bytes / sizeof(T));
 
 // Across the lanes -------------------------------------------------------------------------------------------------
 
 /// Folds halves onto each other: lane i with lane i + width / 2, and so on. The order depends on the width alone.
 template <class T, class Fold> T fold_lanes(Vec<T> x, Fold fold) {
-  alignas(64) T lanes[Vec<T>::width];
+  alignas(alignment_bytes) T lanes[Vec<T>::width];
   store(x, lanes);
   for (int half = Vec<T>::width / 2; half > 0; half /= 2) {
-    for (int lane = 0; lane < half; ++lane)
-      lanes[lane] = fold(lanes[lane], lanes[lane + half]);
+    for (int lane = 0; lane < half; ++lane) lanes[lane] = fold(lanes[lane], lanes[lane + half]);
   }
   return lanes[0];
 }
@@ -195,13 +190,11 @@ inline Vec<float> sqrt(Vec<float> x) { return Vec<float>((Vec<float>::Numbers)_m
 inline Vec<double> sqrt(Vec<double> x) { return Vec<double>((Vec<double>::Numbers)_mm256_sqrt_pd((__m256d)x.v)); }
 #else
 inline Vec<float> sqrt(Vec<float> x) {
-  for (int lane = 0; lane < Vec<float>::width; ++lane)
-    x.v[lane] = __builtin_sqrtf(x.v[lane]);
+  for (int lane = 0; lane < Vec<float>::width; ++lane) x.v[lane] = __builtin_sqrtf(x.v[lane]);
   return x;
 }
 inline Vec<double> sqrt(Vec<double> x) {
-  for (int lane = 0; lane < Vec<double>::width; ++lane)
-    x.v[lane] = __builtin_sqrt(x.v[lane]);
+  for (int lane = 0; lane < Vec<double>::width; ++lane) x.v[lane] = __builtin_sqrt(x.v[lane]);
   return x;
 }
 #endif

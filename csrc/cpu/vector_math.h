@@ -54,8 +54,7 @@ template <class T> ReducedExp<T> reduce_exp(Vec<T> x) {
   const Vec<T> r = (x - n * Vec<T>(C::ln2_high)) - n * Vec<T>(C::ln2_low);
   // q = r + r^2 (1/2! + r (1/3! + ...)): the largest term is added last.
   double factorial = 1;
-  for (int k = 2; k <= C::exp_terms; ++k)
-    factorial *= k;
+  for (int k = 2; k <= C::exp_terms; ++k) factorial *= k;
   Vec<T> sum(1 / factorial);
   for (int k = C::exp_terms; k > 2; --k) {
     factorial /= k;
@@ -101,8 +100,7 @@ template <class T> Vec<T> log(Vec<T> x) {
   const Vec<T> s = f / (m + Vec<T>(1));
   const Vec<T> s2 = s * s;
   Vec<T> sum(2.0 / (2 * C::atanh_terms + 1));
-  for (int k = C::atanh_terms - 1; k > 0; --k)
-    sum = sum * s2 + Vec<T>(2.0 / (2 * k + 1));
+  for (int k = C::atanh_terms - 1; k > 0; --k) sum = sum * s2 + Vec<T>(2.0 / (2 * k + 1));
   // 2 s = f - s f exactly in real numbers, and with a smaller rounding error, since f is exact.
   const Vec<T> log_m = f - s * (f - s2 * sum);
   const Vec<T> result = e * Vec<T>(C::ln2_high) + (log_m + e * Vec<T>(C::ln2_low));

@@ -11,7 +11,7 @@ namespace chainrule {
 
 /// Elements that n parameters of type T take in the arena: each array starts on a cache line of its own.
 template <class T> constexpr Index arena_extent(Index n) {
-  constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+  constexpr Index line = static_cast<Index>(alignment_bytes / sizeof(T));
   return (n + line - 1) / line * line;
 }
 
@@ -26,8 +26,7 @@ struct Parameter {
 
   Index size() const {
     Index product = 1;
-    for (Index extent : shape)
-      product *= extent;
+    for (Index extent : shape) product *= extent;
     return product;
   }
 };

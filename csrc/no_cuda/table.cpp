@@ -1,4 +1,5 @@
-// The null table: what stands in for cuda/ in a build without it. Nothing here computes.
+// The null table: what stands in for cuda/ in a build without it. Nothing here computes, and no
+// network comes here: a device is asked whether it is available before one is made for it.
 #include "cuda_table.h"
 
 #include <stdexcept>

@@ -1,14 +1,11 @@
 // Walking the steps of an epoch.
 #include "train/epoch.h"
 
-#include <chrono>
 #include <cmath>
 
-namespace chainrule {
+#include "core/clock.h"
 
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+namespace chainrule {
 
 template <class T>
 Epoch<T>::Epoch(Network<T>& network, std::shared_ptr<Optimizer<T>> optimizer, const Objective<T>& objective,
@@ -16,7 +13,7 @@ Epoch<T>::Epoch(Network<T>& network, std::shared_ptr<Optimizer<T>> optimizer, co
     : network_(network), optimizer_(std::move(optimizer)), penalties_(objective.penalties),
       sampler_(std::move(sampler)), buffers_(network, sampler_.batch_size(), true),
       assessment_(objective, sampler_.batch_size()), team_(network.threads(sampler_.batch_size(), true)) {
-  optimizer_->prepare(network.arena_size());
+  optimizer_->prepare(network.id(), network.arena_size());
 }
 
 template <class T> void Epoch<T>::begin(std::uint64_t epoch) {
@@ -57,8 +54,8 @@ template <class T> void Epoch<T>::walk(const Team& team, double seconds) {
 
     for (const auto& penalty : penalties_) {
       penalty->add_gradient(pass, network_.parameters(), network_.arena(), network_.gradients());
-      team.barrier();
     }
+    if (!penalties_.empty()) team.barrier();
     optimizer_->update(pass, first_update + done + 1, network_.arena(), network_.gradients(), network_.arena_size());
 
     if (team.rank() == 0) {

@@ -13,9 +13,6 @@
 
 namespace chainrule {
 
-/// Seconds on a clock that never goes back.
-double seconds_now();
-
 template <class T> class Epoch {
 public:
   Epoch(Network<T>& network, std::shared_ptr<Optimizer<T>> optimizer, const Objective<T>& objective,

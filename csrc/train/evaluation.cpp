@@ -4,14 +4,14 @@
 #include <algorithm>
 #include <cstring>
 
-#include "train/epoch.h"
+#include "core/clock.h"
 
 namespace chainrule {
 
 namespace {
 
-/// Calls piece(number) on all members, from `next` up to `pieces`, until the time is over; returns the next number. A
-/// barrier follows each piece.
+/// Calls piece(team, number) on all members, from `next` up to `pieces`, until the time is over; returns the next
+/// number. A barrier follows each piece, and a piece contains one.
 template <class Piece> Index walk_pieces(ThreadTeam& threads, Index next, Index pieces, double seconds, Piece piece) {
   const double end = seconds_now() + seconds;
   Index reached = next;

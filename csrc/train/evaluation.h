@@ -1,4 +1,4 @@
-// Evaluation: loss, penalty and metrics of a network on a data set; and Prediction: what it says of new rows. Both in
+// Evaluation: loss, penalty and metrics of a network on a data set; and predict: what it says of new rows. Both in
 // evaluation mode, piece by piece, in slices of time like an epoch (epoch.h). Neither changes the network.
 #pragma once
 
@@ -28,7 +28,8 @@ private:
 };
 
 /// Predicts p (N, outputs) from x (N, inputs), from row `first` on, for about `seconds`, one piece at least; returns
-/// the row to go on from, N at the end. `buffers` and `team` serve from call to call.
+/// the row to go on from, N at the end. `first` is a multiple of the capacity of `buffers`; those and `team`
+/// serve from call to call.
 template <class T>
 Index predict(const Network<T>& network, MatrixView<const T> x, MatrixView<T> p, Index first, double seconds,
               StepBuffers<T>& buffers, ThreadTeam& team);

@@ -40,13 +40,11 @@ public:
   /// One batch: row_loss (B), as a loss gives it, and row_scores (metrics, B).
   template <class T> double add(Index rows, const T* row_loss, const T* row_scores, Index score_stride) {
     double batch_loss = 0;
-    for (Index i = 0; i < rows; ++i)
-      batch_loss += static_cast<double>(row_loss[i]);
+    for (Index i = 0; i < rows; ++i) batch_loss += static_cast<double>(row_loss[i]);
     loss_ += mean_loss_ ? batch_loss * static_cast<double>(rows) : batch_loss;
     for (std::size_t m = 0; m < scores_.size(); ++m) {
       const T* score = row_scores + static_cast<Index>(m) * score_stride;
-      for (Index i = 0; i < rows; ++i)
-        scores_[m] += static_cast<double>(score[i]);
+      for (Index i = 0; i < rows; ++i) scores_[m] += static_cast<double>(score[i]);
     }
     rows_ += rows;
     return batch_loss;

@@ -20,6 +20,8 @@ public:
   /// Allocates the arena and draws the parameters from the streams of `seed`.
   Network(const Device& device, Index inputs, std::vector<std::shared_ptr<const Layer<T>>> layers, std::uint64_t seed);
 
+  /// A number that no other network of this process has, above 0.
+  std::uint64_t id() const { return id_; }
   const Kernels<T>& kernels() const { return *kernels_; }
   Index inputs() const { return inputs_; }
   Index outputs() const { return places_.empty() ? inputs_ : places_.back().outputs; }
@@ -50,18 +52,18 @@ public:
 
   /// From x (B, inputs) through all layers, into the outputs of `buffers`. Called by all threads; ends with a barrier.
   void forward(const Pass<T>&, MatrixView<const T> x, StepBuffers<T>& buffers) const;
-  /// The gradients of all parameters from dp, which the first gradient of `buffers` holds (B, outputs). Called by all
+  /// The gradients of all parameters from dp (B, outputs), which buffers.gradient(depth() - 1) holds. Called by all
   /// threads after forward with the same x; ends with a barrier. gradients() must have been called before.
   void backward(const Pass<T>&, MatrixView<const T> x, StepBuffers<T>& buffers);
 
 private:
   struct Place {
     Index outputs = 0;
-    Index offset = 0;           // of the layer's parameters in the arena
-    bool first_learner = false; // no layer below has parameters: the gradient by its input is not needed
+    Index offset = 0;                  // of the layer's parameters in the arena
+    bool nothing_learns_below = false; // so the gradient by its input is not needed
   };
-  LayerPlace<T> place(Index layer) const;
 
+  std::uint64_t id_;
   const Kernels<T>* kernels_;
   Index inputs_;
   std::vector<std::shared_ptr<const Layer<T>>> layers_;
@@ -82,7 +84,6 @@ public:
   StepBuffers(const Network<T>& network, Index capacity, bool training);
 
   Index capacity() const { return capacity_; }
-  bool training() const { return training_; }
   /// Rows of the step at hand, at most the capacity.
   void set_rows(Index rows) { rows_ = rows; }
   Index rows() const { return rows_; }
@@ -100,7 +101,6 @@ private:
   static std::vector<Index> layout(const Network<T>& network, Index capacity, bool training, Index& total);
 
   Index capacity_;
-  bool training_;
   Index rows_ = 0;
   Index total_ = 0;            // elements of all of them
   std::vector<Index> widths_;  // of the layers' outputs

@@ -45,8 +45,7 @@ template <class T> EpochRecord Assessment<T>::record(const Network<T>& network, 
                      .scores = {},
                      .steps = steps,
                      .rows = totals_.rows()};
-  for (std::size_t m = 0; m < objective_.metrics.size(); ++m)
-    record.scores.push_back(totals_.score(m));
+  for (std::size_t m = 0; m < objective_.metrics.size(); ++m) record.scores.push_back(totals_.score(m));
   return record;
 }
 

@@ -50,19 +50,20 @@ template <class T> Data<T> Sampler<T>::batch(const Pass<T>& pass, Index step) {
 
   const std::int32_t* order = order_.data() + first;
   const Kernels<T>& kernels = pass.kernels;
-  const MatrixView<T> x = dense(x_.data(), rows, data_.x.cols);
+  const MatrixView<T> x = dense_view(x_.data(), rows, data_.x.cols);
   kernels.gather_rows(pass.team, data_.x, order, x);
   batch.x = x;
   if (data_.targets.labels != nullptr) {
     kernels.gather_labels(pass.team, data_.targets.labels, order, labels_.data(), rows);
     batch.targets.labels = labels_.data();
   } else {
-    const MatrixView<T> values = dense(values_.data(), rows, data_.targets.values.cols);
+    const MatrixView<T> values = dense_view(values_.data(), rows, data_.targets.values.cols);
     kernels.gather_rows(pass.team, data_.targets.values, order, values);
     batch.targets.values = values;
   }
   if (data_.weight != nullptr) {
-    kernels.gather_rows(pass.team, dense(data_.weight, data_.rows(), 1), order, dense(weight_.data(), rows, 1));
+    kernels.gather_rows(pass.team, dense_view(data_.weight, data_.rows(), 1), order,
+                        dense_view(weight_.data(), rows, 1));
     batch.weight = weight_.data();
   }
   pass.team.barrier();

@@ -53,8 +53,7 @@ struct Initializer {
   /// transform of Box and Muller for a normal one.
   template <class T> void fill(T* w, Index n, Index fan_in, Index fan_out, const Stream& stream) const {
     if (shape == Shape::constant) {
-      for (Index e = 0; e < n; ++e)
-        w[e] = static_cast<T>(a);
+      for (Index e = 0; e < n; ++e) w[e] = static_cast<T>(a);
       return;
     }
     const double size = extent(fan_in, fan_out);

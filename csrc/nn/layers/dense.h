@@ -17,7 +17,7 @@ template <class T> class Dense final : public Layer<T> {
 public:
   Dense(Index units, LayerActivation activation, bool bias, Initializer weight_init, Initializer bias_init)
       : units_(units), activation_(activation), bias_(bias), weight_init_(weight_init), bias_init_(bias_init) {
-    check(units >= 1 && units < Index{1} << 31, "units must be at least 1, got ", units);
+    check(units >= 1 && units < Index{1} << 31, "units must be 1 to 2147483647, got ", units);
   }
 
   const char* kind() const override { return "Dense"; }
@@ -30,7 +30,7 @@ public:
   }
 
   void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<T> h) const override {
-    const MatrixView<const T> weight = dense<const T>(place.parameters, x.cols, units_);
+    const MatrixView<const T> weight = dense_view<const T>(place.parameters, x.cols, units_);
     const T* bias = bias_ ? place.parameters + bias_offset(x.cols) : nullptr;
     pass.kernels.matmul(pass.team, {x}, {weight}, h, Write::overwrite, {bias, activation_.element});
     if (activation_.softmax) {
@@ -43,8 +43,8 @@ public:
                 MatrixView<T> dh, MatrixView<T> dx) const override {
     activation_.backward(pass, h, dh);
     const MatrixView<const T> dz = dh;
-    const MatrixView<const T> weight = dense<const T>(place.parameters, x.cols, units_);
-    const MatrixView<T> dweight = dense<T>(place.gradients, x.cols, units_);
+    const MatrixView<const T> weight = dense_view<const T>(place.parameters, x.cols, units_);
+    const MatrixView<T> dweight = dense_view<T>(place.gradients, x.cols, units_);
     pass.kernels.matmul(pass.team, {x, true}, {dz}, dweight, pass.gradients, {});
     if (bias_) pass.kernels.column_sum(pass.team, dz, place.gradients + bias_offset(x.cols), pass.gradients);
     if (dx.data != nullptr) pass.kernels.matmul(pass.team, {dz}, {weight, true}, dx, Write::overwrite, {});

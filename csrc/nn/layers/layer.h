@@ -12,8 +12,8 @@ namespace chainrule {
 /// Where a layer stands in its network, and its part of the arena.
 template <class T> struct LayerPlace {
   std::uint32_t number = 0;
-  T* parameters = nullptr; // this layer's first element
-  T* gradients = nullptr;  // null in evaluation
+  const T* parameters = nullptr; // this layer's first element
+  T* gradients = nullptr;        // only on the way back
 };
 
 template <class T> class Layer {
@@ -30,7 +30,8 @@ public:
     return {};
   }
 
-  /// h (B, out) from x (B, in). Called by all threads; the network places a barrier after it.
+  /// h (B, out) from x (B, in), both without gaps between their rows. Called by all threads; the network places a
+  /// barrier after it.
   virtual void forward(const Pass<T>&, const LayerPlace<T>&, MatrixView<const T> x, MatrixView<T> h) const = 0;
 
   /// dx (B, in), unless dx.data is null, and the gradients of the parameters, from dh (B, out). dh is used up.

@@ -18,8 +18,7 @@ inline Activation activation_named(const std::string& name, double parameter) {
     }
     known += std::string(activation_names[i]) + ", ";
   }
-  check(false, "unknown activation \"", name, "\"; known are: ", known, "softmax");
-  return {}; // not reached
+  fail("unknown activation \"", name, "\"; known are: ", known, "softmax");
 }
 
 struct LayerActivation {

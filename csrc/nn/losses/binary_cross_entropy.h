@@ -11,8 +11,6 @@ public:
       : formula_(from_logits ? ElementLoss::binary_cross_entropy_logits
                              : ElementLoss::binary_cross_entropy_probabilities) {}
 
-  const char* kind() const override { return "BinaryCrossEntropy"; }
-
   void evaluate(const Pass<T>& pass, MatrixView<const T> p, Targets<T> targets, const T* weight, T* row_loss,
                 MatrixView<T> dp) const override {
     const double scale = 1 / static_cast<double>(p.size());

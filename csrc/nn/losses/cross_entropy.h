@@ -9,7 +9,6 @@ template <class T> class CrossEntropy final : public Loss<T> {
 public:
   explicit CrossEntropy(bool from_logits) : from_logits_(from_logits) {}
 
-  const char* kind() const override { return "CrossEntropy"; }
   bool takes_labels() const override { return true; }
 
   void evaluate(const Pass<T>& pass, MatrixView<const T> p, Targets<T> targets, const T* weight, T* row_loss,

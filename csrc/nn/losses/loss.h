@@ -9,8 +9,6 @@ template <class T> class Loss {
 public:
   virtual ~Loss() = default;
 
-  /// The class's name in Python.
-  virtual const char* kind() const = 0;
   /// Whether the loss of a batch is a mean over its rows (then so is that of an epoch) or a sum.
   virtual bool is_mean() const { return true; }
   /// Whether class numbers (B) may stand for targets (B, K).

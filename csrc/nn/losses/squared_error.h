@@ -11,7 +11,6 @@ template <class T> class SquaredError final : public Loss<T> {
 public:
   SquaredError(bool mean, bool half) : mean_(mean), half_(half) {}
 
-  const char* kind() const override { return "MeanSquaredError"; }
   bool is_mean() const override { return mean_; }
 
   void evaluate(const Pass<T>& pass, MatrixView<const T> p, Targets<T> targets, const T* weight, T* row_loss,

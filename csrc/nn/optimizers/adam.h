@@ -1,6 +1,8 @@
 // Adam: a running mean of gradients over the root of a running mean of their squares (formulas/updates.h).
 #pragma once
 
+#include <cmath>
+
 #include "nn/optimizers/optimizer.h"
 
 namespace chainrule {
@@ -10,7 +12,8 @@ public:
   Adam(double rate, double beta1, double beta2, double epsilon, bool bias_correction, bool epsilon_inside)
       : Optimizer<T>(rate), beta1_(decay_rate("beta1", beta1)), beta2_(decay_rate("beta2", beta2)), epsilon_(epsilon),
         bias_correction_(bias_correction), rule_(epsilon_inside ? UpdateRule::adam_epsilon_inside : UpdateRule::adam) {
-    check(std::isfinite(epsilon) && epsilon > 0, "eps must be a finite number above 0, got ", epsilon);
+    check(representable<T>("eps", epsilon) > 0 && static_cast<T>(epsilon) > 0, "eps must be above 0",
+          sizeof(T) == 4 ? " in float32" : "", ", got ", epsilon);
   }
 
   UpdateRule rule() const override { return rule_; }

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <array>
-#include <cmath>
+#include <atomic>
+#include <utility>
 
 #include "core/buffer.h"
+#include "nn/numbers.h"
 #include "nn/pass.h"
 
 namespace chainrule {
@@ -21,22 +23,24 @@ public:
   virtual UpdateNumbers numbers(std::uint64_t t) const = 0;
 
   double rate() const { return rate_; }
-  void set_rate(double rate) {
-    check(std::isfinite(rate) && rate >= 0, "the learning rate must be a finite number of at least 0, got ", rate);
-    rate_ = rate;
-  }
+  void set_rate(double rate) { rate_ = representable<T>("the learning rate", rate); }
 
   std::uint64_t steps() const { return steps_; }
-  void set_steps(std::uint64_t steps) { steps_ = steps; }
+  void set_steps(std::uint64_t steps) {
+    check(steps < std::uint64_t{1} << 62, "steps must be below 2^62, got ", steps);
+    steps_ = steps;
+  }
 
-  /// Makes the state for an arena of `size` elements, or checks that it was made for one.
-  void prepare(Index size) {
-    if (size_ == 0) {
-      for (int i = 0; i < states(); ++i)
-        state_[static_cast<std::size_t>(i)] = Buffer<T>(size);
+  /// Makes the state for the arena of a network, `size` elements, or checks that it was made for that network.
+  void prepare(std::uint64_t network, Index size) {
+    if (network_ == 0) {
+      std::array<Buffer<T>, 2> state;
+      for (int i = 0; i < states(); ++i) state[static_cast<std::size_t>(i)] = Buffer<T>(size);
+      state_ = std::move(state);
       size_ = size;
+      network_ = network;
     }
-    check(size == size_, "this optimizer's state belongs to a network of ", size_, " parameters, not ", size);
+    check(network == network_, "this optimizer has the state of another network: make one for each");
   }
 
   int states() const { return update_rule_states[static_cast<int>(rule())]; }
@@ -49,16 +53,12 @@ public:
   }
 
 private:
-  double rate_ = 0;
-  std::uint64_t steps_ = 0;
+  // Atomic: Python may look at them, or set them, from another thread than the one that trains.
+  std::atomic<double> rate_{0};
+  std::atomic<std::uint64_t> steps_{0};
+  std::uint64_t network_ = 0; // Network::id, 0 before prepare
   Index size_ = 0;
   std::array<Buffer<T>, 2> state_;
 };
-
-/// Checks a decay rate of a running mean.
-inline double decay_rate(const char* name, double value) {
-  check(value >= 0 && value < 1, name, " must be at least 0 and below 1, got ", value);
-  return value;
-}
 
 } // namespace chainrule

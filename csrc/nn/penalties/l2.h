@@ -3,18 +3,15 @@
 // The reading of lecture [000], and what PyTorch calls weight_decay in SGD.
 #pragma once
 
-#include <cmath>
-
+#include "nn/numbers.h"
 #include "nn/penalties/penalty.h"
 
 namespace chainrule {
 
 template <class T> class L2 final : public Penalty<T> {
 public:
-  L2(double strength, bool biases) : strength_(strength), biases_(biases) {
-    check(std::isfinite(strength) && strength >= 0,
-          "the strength of a penalty must be a finite number of at least 0, got ", strength);
-  }
+  L2(double strength, bool biases)
+      : strength_(representable<T>("the strength of a penalty", strength)), biases_(biases) {}
 
   double value(const Pass<T>& pass, std::span<const Parameter> parameters, const T* w, double* blocks) const override {
     double sum = 0;
@@ -22,8 +19,7 @@ public:
       if (parameter.is_bias && !biases_) continue;
       pass.kernels.sum_squares(pass.team, w + parameter.offset, parameter.size(), blocks);
       pass.team.barrier();
-      for (Index i = 0; i < (parameter.size() + sum_block - 1) / sum_block; ++i)
-        sum += blocks[i];
+      for (Index i = 0; i < (parameter.size() + sum_block - 1) / sum_block; ++i) sum += blocks[i];
       pass.team.barrier(); // the blocks are written again for the next parameter
     }
     return strength_ / 2 * sum;
