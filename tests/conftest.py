@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +17,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from chainrule._engine import isas
 
         metafunc.parametrize("isa", isas())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the numeric exercise first: what fails there need not be looked for elsewhere."""
+    items.sort(key=lambda item: item.path.name != "test_exercise.py")
 
 
 @pytest.fixture(params=["float32", "float64"])
@@ -36,6 +42,18 @@ def engine(dtype: str) -> ModuleType:
 def kernels(engine: ModuleType, isa: str, dtype: str) -> EveryTeam:
     """Return the operations of the engine, on teams of several sizes at once."""
     return EveryTeam(engine, isa, dtype)
+
+
+@pytest.fixture
+def restored_threads() -> Iterator[None]:
+    """Set the number of threads, and the work that each must find, back at the end."""
+    import chainrule as cr
+    from chainrule import _engine
+
+    threads, work = cr.get_num_threads(), _engine.work_per_thread()
+    yield
+    cr.set_num_threads(threads)
+    _engine.set_work_per_thread(work)
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import re
 import subprocess
 import sys
 import textwrap
@@ -9,6 +12,21 @@ import textwrap
 import numpy as np
 
 import chainrule as cr
+from chainrule.registry import required_options
+
+# What a discovered class gets for an option that has no default.
+OPTIONS = {"units": 5, "kind": "tanh", "rate": 0.3, "strength": 0.1, "std": 0.4, "limit": 0.3, "value": 0.2}
+
+
+# A few rows, for what is right or wrong whatever is learned.
+ROWS, INPUTS, CLASSES = 12, 4, 3
+X = np.random.default_rng(0).normal(size=(ROWS, INPUTS))
+LABELS = np.arange(ROWS) % CLASSES
+NUMBERS = np.random.default_rng(1).normal(size=(ROWS, CLASSES))
+
+
+def classifier(**options):
+    return cr.Network([cr.Dense(5, activation="relu"), cr.Dense(CLASSES)], **{"inputs": INPUTS, **options})
 
 
 def problem(rows=60, classes=3, columns=4, seed=0):
@@ -31,7 +49,57 @@ def bits(net):
     return {name: value.tobytes() for name, value in net.parameters().items()}
 
 
+def softmax(z):
+    """Return softmax of each row."""
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def smooth_classifier(dtype="float64", **options):
+    """Return a small smooth network of 4 inputs and 3 classes."""
+    return cr.Network([cr.Dense(5, activation="tanh"), cr.Dense(3)], inputs=4, seed=1, dtype=dtype, **options)
+
+
+def rows(count, columns=4, seed=0):
+    """Return random rows."""
+    return np.random.default_rng(seed).normal(size=(count, columns))
+
+
 def run_script(*scripts, timeout=60):
     """Run scripts, one after the other, in a process of their own."""
     code = "".join(textwrap.dedent(script) for script in scripts)
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def subclasses(base):
+    """Return the classes directly derived from a description, so that tests need not list them."""
+    # Classes that tests derive are no part of the package.
+    kinds = [kind for kind in base.__subclasses__() if kind.__module__.startswith("chainrule.")]
+    return sorted(kinds, key=lambda kind: kind.__name__)
+
+
+def built(kind, **more):
+    return kind(**{name: OPTIONS[name] for name in required_options(kind)} | more)
+
+
+def words(kind, option):
+    """Return the words that an option knows: the error about a wrong one lists them."""
+    try:
+        built(kind, **{option: "?"})
+    except ValueError as error:
+        return re.findall(r"'([^']+)'", str(error).split("known are")[1])
+    raise AssertionError(f"{kind.__name__}({option}='?') was accepted")
+
+
+def variants(kind, **numbers):
+    """Yield a description in every setting of its flags and words; its numbers from `numbers`, else the defaults."""
+    choices = {}
+    for field in dataclasses.fields(kind):
+        if isinstance(field.default, bool):
+            choices[field.name] = [False, True]
+        elif isinstance(field.default, str):
+            choices[field.name] = words(kind, field.name)
+        elif field.name in numbers:
+            choices[field.name] = [numbers[field.name]]
+    for values in itertools.product(*choices.values()):
+        yield built(kind, **dict(zip(choices, values, strict=True)))

@@ -5,23 +5,11 @@ What looks odd and is accepted is in test_bad_input_accepted.py, hostile files a
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
-
 import numpy as np
 import pytest
+from problems import CLASSES, INPUTS, LABELS, NUMBERS, ROWS, X, classifier, run_script
 
 import chainrule as cr
-
-ROWS, INPUTS, CLASSES = 12, 4, 3
-X = np.random.default_rng(0).normal(size=(ROWS, INPUTS))
-LABELS = np.arange(ROWS) % CLASSES
-NUMBERS = np.random.default_rng(1).normal(size=(ROWS, CLASSES))
-
-
-def network(**options):
-    return cr.Network([cr.Dense(5, activation="relu"), cr.Dense(CLASSES)], **{"inputs": INPUTS, **options})
 
 
 def single(**options):
@@ -106,19 +94,19 @@ CONSTRUCTIONS = {
     "layers too large": (lambda: cr.Network([cr.Dense(2**31 - 1)], inputs=2**31 - 1), "layers"),
     "layers start too large": (lambda: cr.Network([cr.Dense(3, bias_init=cr.Constant(1e300))], inputs=4), "layers"),
     "inputs missing": (lambda: cr.Network([cr.Dense(3)]), "inputs"),
-    "inputs 0": (lambda: network(inputs=0), "inputs"),
-    "inputs a float": (lambda: network(inputs=4.0), "inputs"),
-    "seed negative": (lambda: network(seed=-1), "seed"),
-    "seed too large": (lambda: network(seed=2**64), "seed"),
-    "seed None": (lambda: network(seed=None), "seed"),
-    "dtype unknown": (lambda: network(dtype="float16"), "dtype"),
-    "dtype nonsense": (lambda: network(dtype="float23"), "dtype"),
-    "dtype None": (lambda: network(dtype=None), "dtype"),
-    "dtype int": (lambda: network(dtype=int), "dtype"),
-    "dtype swapped": (lambda: network(dtype=">f4"), "dtype"),
-    "dtype a number": (lambda: network(dtype=3), "dtype"),
-    "device unknown": (lambda: network(device="gpu"), "device='gpu' is unknown; known are 'cpu'"),
-    "device None": (lambda: network(device=None), "device"),
+    "inputs 0": (lambda: classifier(inputs=0), "inputs"),
+    "inputs a float": (lambda: classifier(inputs=4.0), "inputs"),
+    "seed negative": (lambda: classifier(seed=-1), "seed"),
+    "seed too large": (lambda: classifier(seed=2**64), "seed"),
+    "seed None": (lambda: classifier(seed=None), "seed"),
+    "dtype unknown": (lambda: classifier(dtype="float16"), "dtype"),
+    "dtype nonsense": (lambda: classifier(dtype="float23"), "dtype"),
+    "dtype None": (lambda: classifier(dtype=None), "dtype"),
+    "dtype int": (lambda: classifier(dtype=int), "dtype"),
+    "dtype swapped": (lambda: classifier(dtype=">f4"), "dtype"),
+    "dtype a number": (lambda: classifier(dtype=3), "dtype"),
+    "device unknown": (lambda: classifier(device="gpu"), "device='gpu' is unknown; known are 'cpu'"),
+    "device None": (lambda: classifier(device=None), "device"),
     "lr 0": (lambda: cr.SGD(lr=0), "lr"),
     "lr negative": (lambda: cr.Momentum(lr=-0.1), "lr"),
     "lr NaN": (lambda: cr.Adam(lr=float("nan")), "lr"),
@@ -355,7 +343,7 @@ CALLS = {
 
 @pytest.mark.parametrize(("call", "fragment"), CALLS.values(), ids=CALLS.keys())
 def test_wrong_calls(call, fragment):
-    net = network()
+    net = classifier()
     arena, steps = net.core.arena().copy(), net.core.steps
     with pytest.raises((ValueError, TypeError)) as caught:
         call(net)
@@ -402,9 +390,7 @@ def test_there_are_enough_wrong_calls():
 
 
 def test_the_engine_refuses_what_the_face_would_never_pass():
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(ENGINE_ABUSE)], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = run_script(ENGINE_ABUSE)
     assert done.returncode == 0, (done.returncode, done.stdout[-2000:], done.stderr[-2000:])
 
 

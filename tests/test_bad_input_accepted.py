@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from problems import INPUTS, LABELS, NUMBERS, ROWS, X, classifier
 
 import chainrule as cr
-
-ROWS, INPUTS, CLASSES = 12, 4, 3
-X = np.random.default_rng(0).normal(size=(ROWS, INPUTS))
-LABELS = np.arange(ROWS) % CLASSES
-NUMBERS = np.random.default_rng(1).normal(size=(ROWS, CLASSES))
-
-
-def network(**options):
-    return cr.Network([cr.Dense(5, activation="relu"), cr.Dense(CLASSES)], inputs=INPUTS, **options)
 
 
 def trained(net, **options):
@@ -64,7 +56,7 @@ def test_odd_inputs_that_are_accepted(odd, dtype):
     # Small whole numbers: the same in every dtype.
     plain = WHOLE.astype(np.float64)
     given = odd(plain)
-    net, other = network(dtype=dtype), network(dtype=dtype)
+    net, other = classifier(dtype=dtype), classifier(dtype=dtype)
     assert np.array_equal(net.predict(given), other.predict(plain))
     assert np.array_equal(np.asarray(net(given)), np.asarray(other(plain)))
     options = {"epochs": 2, "batch_size": 5, "validation_split": 0.25}
@@ -92,7 +84,7 @@ TARGETS = {
 
 @pytest.mark.parametrize(("loss", "plain", "odd"), TARGETS.values(), ids=TARGETS.keys())
 def test_odd_targets_that_are_accepted(loss, plain, odd):
-    nets = [network(), network()]
+    nets = [classifier(), classifier()]
     for net, y in zip(nets, (plain, odd), strict=True):
         trained(net, loss=loss).fit(X, y, epochs=2, sample_weight=np.arange(ROWS))
     assert np.array_equal(nets[0].core.arena(), nets[1].core.arena())
@@ -107,11 +99,11 @@ def test_a_single_output_takes_a_row_of_targets(loss):
 
 
 def test_bool_features_are_0_and_1():
-    assert np.array_equal(network().predict(X > 0), network().predict((X > 0).astype(float)))
+    assert np.array_equal(classifier().predict(X > 0), classifier().predict((X > 0).astype(float)))
 
 
 def test_a_batch_larger_than_the_data_is_the_data():
-    nets = [network(), network()]
+    nets = [classifier(), classifier()]
     for net, size in zip(nets, (ROWS, 2**31 - 1), strict=True):
         trained(net).fit(X, LABELS, epochs=2, batch_size=size)
     assert np.array_equal(nets[0].core.arena(), nets[1].core.arena())
@@ -130,5 +122,5 @@ def test_data_that_changes_during_a_fit_cannot_harm():
             labels[:] = 2**31 - 1
             x[:] = 0
 
-    history = trained(network()).fit(x, labels, epochs=3, callbacks=[Spoiling()])
+    history = trained(classifier()).fit(x, labels, epochs=3, callbacks=[Spoiling()])
     assert np.isfinite(history["loss"]).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from problems import bits, network, problem, trainer
 
 import chainrule as cr
+from chainrule import progress
+from chainrule.progress import Progress
 
 
 class Recorder(cr.Callback):
@@ -82,6 +85,39 @@ def test_early_stopping_of_accuracy_goes_up():
     stopping = cr.EarlyStopping("accuracy", patience=2)
     history = trainer(network(), metrics=["accuracy"]).fit(*problem(), epochs=60, callbacks=[stopping])
     assert history.best_epoch == int(np.argmax(history["accuracy"])) + 1
+
+
+@pytest.mark.parametrize(("monitor", "mode", "worst"), [("loss", "max", np.argmax), ("accuracy", "min", np.argmin)])
+def test_early_stopping_in_the_other_direction(monitor, mode, worst):
+    stopping = cr.EarlyStopping(monitor, patience=4, mode=mode)
+    history = trainer(network(), metrics=["accuracy"]).fit(*problem(), epochs=60, callbacks=[stopping])
+    assert history.best_epoch == int(worst(history[monitor])) + 1
+    assert history.epochs == history.best_epoch + 4 < 60
+
+
+def test_early_stopping_forgets_the_last_fit():
+    def fit(stopping):
+        net = network()
+        options = {"epochs": 12, "validation_split": 0.25, "callbacks": [stopping]}
+        return trainer(net).fit(*problem(), **options), bits(net)
+
+    used = cr.EarlyStopping(patience=3)
+    # A fit that ends far better than another begins.
+    trainer(network(seed=5), optimizer=cr.Adam(0.05)).fit(
+        *problem(rows=200), epochs=40, validation_split=0.25, callbacks=[used]
+    )
+    (again, weights), (fresh, expected) = fit(used), fit(cr.EarlyStopping(patience=3))
+    assert (again.epochs, again.best_epoch) == (fresh.epochs, fresh.best_epoch)
+    assert again.epochs > 3
+    assert weights == expected
+
+
+def test_a_fit_after_an_early_stop_does_all_its_epochs():
+    learner = trainer(network())
+    stopped = learner.fit(*problem(), epochs=9, callbacks=[cr.EarlyStopping("loss", patience=1, min_delta=1e9)])
+    assert stopped.epochs == 2
+    history = learner.fit(*problem(), epochs=3)
+    assert (history.epochs, history.stop_reason) == (3, "all 3 epochs done")
 
 
 def test_early_stopping_waits_for_min_delta():
@@ -183,6 +219,51 @@ def test_a_bar_is_shown_if_asked(capsys):
     trainer(network()).fit(*problem(), epochs=2)
     trainer(network()).fit(*problem(), epochs=2, verbose=0)
     assert capsys.readouterr().err == ""
+
+
+def test_progress_is_told_of_steps_and_epochs(monkeypatch):
+    class Told(Progress):
+        def __init__(self):
+            self.calls = []
+
+        def step(self, steps_done, loss):
+            self.calls.append((steps_done, loss))
+
+        def epoch(self, number, record):
+            self.calls.append((number, record["loss"], "epoch"))
+
+    told, asked = Told(), []
+    monkeypatch.setattr(progress, "bar", lambda *given: asked.append(given) or told)
+    history = trainer(network()).fit(*problem(), epochs=2, batch_size=20)
+    assert asked == [(2, 3, "auto")]
+    ends = [call for call in told.calls if len(call) == 3]
+    assert ends == [(1, history["loss"][0], "epoch"), (2, history["loss"][1], "epoch")]
+    # Within an epoch every 50 ms and at its end.
+    before_each_end = [told.calls[told.calls.index(end) - 1] for end in ends]
+    assert [done for done, _ in before_each_end] == [3, 3]
+    assert [loss for _, loss in before_each_end] == pytest.approx(history["loss"], rel=1e-6)
+
+
+def test_seconds_are_those_of_training():
+    start = time.perf_counter()
+    history = trainer(network()).fit(*problem(rows=500), epochs=5)
+    whole = time.perf_counter() - start
+    assert all(seconds > 0 for seconds in history["seconds"])
+    assert sum(history["seconds"]) < whole
+
+
+def test_an_epoch_counts_when_it_is_in_the_history(monkeypatch):
+    learner = trainer(network())
+
+    def failing(rows):
+        raise KeyboardInterrupt
+
+    learner.fit(*problem(), epochs=1)
+    monkeypatch.setattr(learner, "_measure", failing)
+    with pytest.raises(KeyboardInterrupt):
+        learner.fit(*problem(), epochs=3, validation_split=0.2)
+    assert (learner.history.epochs, learner.epochs_done) == (0, 1)
+    assert learner.history.stop_reason == "interrupted"
 
 
 def test_no_warning_in_a_plain_fit():

@@ -23,6 +23,7 @@ import pytest
 import chainrule
 from chainrule.cli import main
 from chainrule.tables import read_csv
+from chainrule.training_tasks import table_task
 
 pytest.importorskip("safetensors", reason="chainrule train writes its network with safetensors")
 pytest.importorskip("matplotlib", reason="chainrule train draws its learning curves with matplotlib")
@@ -169,6 +170,62 @@ def test_linear_network_and_the_same_seed(tmp_path: Path, capsys: pytest.Capture
     assert files[0] == files[1] != files[2]
 
 
+def test_every_option_reaches_the_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(flowers(tmp_path))
+    options: dict[str, list[str]] = {
+        "plain": [],
+        "batch size": ["--batch-size", "7"],
+        "dropout": ["--dropout", "0.25"],
+        "hidden": ["--hidden", "9"],
+        "optimizer": ["--optimizer", "sgd"],
+        "rate": ["--lr", "0.002"],
+        "epochs": ["--epochs", "2"],
+    }
+    models = {}
+    for name, given in options.items():
+        assert main(["train", path, "--target", "kind", "--out", str(tmp_path / name), *QUICK, *given]) == 0
+        models[name] = (tmp_path / name / "model.safetensors").read_bytes()
+    assert len(set(models.values())) == len(models)
+    assert chainrule.load(tmp_path / "dropout" / "model.safetensors").layers[1] == chainrule.Dropout(rate=0.25)
+    assert "loss: mean squared error" not in capsys.readouterr().out
+
+
+def test_early_stopping(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Classes that follow from nothing: what is learned of the training part is wrong for the others, and ever more so.
+    random = np.random.default_rng(2)
+    path = tmp_path / "noise.csv"
+    rows = [f"{','.join(f'{x:.3f}' for x in random.normal(size=6))},{random.integers(2)}" for _ in range(150)]
+    path.write_text("a,b,c,d,e,f,y\n" + "\n".join(rows) + "\n")
+    assert main(["train", str(path), "--target", "y", "--out", str(tmp_path / "out"), "--no-progress"]) == 0
+    text = capsys.readouterr().out
+    epochs, best = (int(n) for n in re.findall(r"(?:stopped after|those of epoch) (\d+)", text))
+    assert epochs == best + 8 < 200
+
+
+def test_the_scales_are_those_of_the_training_part(tmp_path: Path) -> None:
+    path, out = flowers(tmp_path), tmp_path / "out"
+    assert main(["train", str(path), "--target", "kind", "--out", str(out), *QUICK]) == 0
+    known = json.loads((out / "preprocessing.json").read_text())
+    X = table_task(str(path), "kind").training[0]
+    # Sums of 84 numbers: wrong by less than 84 eps of their size.
+    np.testing.assert_allclose(known["means"], X.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(known["scales"], X.std(axis=0), rtol=1e-13)
+    everything = read_csv(path, "kind").X
+    assert (abs(everything.mean(axis=0) - known["means"]) > 1e-6 * everything.std(axis=0)).all()
+
+
+def test_one_is_no_plural_and_the_loss_says_its_unit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "line.csv"
+    path.write_text("a,y\n" + "".join(f"{i},{i}.5\n" for i in range(20)))
+    arguments = ["train", str(path), "--target", "y", "--out", str(tmp_path / "out"), "--no-progress", "--epochs", "1"]
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert "20 rows, 1 input, regression" in text
+    assert "stopped after 1 epoch," in text
+    assert "with rows X of 1 input, in" in text
+    assert "loss: mean squared error of the standardised target; RMSE: in units of 'y'" in text
+
+
 def test_plain_lines_where_there_is_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["train", str(flowers(tmp_path)), "--target", "kind", "--out", str(tmp_path / "out")]
     assert main([*arguments, "--epochs", "90", "--hidden", "4", "--lr", "0.0001"]) == 0
@@ -207,6 +264,41 @@ def test_control_c(tmp_path: Path) -> None:
     assert not list(out.iterdir())
 
 
+# argparse passes over it by itself, where nothing is left to be written at the end.
+@pytest.mark.parametrize(("arguments", "codes"), [(["info"], {141}), (["train", "--help"], {0, 141})])
+def test_a_reader_that_has_left(arguments: list[str], codes: set[int]) -> None:
+    read, write = os.pipe()
+    os.close(read)  # as in `chainrule ... | head`, after head has had enough
+    command = [sys.executable, "-m", "chainrule", *arguments]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(write)
+    assert done.stderr == ""
+    assert done.returncode in codes
+
+
+def test_a_reader_that_leaves_early_costs_no_training(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "chainrule", "train", str(flowers(tmp_path)), "--target", "kind", *QUICK]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+    assert (tmp_path / "chainrule-flowers" / "model.safetensors").is_file()
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that not even the superuser can write to")
+def test_a_folder_that_cannot_be_written_to_is_told_before_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", str(flowers(tmp_path)), "--target", "kind", "--out", "/proc/self"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("chainrule: cannot write to the folder /proc/self: ")
+    assert printed.err.count("\n") == 1
+
+
 def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info"]) == 0
     text = capsys.readouterr().out
@@ -223,6 +315,8 @@ def test_help_names_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     text = " ".join(capsys.readouterr().out.split())
     assert "digits 30, mnist 30, table 200" in text
     assert "digits 256,128" in text
+    assert "70 % are to train, 15 % to validate" in text
+    assert "MNIST has test files of its own: of its other rows 85 % are to train and 15 % to validate" in text
 
 
 BAD_ARGUMENTS = {

@@ -1,200 +1,161 @@
-"""The numeric exercise of the lectures, by the public face, in float64, against exact fractions.
+"""The numeric exercise of the lectures, by the public face, in float64: tests/exercise.py has its figures.
 
-Three rows, one linear unit, L = 1/2 sum (y - w.x)^2, learning rate 1/100, one pass. Reading A has no bias; reading B
-trains one, w0. The oracle is arithmetic on fractions, itself checked against the figures worked out by hand.
-
-Tolerance: every figure is a sum of fewer than 30 products of numbers below 50, each rounded once, so the error is
-below 30 * 50 * 2**-53 < 2e-13; figures are compared to 1e-12.
+Every figure is one that a network gives, and is compared both with the printed figure and with the exact fraction. The
+rest of the suite comes after this file (conftest.py).
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import permutations
 
+import exercise
 import numpy as np
 import pytest
+from exercise import RATE, Exact, Reading, assert_exact, assert_figure, assert_figures, both_readings
+from numpy.testing import assert_array_equal
 
 import chainrule as cr
 
-ROWS = [((1, 2), 1), ((-2, 5), 6), ((0, 1), 1)]
-ETA = Fraction(1, 100)
-START = (Fraction(0), Fraction(1), Fraction(1, 2))  # w0, w1, w2
-EXACT = 1e-12
-
+X, Y = np.array(exercise.POINTS, float), np.array(exercise.TARGETS, float)[:, np.newaxis]  # (3, 2), (3, 1)
 HALF_SUM = cr.MeanSquaredError(reduction="sum", half=True)
 
 
-def outputs(w, rows):
-    return [w[0] + w[1] * x[0] + w[2] * x[1] for x, _ in rows]
-
-
-def loss(w, rows=ROWS):
-    return sum((y - h) ** 2 for h, (_, y) in zip(outputs(w, rows), rows, strict=True)) / 2
-
-
-def gradient(w, rows, biased):
-    errors = [h - y for h, (_, y) in zip(outputs(w, rows), rows, strict=True)]
-    by_bias = sum(errors) if biased else Fraction(0)
-    return (by_bias, *(sum(e * x[j] for e, (x, _) in zip(errors, rows, strict=True)) for j in (0, 1)))
-
-
-def stepped(w, rows, biased, eta=ETA):
-    return tuple(a - eta * g for a, g in zip(w, gradient(w, rows, biased), strict=True))
-
-
-def arrays(rows=ROWS):
-    return np.array([x for x, _ in rows], dtype=float), np.array([[y] for _, y in rows], dtype=float)
-
-
-def network(biased):
-    net = cr.Network([cr.Dense(1, bias=biased)], inputs=2, dtype="float64")
+def network(reading: Reading) -> cr.Network:
+    net = cr.Network([cr.Dense(1, bias=reading.bias)], inputs=2, dtype="float64")
     state = {"0.weight": [[1.0], [0.5]], "0.bias": [0.0]}
     net.load_state_dict({name: state[name] for name in net.parameters()})
     return net
 
 
-def weights(net):
-    """Return (w0, w1, w2)."""
+def weights(net: cr.Network) -> list[float]:
+    """Return (w1, w2), or (w0, w1, w2)."""
     parameters = net.parameters()
-    bias = parameters["0.bias"][0] if "0.bias" in parameters else 0.0
-    return [float(bias), *map(float, parameters["0.weight"].ravel())]
+    return [*parameters.get("0.bias", ()), *parameters["0.weight"].ravel()]
 
 
-def measured(net):
-    return cr.Trainer(net, loss=HALF_SUM).evaluate(*arrays())["loss"]
+def measured(net: cr.Network) -> float:
+    return cr.Trainer(net, loss=HALF_SUM).evaluate(X, Y)["loss"]
 
 
-def exactly(fractions):
-    if isinstance(fractions, Fraction):
-        return pytest.approx(float(fractions), rel=0, abs=EXACT)
-    return pytest.approx([float(f) for f in fractions], rel=0, abs=EXACT)
+def trained(reading: Reading, order: tuple[int, ...] = exercise.ALL, **options: int) -> cr.Network:
+    """Return a network after an epoch over the rows in this order."""
+    net, rows = network(reading), list(order)
+    trainer = cr.Trainer(net, loss=HALF_SUM, optimizer=cr.SGD(float(RATE)))
+    trainer.fit(X[rows], Y[rows], **{"epochs": 1, "batch_size": 3, **options}, shuffle=False, verbose=False)
+    return net
 
 
-@pytest.fixture(params=[False, True], ids=["A: no bias", "B: bias"])
-def biased(request):
-    return request.param
+@both_readings
+def test_the_exact_answers_are_those_worked_by_hand(reading: Reading) -> None:
+    exact = Exact(reading)
+    assert exact.loss(exact.start) == Fraction(63, 4)
+    assert exact.gradient(exact.start) == list(reading.gradient)
+    batch = exact.step(exact.start)
+    assert batch == list(map(Fraction, reading.batch_weights))
+    assert exact.loss(batch) == reading.exact_batch_loss
+    w = exact.start
+    for i, figures in enumerate(reading.path):
+        assert exact.residual(w, i) == Fraction(reading.errors[i])
+        w = exact.step(w, (i,))
+        assert w == list(map(Fraction, figures))
+        assert exact.loss(w) == (reading.exact_final_loss if i == 2 else Fraction(reading.path_losses[i]))
+    assert reading.exact_batch_loss - reading.exact_final_loss == Fraction(reading.advantage)
+    assert exact.gradient(list(reading.exact_optimum)) == [0] * len(w)
 
 
-# The figures, written down by hand: A, B.
-BATCH = {
-    False: (Fraction(0), Fraction(22, 25), Fraction(19, 25)),
-    True: (Fraction(1, 20), Fraction(22, 25), Fraction(19, 25)),
-}
-BATCH_LOSS = {False: Fraction(5531, 625), True: Fraction(174267, 20000)}
-SGD_STEPS = {
-    False: [("0", "0.99", "0.48"), ("0", "0.8784", "0.759"), ("0", "0.8784", "0.76141")],
-    True: [("-0.01", "0.99", "0.48"), ("0.0459", "0.8782", "0.7595"), ("0.047846", "0.8782", "0.761446")],
-}
-SGD_LOSSES = {
-    False: [Fraction("16.15465"), Fraction("8.8519366"), Fraction(17620867739, 2 * 10**9)],
-    True: [Fraction("16.2063"), Fraction("8.715987885"), Fraction(4339029955521, 5 * 10**11)],
-}
-ORDERS = {
-    False: dict(zip(permutations((1, 2, 3)), (8.8104, 8.7897, 9.0043, 9.0105, 8.7937, 8.9898), strict=True)),
-    True: dict(zip(permutations((1, 2, 3)), (8.6781, 8.6464, 8.9057, 8.9161, 8.6529, 8.8844), strict=True)),
-}
+@both_readings
+def test_a_the_output(reading: Reading) -> None:
+    assert network(reading).predict([[2, 3]]).item() == 3.5
 
 
-def test_fractions_agree_with_the_figures_worked_by_hand(biased):
-    assert loss(START) == Fraction(63, 4)
-    assert gradient(START, ROWS, biased) == ((Fraction(-5) if biased else Fraction(0)), Fraction(12), Fraction(-26))
-    batch = stepped(START, ROWS, biased)
-    assert batch == BATCH[biased]
-    assert loss(batch) == BATCH_LOSS[biased]
-    w = START
-    for row, figures, value in zip(ROWS, SGD_STEPS[biased], SGD_LOSSES[biased], strict=True):
-        w = stepped(w, [row], biased)
-        assert w == tuple(map(Fraction, figures))
-        assert loss(w) == value
-
-
-def test_a_the_output(biased):
-    assert network(biased).predict([[2, 3]]).item() == 3.5
-
-
-def test_b_residuals_loss_and_gradient(biased):
-    net = network(biased)
-    X, y = arrays()
-    assert (y - net.predict(X)).ravel().tolist() == [-1.0, 5.5, 0.5]
-    value = HALF_SUM(net(X), y)
+@both_readings
+def test_b_residuals_loss_and_gradient(reading: Reading) -> None:
+    net = network(reading)
+    assert_array_equal((Y - net.predict(X)).ravel(), [-1, 5.5, 0.5])
+    value = HALF_SUM(net(X), Y)
     assert float(value) == 15.75
     value.backward()
     gradients = net.gradients()
-    assert gradients["0.weight"].ravel().tolist() == [12.0, -26.0]
-    if biased:
-        assert gradients["0.bias"].tolist() == [-5.0]
+    by_bias = gradients["0.bias"].tolist() if reading.bias else []
+    assert [*by_bias, *gradients["0.weight"].ravel().tolist()] == list(reading.gradient)
 
 
-def test_c_and_d_the_batch_step(biased):
-    net = network(biased)
-    history = cr.Trainer(net, loss=HALF_SUM, optimizer=cr.SGD(0.01)).fit(
-        *arrays(), epochs=1, batch_size=3, shuffle=False
-    )
-    assert history["loss"] == exactly([Fraction(63, 4)])
-    assert weights(net) == exactly(BATCH[biased])
-    assert measured(net) == exactly(BATCH_LOSS[biased])
+@both_readings
+def test_c_and_d_the_batch_step(reading: Reading) -> None:
+    net = trained(reading)
+    exact = Exact(reading)
+    assert_figures(weights(net), reading.batch_weights)
+    assert_exact(weights(net), exact.step(exact.start))
+    assert_figure(measured(net), reading.batch_loss)
+    assert_exact(measured(net), reading.exact_batch_loss)
+    assert measured(net) < 15.75
 
 
-def test_e_stochastic_steps(biased):
-    net, optimizer = network(biased), cr.SGD(0.01)
-    for row, figures, value in zip(ROWS, SGD_STEPS[biased], SGD_LOSSES[biased], strict=True):
-        X, y = arrays([row])
+@both_readings
+def test_e_stochastic_steps(reading: Reading) -> None:
+    net, optimizer = network(reading), cr.SGD(float(RATE))
+    losses = [measured(net)]
+    for i in range(3):
+        x, y = X[i : i + 1], Y[i : i + 1]
+        assert_figure((y - net.predict(x)).item(), reading.errors[i])
+        assert_exact(y - net.predict(x), [[Fraction(reading.errors[i])]])
         net.zero_grad()
-        HALF_SUM(net(X), y).backward()
+        HALF_SUM(net(x), y).backward()
         optimizer.step(net)
-        assert weights(net) == exactly([Fraction(figure) for figure in figures])
-        assert measured(net) == exactly(value)
+        assert_figures(weights(net), reading.path[i])
+        assert_exact(weights(net), list(map(Fraction, reading.path[i])))
+        losses.append(measured(net))
+        assert_figure(losses[-1], reading.path_losses[i])
+    assert_exact(losses[-1], reading.exact_final_loss)
+    assert losses[1] > losses[0]  # the first single step makes the whole loss worse
+    batch_loss = measured(trained(reading))
+    assert losses[3] < batch_loss  # and yet the pass ends lower than the batch step, only just
+    assert_figure(batch_loss - losses[3], reading.advantage)
+    assert weights(trained(reading, batch_size=1)) == weights(net)
 
 
-def test_stochastic_beats_batch_in_the_given_order_only_just(biased):
-    gain = Fraction("0.0391661305") if not biased else Fraction("0.035290088958")
-    assert BATCH_LOSS[biased] - SGD_LOSSES[biased][-1] == gain
+@both_readings
+def test_three_orders_of_six_beat_the_batch_step(reading: Reading) -> None:
+    exact, wins, batch_loss = Exact(reading), 0, measured(trained(reading))
+    for order, figure in zip(exercise.ORDERS, reading.losses_by_order, strict=True):
+        w = exact.start
+        for i in order:
+            w = exact.step(w, (i,))
+        net = trained(reading, order, batch_size=1)
+        assert_exact(weights(net), w)
+        assert_exact(measured(net), exact.loss(w))
+        assert_figure(measured(net), figure)
+        wins += measured(net) < batch_loss
+    assert wins == 3  # "lower" is a property of the given order
 
 
-@pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
-def test_every_order_of_the_rows(biased, order):
-    rows = [ROWS[i - 1] for i in order]
-    w = START
-    for row in rows:
-        w = stepped(w, [row], biased)
-    net = network(biased)
-    cr.Trainer(net, loss=HALF_SUM, optimizer=cr.SGD(0.01)).fit(*arrays(rows), epochs=1, batch_size=1, shuffle=False)
-    assert weights(net) == exactly(w)
-    assert measured(net) == exactly(loss(w))
-    assert round(measured(net), 4) == ORDERS[biased][order]
-
-
-def test_three_orders_of_six_beat_the_batch_step(biased):
-    assert sum(value < BATCH_LOSS[biased] for value in ORDERS[biased].values()) == 3
-
-
-def test_the_mean_gradient_moves_a_third_as_far(biased):
-    net = network(biased)
+@both_readings
+def test_the_mean_gradient_moves_a_third_as_far(reading: Reading) -> None:
+    net, exact = network(reading), Exact(reading)
     mean = cr.MeanSquaredError(reduction="mean", half=True)
-    cr.Trainer(net, loss=mean, optimizer=cr.SGD(0.01)).fit(*arrays(), epochs=1, batch_size=3, shuffle=False)
-    w = stepped(START, ROWS, biased, ETA / 3)
-    assert weights(net) == exactly(w)
-    assert measured(net) == exactly(loss(w))
-    assert round(measured(net), 4) == (13.0904 if biased else 13.1611)
+    cr.Trainer(net, loss=mean, optimizer=cr.SGD(0.01)).fit(X, Y, epochs=1, batch_size=3, shuffle=False)
+    w = exact.step(exact.start, rate=RATE / 3)
+    assert_exact(weights(net), w)
+    assert_exact(measured(net), exact.loss(w))
+    assert_figure(measured(net), reading.mean_batch_loss)
 
 
-def test_the_optimum(biased):
-    net = network(biased)
-    cr.Trainer(net, loss=HALF_SUM, optimizer=cr.SGD(0.05)).fit(*arrays(), epochs=5000, batch_size=3, verbose=False)
-    if biased:
-        # Three rows, three parameters: L* = 0, reached as far as the slowest direction has shrunk.
-        assert measured(net) < 1e-6
-    else:
-        assert [round(w, 4) for w in weights(net)] == [0.0, -0.7674, 0.8953]
-        assert round(measured(net), 5) == 0.00581
+@both_readings
+def test_the_optimum(reading: Reading) -> None:
+    net, exact = network(reading), Exact(reading)
+    # The slowest direction shrinks by 0.985 a step, and 0.985^3000 < 1e-19.
+    cr.Trainer(net, loss=HALF_SUM, optimizer=cr.SGD(0.05)).fit(X, Y, epochs=3000, batch_size=3, verbose=False)
+    assert_figures(weights(net), reading.optimum)
+    assert_exact(weights(net), reading.exact_optimum)
+    assert_figure(measured(net), reading.least_loss)
+    assert_exact(measured(net), exact.loss(list(reading.exact_optimum)))
 
 
+@both_readings
 @pytest.mark.parametrize(("share", "converges"), [(0.99, True), (1.01, False)])
-def test_the_stability_bound(biased, share, converges):
-    # Gradient descent on L converges if eta < 2 / the largest eigenvalue of X'X: 0.06184 without, 0.05820 with a bias.
-    net = network(biased)
-    bound = 0.05820 if biased else 0.06184
-    trainer = cr.Trainer(net, loss=HALF_SUM, optimizer=cr.SGD(bound * share))
-    losses = trainer.fit(*arrays(), epochs=400, batch_size=3, verbose=False)["loss"]
+def test_the_stability_bound(reading: Reading, share: float, converges: bool) -> None:
+    bound = Exact(reading).rate_bound()
+    assert_figure(bound, reading.rate_bound)
+    trainer = cr.Trainer(network(reading), loss=HALF_SUM, optimizer=cr.SGD(bound * share))
+    losses = trainer.fit(X, Y, epochs=400, batch_size=3, verbose=False)["loss"]
     assert (losses[-1] < losses[200]) == converges

@@ -7,27 +7,14 @@ derivatives of like size, and its rounding 1e-16 |J| / (2 eps), about 1e-12.
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
-
 import numpy as np
 import pytest
+from problems import built, subclasses, variants
 
 import chainrule as cr
-from chainrule import activations, layers, losses
-from chainrule.registry import required_options
+from chainrule import activations, initializers, layers, losses, optimizers
 
 SMOOTH = 1e-6
-# What a discovered class gets for an option that has no default.
-OPTIONS = {"units": 5, "kind": "tanh", "rate": 0.3, "strength": 0.1}
-
-
-def built(kind, **more):
-    return kind(**{name: OPTIONS[name] for name in required_options(kind)}, **more)
-
-
-def subclasses(base):
-    return sorted(base.__subclasses__(), key=lambda kind: kind.__name__)
 
 
 def batch(inputs=4, rows=6):
@@ -42,13 +29,8 @@ ACTIVATIONS = [built(kind) for kind in subclasses(cr.ActivationFunction)] + [
 
 
 def loss_variants():
-    """Yield every loss with every setting of its words and flags."""
-    for kind in subclasses(cr.Loss):
-        choices = {}
-        for field in dataclasses.fields(kind):
-            choices[field.name] = [True, False] if isinstance(field.default, bool) else ["mean", "sum"]
-        for values in itertools.product(*choices.values()):
-            yield kind(**dict(zip(choices, values, strict=True)))
+    """Return every loss with every setting of its words and flags."""
+    return [variant for kind in subclasses(cr.Loss) for variant in variants(kind)]
 
 
 def targets_for(loss, outputs, rows=6):
@@ -90,6 +72,19 @@ def test_every_class_is_registered():
     assert set(subclasses(cr.ActivationFunction)) == set(activations.KNOWN.values())
     assert set(subclasses(cr.Layer)) == set(layers.KNOWN.values())
     assert set(subclasses(cr.Loss)) == set(losses.KNOWN.values())
+    assert set(subclasses(cr.Optimizer)) == set(optimizers.KNOWN.values())
+    assert set(subclasses(cr.Initializer)) == set(initializers.KNOWN.values())
+
+
+@pytest.mark.parametrize("kind", subclasses(cr.Loss), ids=lambda kind: kind.__name__)
+def test_a_new_option_does_not_break_the_discovery(kind):
+    import dataclasses
+
+    more = [("strength", float, dataclasses.field(default=0.5)), ("flag", bool, dataclasses.field(default=False))]
+    wider = dataclasses.make_dataclass("Wider", more, bases=(kind,), frozen=True)
+    found = list(variants(wider))
+    assert len(found) == 2 * len(list(variants(kind)))
+    assert all(one.strength == 0.5 for one in found)
 
 
 def test_every_activation_of_the_engine_has_a_class():
@@ -150,13 +145,16 @@ def test_every_loss_is_among_the_cases():
     assert {type(case.values[0]) for case in LOSS_CASES} == set(subclasses(cr.Loss))
 
 
-@pytest.mark.parametrize("kind", subclasses(cr.Penalty), ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("biases", [False, True])
-def test_penalty(kind, biases):
+PENALTIES = [variant for kind in subclasses(cr.Penalty) for variant in variants(kind)]
+
+
+@pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
+def test_penalty(penalty):
     start = cr.Normal(0.5)
     net = cr.Network([cr.Dense(5, activation="tanh", bias_init=start), cr.Dense(3)], inputs=4, seed=6)
-    found = cr.check_gradients(net, batch(), batch(3), loss="mse", penalty=[built(kind, biases=biases), built(kind)])
-    assert found.max_error < SMOOTH, found
+    for penalties in (penalty, [penalty, built(type(penalty))]):
+        found = cr.check_gradients(net, batch(), batch(3), loss="mse", penalty=penalties)
+        assert found.max_error < SMOOTH, found
 
 
 def test_one_row_and_wide_layers():
@@ -180,8 +178,9 @@ def test_dropout_is_frozen_and_the_network_untouched():
     assert all(np.array_equal(before[name], value) for name, value in net.parameters().items())
 
 
-def test_kinks_are_named_and_left_out():
-    net = cr.Network([cr.Dense(2, activation="relu"), cr.Dense(1)], inputs=1, dtype="float64")
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "elu", "step"])
+def test_kinks_are_named_and_left_out(activation):
+    net = cr.Network([cr.Dense(2, activation=activation), cr.Dense(1)], inputs=1, dtype="float64")
     # Unit 0 sits 5e-5 from its kink, closer than eps = 1e-4; unit 1 far away.
     net.load_state_dict(
         {"0.weight": [[1.0, 1.0]], "0.bias": [-1.0 + 5e-5, 2.0], "1.weight": [[1.0], [1.0]], "1.bias": [0.0]}
@@ -215,6 +214,75 @@ class WrongLoss(cr.MeanSquaredError):
                 return value, gradient * 1.001
 
         return Wrong()
+
+
+class WrongL2(cr.L2):
+    """A penalty whose gradient is twice as long."""
+
+    def add_gradient(self, net):
+        super().add_gradient(net)
+        super().add_gradient(net)
+
+
+class BrokenLoss(cr.MeanSquaredError):
+    """A loss whose values below the entry are not finite, as if a formula divided by 0."""
+
+    broken = np.nan
+
+    def build(self, engine):
+        right, broken = super().build(engine), self.broken
+
+        class Broken:
+            calls = 0
+
+            def value(self, p, y, weight=None):
+                value, gradient = right.value(p, y, weight)
+                self.calls += 1
+                return value if self.calls <= 2 or self.calls % 2 else broken, gradient
+
+        return Broken()
+
+
+def small_net(activation="tanh"):
+    return cr.Network([cr.Dense(3, activation=activation), cr.Dense(2)], inputs=4)
+
+
+def test_the_gradient_of_a_penalty_is_checked():
+    assert cr.check_gradients(small_net(), batch(), batch(2), loss="mse", penalty=cr.L2(0.5)).passed()
+    found = cr.check_gradients(small_net(), batch(), batch(2), loss="mse", penalty=WrongL2(0.5))
+    assert not found.passed()
+    assert found.errors["0.weight"] > 0.01
+    assert found.errors["0.bias"] < SMOOTH  # a penalty of weights alone
+
+
+class InfiniteLoss(BrokenLoss):
+    broken = np.inf
+
+
+@pytest.mark.parametrize("loss", [BrokenLoss(), InfiniteLoss()], ids=["NaN", "infinity"])
+def test_a_difference_that_is_no_number_does_not_pass(loss):
+    found = cr.check_gradients(small_net(), batch(), batch(2), loss=loss)
+    assert np.isnan(found.max_error)
+    assert not found.passed()
+    assert found.checked["0.weight"] == 12
+    assert found.kinks == []
+
+
+def test_small_gradients_are_judged_by_their_own_size():
+    # Targets 1e-3 beside the outputs: gradients of about 1e-3, a thousand times the floor of 1e-6. J is a parabola in
+    # each parameter of one linear layer, so that its differences have no truncation.
+    net, x = cr.Network([cr.Dense(2)], inputs=4), batch()
+    y = net.copy(dtype="float64").predict(x) + 1e-3 * batch(2)
+    assert cr.check_gradients(net, x, y, loss="mse").passed()
+    found = cr.check_gradients(net, x, y, loss=WrongLoss())
+    for error in found.errors.values():
+        assert error == pytest.approx(1e-3, rel=0.01)
+
+
+def test_eps_is_the_distance_of_the_differences():
+    # The truncation grows as eps^2: a thousand times the distance, a million times the error.
+    errors = [cr.check_gradients(small_net(), batch(), batch(2), loss="mse", eps=eps).max_error for eps in (3e-4, 0.3)]
+    assert 1e5 * errors[0] < errors[1] < 1
 
 
 def test_a_wrong_gradient_is_found():

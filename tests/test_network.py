@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import ast
 import copy
+import importlib.metadata
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from problems import rows, smooth_classifier, softmax
 
 import chainrule as cr
 from chainrule import activations, initializers, losses, optimizers
-
-
-def softmax(z):
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
-
-
-def classifier(dtype="float64", **options):
-    return cr.Network([cr.Dense(5, activation="tanh"), cr.Dense(3)], inputs=4, seed=1, dtype=dtype, **options)
-
-
-def rows(count, columns=4, seed=0):
-    return np.random.default_rng(seed).normal(size=(count, columns))
-
 
 PUBLIC = {name: getattr(cr, name) for name in cr.__all__}
 
@@ -58,7 +47,7 @@ def test_repr_evaluates_back(description):
 
 
 def test_repr_of_a_network_evaluates_back():
-    net = classifier()
+    net = smooth_classifier()
     again = eval(repr(net), PUBLIC)
     assert again.layers == net.layers
     assert all(np.array_equal(again.parameters()[name], value) for name, value in net.parameters().items())
@@ -73,6 +62,23 @@ def test_numpy_numbers_become_python_numbers():
 def test_descriptions_are_frozen():
     with pytest.raises(AttributeError):
         cr.Dense(3).units = 4
+
+
+def test_the_best_epoch_of_a_history():
+    history = cr.History(["loss", "val_loss"], first_epoch=4)
+    assert history.best_epoch is None
+    for loss, val_loss in ((3.0, 7.0), (2.0, 5.0), (1.0, 6.0)):
+        history.add({"loss": loss, "val_loss": val_loss})
+    assert history.best_epoch == 5
+    assert history.last() == {"loss": 1.0, "val_loss": 6.0}
+    history.best_epoch = 6
+    assert history.best_epoch == 6
+    alone = cr.History(["loss"])
+    for loss in (float("nan"), 2.0, 1.0):
+        alone.add({"loss": loss})
+    assert alone.best_epoch == 3
+    alone.drop_last()
+    assert (alone.best_epoch, alone.epochs) == (2, 2)
 
 
 @pytest.mark.parametrize("module", [activations, initializers, losses, optimizers])
@@ -161,8 +167,20 @@ def test_predict_is_what_numpy_computes(dtype, count):
     np.testing.assert_allclose(predicted, expected, rtol=0, atol=64 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("alone", [False, True], ids=["in Dense", "alone"])
+@pytest.mark.parametrize("activation", [cr.LeakyReLU(slope=0.25), cr.ELU(alpha=0.5)], ids=repr)
+def test_the_number_of_an_activation_reaches_the_engine(activation, alone):
+    layers = [cr.Dense(5), cr.Activation(activation)] if alone else [cr.Dense(5, activation=activation)]
+    net = cr.Network(layers, inputs=4, dtype="float64")
+    p, x = net.parameters(), rows(6)
+    z = x @ p["0.weight"] + p["0.bias"]
+    below = 0.25 * z if isinstance(activation, cr.LeakyReLU) else 0.5 * np.expm1(z)
+    # A product of 4 terms of order 1 and one function.
+    np.testing.assert_allclose(net.predict(x), np.where(z > 0, z, below), rtol=0, atol=32 * 2.0**-53)
+
+
 def test_predict_writes_to_out():
-    net, x = classifier(), rows(9)
+    net, x = smooth_classifier(), rows(9)
     out = np.empty((9, 3))
     assert net.predict(x, out) is out
     assert np.array_equal(out, net.predict(x))
@@ -178,20 +196,8 @@ def test_predict_ignores_the_mode_and_keeps_the_pass():
     assert np.array_equal(np.asarray(net(x)), net.predict(x))
 
 
-def test_output_is_an_array():
-    out = classifier().eval()(rows(6))
-    assert out.shape == (6, 3)
-    assert out.ndim == 2
-    assert len(out) == 6
-    assert out.dtype == np.float64
-    assert np.asarray(out, dtype="float32").dtype == np.float32
-    assert np.argmax(out, axis=1).shape == (6,)
-    assert np.array_equal(out[1:3], np.asarray(out)[1:3])
-    assert "Output" in repr(out)
-
-
 def test_train_and_eval_return_the_network():
-    net = classifier()
+    net = smooth_classifier()
     assert net.training
     assert net.eval() is net
     assert not net.training
@@ -214,7 +220,7 @@ def test_dropout_in_training_mode():
 
 
 def test_parameters_are_views_and_state_is_a_copy():
-    net = classifier()
+    net = smooth_classifier()
     state = net.state_dict()
     net.parameters()["1.bias"][...] = 7
     assert np.all(net.parameters()["1.bias"] == 7)
@@ -224,7 +230,7 @@ def test_parameters_are_views_and_state_is_a_copy():
 
 
 def test_load_state_dict_takes_other_dtypes_and_lists():
-    net, other = classifier("float32"), classifier("float64")
+    net, other = smooth_classifier("float32"), smooth_classifier("float64")
     net.load_state_dict({name: value.tolist() for name, value in other.state_dict().items()})
     for name, value in net.parameters().items():
         assert np.array_equal(value, other.parameters()[name].astype(np.float32))
@@ -243,7 +249,9 @@ def test_load_state_dict_takes_the_views_of_its_own_network():
 def test_copies_are_equal_and_apart(copied):
     net = cr.Network([cr.Dropout(rate=0.5), cr.Dense(3)], inputs=4, seed=9)
     net(rows(3))
-    other = copied(net)
+    assert not copied(net.eval()).training
+    other = copied(net.train())
+    assert other.training
     assert repr(other) == repr(net)
     assert np.array_equal(np.asarray(other(rows(3))), np.asarray(net(rows(3))))
     other.parameters()["1.weight"][...] = 0
@@ -251,17 +259,17 @@ def test_copies_are_equal_and_apart(copied):
 
 
 def test_copy_in_another_precision():
-    net = classifier("float32")
+    net = smooth_classifier("float32")
     other = net.copy(dtype=np.float64)
     assert other.dtype == np.float64
     assert np.array_equal(other.parameters()["0.weight"], net.parameters()["0.weight"].astype(float))
 
 
 def test_views_outlive_the_network():
-    view = classifier().parameters()["0.weight"]
+    view = smooth_classifier().parameters()["0.weight"]
     kept = view.copy()
     for _ in range(20):
-        classifier()
+        smooth_classifier()
     assert np.array_equal(view, kept)
 
 
@@ -277,9 +285,24 @@ def test_summary(capsys):
     assert f"{64 * 128 + 128 + 128 * 10 + 10:,} parameters" in printed
 
 
-def test_memory_grows_with_the_batch():
-    net = classifier()
-    assert net.core.step_bytes(64) > net.core.step_bytes(1) > 0
+@pytest.mark.parametrize(("dtype", "parameters"), [("float32", "37.5 KiB"), ("float64", "75.1 KiB")])
+def test_summary_counts_bytes(capsys, dtype, parameters):
+    # 9,610 parameters of 4 or 8 bytes.
+    net = cr.Network([cr.Dense(128, activation="relu"), cr.Dense(10)], inputs=64, dtype=dtype)
+    net.summary(batch_size=500)
+    totals, step = capsys.readouterr().out.splitlines()[-2:]
+    assert f"9,610 parameters, {parameters} in {dtype}" in totals
+    # At least the outputs of both layers and as many gradients, or one of the two where they share memory.
+    amount, unit = re.search(r"500 rows needs ([\d.]+) (\w+) more", step).groups()
+    needed = float(amount) * {"KiB": 2**10, "MiB": 2**20}[unit]
+    outputs = 500 * (128 + 10) * np.dtype(dtype).itemsize
+    assert outputs < needed < 4 * outputs
+
+
+def test_memory_grows_with_the_batch_and_the_precision():
+    single, double = smooth_classifier("float32").core, smooth_classifier("float64").core
+    assert single.step_bytes(64) > single.step_bytes(1) > 0
+    assert double.step_bytes(4096) > 1.5 * single.step_bytes(4096)
 
 
 def test_threads():
@@ -296,10 +319,29 @@ def test_threads():
 def test_device():
     from chainrule import _engine
 
-    assert classifier(device="auto").device == ("cuda" if _engine.cuda_available() else "cpu")
+    assert smooth_classifier(device="auto").device == ("cuda" if _engine.cuda_available() else "cpu")
     if not _engine.cuda_available():
         with pytest.raises(RuntimeError, match="device='cuda'"):
-            classifier(device="cuda")
+            smooth_classifier(device="cuda")
+
+
+@pytest.mark.parametrize("name", ["layers", "inputs", "outputs", "seed", "dtype", "device", "engine", "head"])
+def test_what_a_network_is_made_with_is_fixed(name):
+    net = smooth_classifier()
+    with pytest.raises(AttributeError):
+        setattr(net, name, getattr(net, name))
+
+
+def test_too_many_parameters_are_refused_before_memory_is_taken():
+    with pytest.raises(ValueError, match=r"^layers must have at most 2147483647 parameters; these have 4900070000"):
+        cr.Network([cr.Dense(70000)], inputs=70000)
+
+
+@pytest.mark.parametrize(("kind", "option"), [(cr.LeakyReLU, "slope"), (cr.ELU, "alpha")])
+def test_what_the_engine_would_refuse_is_refused_at_once(kind, option):
+    cr.Network([cr.Activation(kind(**{option: 1e6}))], inputs=1)
+    with pytest.raises(ValueError, match=f"^{option} must be a finite number at least 0 and at most 1e\\+06"):
+        kind(**{option: 1.1e6})
 
 
 def test_head_is_the_last_activation_that_shows():
@@ -328,6 +370,8 @@ def test_names_for_type_checkers_are_those_found_when_asked_for():
     # mypy reads the imports under TYPE_CHECKING, Python the table.
     tree = ast.parse(Path(cr.__file__).read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
+    # A __getattr__ that they see would make every misspelt name a good one.
+    assert "__getattr__" not in {getattr(node, "name", None) for node in tree.body}
     checked = {alias.name: node.module for node in block.body for alias in node.names}
     assert {"__version__", *checked} == set(cr.__all__)
     for name, module in checked.items():
@@ -339,6 +383,12 @@ def test_show_versions(capsys):
     printed = capsys.readouterr().out
     assert cr.__version__ in printed
     assert np.__version__ in printed
+    for package in ("scikit-learn", "matplotlib", "tqdm", "safetensors"):
+        try:
+            version = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            version = "not installed"
+        assert re.search(rf"^{package} +{re.escape(version)}$", printed, re.MULTILINE)
 
 
 def test_importing_stays_light():

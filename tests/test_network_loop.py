@@ -4,21 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from problems import rows, smooth_classifier, softmax
 
 import chainrule as cr
-
-
-def softmax(z):
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
-
-
-def classifier(dtype="float64", **options):
-    return cr.Network([cr.Dense(5, activation="tanh"), cr.Dense(3)], inputs=4, seed=1, dtype=dtype, **options)
-
-
-def rows(count, columns=4, seed=0):
-    return np.random.default_rng(seed).normal(size=(count, columns))
 
 
 def reference_gradients(p, x, labels):
@@ -38,7 +26,7 @@ def reference_gradients(p, x, labels):
 
 
 def test_backward_is_the_chain_rule():
-    net, x = classifier(), rows(11)
+    net, x = smooth_classifier(), rows(11)
     labels = np.arange(11) % 3
     expected_loss, expected = reference_gradients(net.state_dict(), x, labels)
     loss = cr.CrossEntropy()(net(x), labels)
@@ -52,7 +40,7 @@ def test_backward_is_the_chain_rule():
 
 
 def test_gradients_add_up_until_zero_grad():
-    net, x, loss_fn = classifier(), rows(6), cr.CrossEntropy()
+    net, x, loss_fn = smooth_classifier(), rows(6), cr.CrossEntropy()
     labels = [0, 1, 2, 0, 1, 2]
     loss_fn(net(x), labels).backward()
     once = {name: value.copy() for name, value in net.gradients().items()}
@@ -65,7 +53,7 @@ def test_gradients_add_up_until_zero_grad():
 
 
 def test_sgd_steps_against_the_gradient():
-    net, x = classifier(), rows(6)
+    net, x = smooth_classifier(), rows(6)
     before = net.state_dict()
     cr.CrossEntropy()(net(x), [0, 1, 2, 0, 1, 2]).backward()
     cr.SGD(0.5).step(net)
@@ -99,13 +87,13 @@ def test_first_steps(optimizer, factor):
 
 def test_one_optimizer_serves_one_network():
     optimizer = cr.Adam()
-    optimizer.step(classifier())
+    optimizer.step(smooth_classifier())
     with pytest.raises(RuntimeError, match="another network"):
-        optimizer.step(classifier())
+        optimizer.step(smooth_classifier())
 
 
 def test_a_loss_goes_backward_once():
-    net = classifier()
+    net = smooth_classifier()
     loss = cr.CrossEntropy()(net(rows(2)), [0, 1])
     loss.backward()
     with pytest.raises(RuntimeError, match="already called"):
@@ -113,7 +101,7 @@ def test_a_loss_goes_backward_once():
 
 
 def test_a_second_loss_of_one_pass_cannot_go_backward():
-    net = classifier()
+    net = smooth_classifier()
     out = net(rows(2))
     cr.CrossEntropy()(out, [0, 1]).backward()
     with pytest.raises(RuntimeError):
@@ -121,7 +109,7 @@ def test_a_second_loss_of_one_pass_cannot_go_backward():
 
 
 def test_a_stale_loss_does_not_go_backward():
-    net = classifier()
+    net = smooth_classifier()
     loss = cr.CrossEntropy()(net(rows(2)), [0, 1])
     net(rows(2))
     with pytest.raises(RuntimeError, match="stale"):
@@ -129,15 +117,123 @@ def test_a_stale_loss_does_not_go_backward():
 
 
 def test_a_fit_makes_a_loss_stale():
-    net = classifier()
+    net = smooth_classifier()
     loss = cr.CrossEntropy()(net(rows(2)), [0, 1])
     cr.Trainer(net, loss="cross_entropy").fit(rows(4), [0, 1, 2, 0], epochs=1)
     with pytest.raises(RuntimeError, match="stale"):
         loss.backward()
 
 
+CHANGES = {
+    "a step": lambda net: cr.SGD().step(net),
+    "load_state_dict": lambda net: net.load_state_dict(net.state_dict()),
+    "a fit": lambda net: cr.Trainer(net, loss="cross_entropy").fit(rows(4), [0, 1, 2, 0], epochs=1),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_parameters_that_change_make_a_loss_stale(change):
+    net = smooth_classifier()
+    loss = cr.CrossEntropy()(net(rows(2)), [0, 1])
+    change(net)
+    with pytest.raises(RuntimeError, match="stale loss"):
+        loss.backward()
+    # A new pass is fine, and gradients may add up before a step.
+    for _ in range(2):
+        cr.CrossEntropy()(net(rows(2)), [0, 1]).backward()
+
+
+def test_a_failed_load_leaves_a_loss_good():
+    net = smooth_classifier()
+    loss = cr.CrossEntropy()(net(rows(2)), [0, 1])
+    with pytest.raises(ValueError, match="must have shape"):
+        net.load_state_dict({**net.state_dict(), "1.bias": [1.0]})
+    loss.backward()
+
+
+def test_one_output_for_classes_points_to_the_binary_loss():
+    net = cr.Network([cr.Dense(1)], inputs=4)
+    for call in (
+        lambda: cr.CrossEntropy()(net(rows(2)), [0, 0]),
+        lambda: cr.CrossEntropy()(np.zeros((2, 1)), [0, 0]),
+        lambda: cr.Trainer(net, loss="cross_entropy"),
+    ):
+        with pytest.raises(ValueError, match=r"^CrossEntropy.*BinaryCrossEntropy") as caught:
+            call()
+        assert "loss=" not in str(caught.value)
+
+
+# Outputs and losses as numbers ---------------------------------------------------------------------------------------
+
+
+def test_output_is_an_array():
+    out = smooth_classifier().eval()(rows(6))
+    assert out.shape == (6, 3)
+    assert out.ndim == 2
+    assert len(out) == 6
+    assert out.dtype == np.float64
+    assert np.asarray(out, dtype="float32").dtype == np.float32
+    assert np.argmax(out, axis=1).shape == (6,)
+    assert np.array_equal(out[1:3], np.asarray(out)[1:3])
+    assert "Output" in repr(out)
+
+
+def test_operators_of_an_output_give_arrays():
+    out = smooth_classifier().eval()(rows(6))
+    array, y = np.array(out), rows(6, 3, seed=1)
+    pairs = [
+        (out > 0, array > 0),
+        (out == 0, array == 0),
+        (out - 1, array - 1),
+        (1 - out, 1 - array),
+        (y * out, y * array),
+        (out @ y.T, array @ y.T),
+        (-out, -array),
+        (out - out, array - array),
+        (np.exp(out), np.exp(array)),
+        (np.add.reduce(out), array.sum(axis=0)),
+        (np.mean(out), array.mean()),
+    ]
+    for found, expected in pairs:
+        assert not isinstance(found, cr.Output)
+        assert np.array_equal(found, expected)
+
+
+def test_an_output_cannot_be_written_to():
+    net = smooth_classifier()
+    out = net(rows(6))
+    with pytest.raises(TypeError, match="cannot be written to"):
+        out += 1
+    with pytest.raises(TypeError, match="cannot be written to"):
+        np.exp(rows(6, 3), out=out)
+    with pytest.raises(ValueError, match="read-only"):
+        np.asarray(out)[0, 0] = 1
+
+
+def test_a_loss_is_a_number_among_numbers():
+    loss = cr.MeanSquaredError()(np.array([[1.0], [3.0]]), [1.0, 1.0])  # 2
+    total = 0.0
+    total += loss
+    total += loss * 3
+    assert (total, type(total)) == (8.0, float)
+    assert sum([loss, loss]) == 4.0
+    assert (loss - 1, 1 - loss, loss / 4, 4 / loss, 3 * loss) == (1.0, -1.0, 0.5, 2.0, 6.0)
+    assert type(np.float64(1) + loss) is float
+    assert loss < 3
+    assert loss <= 2 <= loss
+    assert np.float32(1) < loss
+    assert loss == 2
+    assert loss != 1
+    assert loss != "2"
+    assert loss in {2.0}
+    nan = cr.LossValue(float("nan"), np.zeros((1, 1)), None)
+    assert [nan < 1, nan >= 1, nan == 1, nan == float(nan)] == [False] * 4
+    with pytest.raises(TypeError):
+        loss + "text"
+
+
 def test_no_backward_in_evaluation_mode():
-    net = classifier().eval()
+    net = smooth_classifier().eval()
     loss = cr.CrossEntropy()(net(rows(2)), [0, 1])
     net.train()
     with pytest.raises(RuntimeError, match="evaluation mode"):
@@ -152,7 +248,7 @@ def test_the_loss_of_an_array_has_a_value_only():
 
 
 def test_failed_backward_leaves_gradients():
-    net = classifier().eval()
+    net = smooth_classifier().eval()
     with pytest.raises(RuntimeError):
         cr.CrossEntropy()(net(rows(2)), [0, 1]).backward()
     assert all(np.all(value == 0) for value in net.gradients().values())
@@ -197,6 +293,6 @@ def test_losses_stay_finite_far_out():
 
 
 def test_the_value_of_a_penalty():
-    net = classifier()
+    net = smooth_classifier()
     weights = sum(np.sum(value**2) for name, value in net.parameters().items() if name.endswith("weight"))
     assert cr.L2(0.3).value(net) == pytest.approx(0.15 * weights, rel=1e-14)

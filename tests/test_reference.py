@@ -8,111 +8,33 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import permutations
-from typing import NamedTuple
 
+import exercise
 import numpy as np
 import pytest
+from exercise import Exact, Reading, assert_exact, assert_figure, both_readings
 from numpy.testing import assert_allclose, assert_array_equal
 
 from chainrule import reference
 
 EPS = np.finfo(np.float64).eps
 
-# The numeric exercise of the lecture on optimisation ------------------------------------------------------------------
-#
-# x1 = (1, 2), y = 1;  x2 = (-2, 5), y = 6;  x3 = (0, 1), y = 1;  w0 = 0, w1 = 1, w2 = 1/2;  L = 1/2 sum (y - h)^2,
-# h = w0 + w1 x1 + w2 x2;  learning rate 1/100; one pass. It can be read without a bias (w0 stays 0) or with a bias
-# w0 that learns, the weight of a constant input 1.
-
-POINTS = [(1, 2), (-2, 5), (0, 1)]
-TARGETS = [1, 6, 1]
-RATE = Fraction(1, 100)
-
-
-class Printed(NamedTuple):
-    """What a reading of the exercise gives, as printed; each figure is right to its last digit."""
-
-    gradient: tuple[int, ...]
-    batch_weights: tuple[str, ...]
-    batch_loss: str
-    mean_batch_loss: str
-    errors: tuple[str, str, str]
-    path: tuple[tuple[str, ...], ...]
-    path_losses: tuple[str, str, str]
-    advantage: str
-    losses_by_order: tuple[str, ...]
-    rate_bound: str
-    optimum: tuple[str, ...]
-    least_loss: str
-
-
-WITHOUT_BIAS = Printed(
-    gradient=(12, -26),
-    batch_weights=("0.88", "0.76"),
-    batch_loss="8.8496",
-    mean_batch_loss="13.1611",
-    errors=("-1", "5.58", "0.241"),
-    path=(("0.99", "0.48"), ("0.8784", "0.759"), ("0.8784", "0.76141")),
-    path_losses=("16.15465", "8.8519366", "8.8104338695"),
-    advantage="0.0391661305",
-    losses_by_order=("8.8104", "8.7897", "9.0043", "9.0105", "8.7937", "8.9898"),
-    rate_bound="0.06184",
-    optimum=("-0.7674", "0.8953"),
-    least_loss="0.00581",
-)
-WITH_BIAS = Printed(
-    gradient=(-5, 12, -26),
-    batch_weights=("0.05", "0.88", "0.76"),
-    batch_loss="8.71335",
-    mean_batch_loss="13.0904",
-    errors=("-1", "5.59", "0.1946"),
-    path=(("-0.01", "0.99", "0.48"), ("0.0459", "0.8782", "0.7595"), ("0.047846", "0.8782", "0.761446")),
-    path_losses=("16.2063", "8.715987885", "8.678059911042"),
-    advantage="0.035290088958",
-    losses_by_order=("8.6781", "8.6464", "8.9057", "8.9161", "8.6529", "8.8844"),
-    rate_bound="0.05820",
-    optimum=("0.1667", "-0.8333", "0.8333"),
-    least_loss="0",
-)
-FINAL_LOSS = {2: Fraction(17620867739, 2 * 10**9), 3: Fraction(4339029955521, 5 * 10**11)}
-BATCH_LOSS = {2: Fraction(5531, 625), 3: Fraction(174267, 20000)}
-
-
-class Exact:
-    """The exercise in exact fractions, by its formulas and nothing else."""
-
-    def __init__(self, bias: bool) -> None:
-        self.x = [[Fraction(v) for v in ((1, *point) if bias else point)] for point in POINTS]
-        self.y = [Fraction(v) for v in TARGETS]
-        self.start = [Fraction(0)] * bias + [Fraction(1), Fraction(1, 2)]
-
-    def residual(self, w: list[Fraction], i: int) -> Fraction:
-        return self.y[i] - sum((a * b for a, b in zip(w, self.x[i], strict=True)), Fraction(0))
-
-    def loss(self, w: list[Fraction]) -> Fraction:
-        return sum((self.residual(w, i) ** 2 for i in range(3)), Fraction(0)) / 2
-
-    def gradient(self, w: list[Fraction], rows: tuple[int, ...] = (0, 1, 2)) -> list[Fraction]:
-        return [sum((-self.residual(w, i) * self.x[i][j] for i in rows), Fraction(0)) for j in range(len(w))]
-
-    def step(self, w: list[Fraction], rows: tuple[int, ...] = (0, 1, 2), rate: Fraction = RATE) -> list[Fraction]:
-        return [a - rate * g for a, g in zip(w, self.gradient(w, rows), strict=True)]
+# The numeric exercise of the lecture on optimisation (exercise.py) ----------------------------------------------------
 
 
 class ByReference:
     """The exercise in float64, by the operations of the specification."""
 
-    def __init__(self, bias: bool) -> None:
-        self.bias = bias
-        self.x, self.y = np.array(POINTS, float), np.array(TARGETS, float)[:, np.newaxis]
-        self.start = np.array([0.0] * bias + [1.0, 0.5])
+    def __init__(self, reading: Reading) -> None:
+        self.bias = reading.bias
+        self.x, self.y = np.array(exercise.POINTS, float), np.array(exercise.TARGETS, float)[:, np.newaxis]
+        self.start = np.array([0.0] * self.bias + [1.0, 0.5])
 
     def forward(self, w: np.ndarray, x: np.ndarray) -> np.ndarray:
         weight, bias = (w[1:], w[:1]) if self.bias else (w, np.zeros(1))
         return reference.dense_forward(x, weight[:, np.newaxis], bias)
 
-    def loss_and_gradient(self, w: np.ndarray, rows: tuple[int, ...] = (0, 1, 2)) -> tuple[float, np.ndarray]:
+    def loss_and_gradient(self, w: np.ndarray, rows: tuple[int, ...] = exercise.ALL) -> tuple[float, np.ndarray]:
         number = np.array(rows)
         x, y = reference.gather_rows(self.x, number), reference.gather_rows(self.y, number)
         h = self.forward(w, x)
@@ -121,106 +43,66 @@ class ByReference:
         _, dw, db = reference.dense_backward(x, weight, h, dh)
         return float(losses.sum()), np.concatenate([db, dw[:, 0]]) if self.bias else dw[:, 0]
 
-    def step(self, w: np.ndarray, rows: tuple[int, ...] = (0, 1, 2), rate: float = 0.01) -> np.ndarray:
+    def step(self, w: np.ndarray, rows: tuple[int, ...] = exercise.ALL, rate: float = 0.01) -> np.ndarray:
         gradient = self.loss_and_gradient(w, rows)[1]
         none = np.zeros_like(w)
         return reference.update(w, gradient, none, none, rule="gradient_descent", rate=rate)[0]
 
 
-def assert_figure(value: float | Fraction, printed: str) -> None:
-    """Require that the value, rounded to as many digits as are printed, is what is printed."""
-    digits = len(printed.partition(".")[2])
-    assert f"{float(value):.{digits}f}" == f"{float(printed):.{digits}f}"
-
-
-def assert_exact(values: object, exact: list[Fraction] | Fraction) -> None:
-    # A pass is some 60 operations on numbers of size up to 32, each wrong by at most EPS / 2 of that.
-    assert_allclose(np.asarray(values), np.array(exact, float), rtol=0, atol=60 * 32 * EPS / 2)
-
-
-@pytest.mark.parametrize(("bias", "printed"), [(False, WITHOUT_BIAS), (True, WITH_BIAS)], ids=["no_bias", "bias"])
-def test_numeric_exercise(bias: bool, printed: Printed) -> None:
-    exact, net = Exact(bias), ByReference(bias)
+@both_readings
+def test_numeric_exercise(reading: Reading) -> None:
+    net = ByReference(reading)
 
     # a, b: the prediction for (2, 3), the residuals, the loss, the gradient
     assert net.forward(net.start, np.array([[2.0, 3.0]]))[0, 0] == 3.5
     assert_array_equal((net.y - net.forward(net.start, net.x))[:, 0], [-1, 5.5, 0.5])
     loss, gradient = net.loss_and_gradient(net.start)
-    assert loss == exact.loss(exact.start) == Fraction(63, 4) == 15.75
-    assert_array_equal(gradient, printed.gradient)
-    assert exact.gradient(exact.start) == list(printed.gradient)
+    assert loss == 15.75
+    assert_array_equal(gradient, reading.gradient)
 
     # c, d: one step with the gradient of the whole batch
-    exact_batch, batch = exact.step(exact.start), net.step(net.start)
-    assert_exact(batch, exact_batch)
-    for value, figure in zip(batch, printed.batch_weights, strict=True):
-        assert_figure(value, figure)
+    batch = net.step(net.start)
+    assert_exact(batch, list(map(Fraction, reading.batch_weights)))
     batch_loss = net.loss_and_gradient(batch)[0]
-    assert exact.loss(exact_batch) == BATCH_LOSS[len(batch)]
-    assert_exact(batch_loss, BATCH_LOSS[len(batch)])
-    assert_figure(batch_loss, printed.batch_loss)
-    assert batch_loss < loss
+    assert_exact(batch_loss, reading.exact_batch_loss)
 
     # e: one step for each point in turn
-    exact_w, w, losses = exact.start, net.start, [loss]
+    w = net.start
     for i in range(3):
-        assert_exact(net.y[i] - net.forward(w, net.x[i : i + 1]), [[exact.residual(exact_w, i)]])
-        assert_figure(exact.residual(exact_w, i), printed.errors[i])
-        exact_w, w = exact.step(exact_w, (i,)), net.step(w, (i,))
-        assert_exact(w, exact_w)
-        for value, figure in zip(w, printed.path[i], strict=True):
-            assert_figure(value, figure)
-        losses.append(net.loss_and_gradient(w)[0])
-        assert_exact(losses[-1], exact.loss(exact_w))
-        assert_figure(losses[-1], printed.path_losses[i])
-    assert exact.loss(exact_w) == FINAL_LOSS[len(w)]
-    assert losses[1] > losses[0]  # the first single step makes the whole loss worse
-    assert losses[3] < batch_loss  # and yet the pass ends lower than the batch step
-    assert_figure(batch_loss - losses[3], printed.advantage)
+        assert_exact(net.y[i] - net.forward(w, net.x[i : i + 1]), [[Fraction(reading.errors[i])]])
+        w = net.step(w, (i,))
+        assert_exact(w, list(map(Fraction, reading.path[i])))
+        loss = net.loss_and_gradient(w)[0]
+        assert_figure(loss, reading.path_losses[i])
+    assert_exact(loss, reading.exact_final_loss)
+    assert_figure(batch_loss - loss, reading.advantage)
 
 
-@pytest.mark.parametrize(("bias", "printed"), [(False, WITHOUT_BIAS), (True, WITH_BIAS)], ids=["no_bias", "bias"])
-def test_numeric_exercise_in_all_orders(bias: bool, printed: Printed) -> None:
-    exact, net = Exact(bias), ByReference(bias)
-    wins = 0
-    for order, figure in zip(permutations(range(3)), printed.losses_by_order, strict=True):
+@both_readings
+def test_numeric_exercise_in_all_orders(reading: Reading) -> None:
+    exact, net = Exact(reading), ByReference(reading)
+    for order, figure in zip(exercise.ORDERS, reading.losses_by_order, strict=True):
         exact_w, w = exact.start, net.start
         for i in order:
             exact_w, w = exact.step(exact_w, (i,)), net.step(w, (i,))
         loss = net.loss_and_gradient(w)[0]
         assert_exact(loss, exact.loss(exact_w))
         assert_figure(loss, figure)
-        wins += loss < float(BATCH_LOSS[len(w)])
-    assert wins == 3  # "lower" is a property of the given order
 
 
-@pytest.mark.parametrize(("bias", "printed"), [(False, WITHOUT_BIAS), (True, WITH_BIAS)], ids=["no_bias", "bias"])
-def test_numeric_exercise_with_the_mean_gradient(bias: bool, printed: Printed) -> None:
-    exact, net = Exact(bias), ByReference(bias)
+@both_readings
+def test_numeric_exercise_with_the_mean_gradient_stability_and_optimum(reading: Reading) -> None:
+    exact, net = Exact(reading), ByReference(reading)
     loss = net.loss_and_gradient(net.step(net.start, rate=0.01 / 3))[0]
-    assert_exact(loss, exact.loss(exact.step(exact.start, rate=RATE / 3)))
-    assert_figure(loss, printed.mean_batch_loss)
-
-
-@pytest.mark.parametrize(("bias", "printed"), [(False, WITHOUT_BIAS), (True, WITH_BIAS)], ids=["no_bias", "bias"])
-def test_numeric_exercise_stability_and_optimum(bias: bool, printed: Printed) -> None:
-    exact, net = Exact(bias), ByReference(bias)
-    x = np.array(exact.x, float)
-    bound = 2 / np.linalg.eigvalsh(x.T @ x).max()
-    assert_figure(bound, printed.rate_bound)
-
-    optimum = [Fraction(v, 6) for v in (1, -5, 5)] if bias else [Fraction(v, 86) for v in (-66, 77)]
-    assert exact.gradient(optimum) == [0] * len(optimum)
-    assert_figure(exact.loss(optimum), printed.least_loss)
-    for value, figure in zip(optimum, printed.optimum, strict=True):
-        assert_figure(value, figure)
+    assert_exact(loss, exact.loss(exact.step(exact.start, rate=exercise.RATE / 3)))
+    assert_figure(loss, reading.mean_batch_loss)
 
     below = above = net.start
     for _ in range(3000):  # the slowest direction shrinks by 0.982 a step: 0.982^3000 < 1e-23
-        below = net.step(below, rate=0.99 * bound)
+        below = net.step(below, rate=0.99 * exact.rate_bound())
     for _ in range(500):  # the fastest grows by 1.02 a step
-        above = net.step(above, rate=1.01 * bound)
-    assert_exact(below, optimum)
+        above = net.step(above, rate=1.01 * exact.rate_bound())
+    assert_exact(below, reading.exact_optimum)
     assert net.loss_and_gradient(above)[0] > 15.75
 
 
@@ -312,7 +194,8 @@ def test_activations_by_scalar_formulas() -> None:
         "leaky_relu": lambda z: max(a * z, z),  # for a < 1
         "elu": lambda z: z if z > 0 else a * (math.exp(z) - 1),
     }
-    assert set(formulas) == set(reference.ACTIVATIONS)
+    missing = set(reference.ACTIVATIONS) - set(formulas)
+    assert not missing, f"add scalar formulas of {sorted(missing)} to `formulas` of this test"
     z = np.array([-30.0, -2.0, -0.5, 0.0, 0.5, 2.0, 30.0])
     for activation, formula in formulas.items():
         expected = [formula(value) for value in z.tolist()]
@@ -322,8 +205,17 @@ def test_activations_by_scalar_formulas() -> None:
 
 @pytest.mark.parametrize("activation", reference.ACTIVATIONS)
 def test_activations_at_the_ends(activation: str) -> None:
-    ends = {"identity": (-np.inf, np.inf), "tanh": (-1, 1), "elu": (-0.3, np.inf), "leaky_relu": (-np.inf, np.inf)}
-    low, high = ends.get(activation, (0, np.inf if activation == "relu" else 1))
+    ends = {
+        "identity": (-np.inf, np.inf),
+        "step": (0, 1),
+        "sigmoid": (0, 1),
+        "tanh": (-1, 1),
+        "relu": (0, np.inf),
+        "leaky_relu": (-np.inf, np.inf),
+        "elu": (-0.3, np.inf),
+    }
+    assert activation in ends, f"add the values of {activation} at minus and plus infinity to `ends` of this test"
+    low, high = ends[activation]
     h = reference.activation_forward(np.array([-np.inf, np.inf, np.nan]), activation=activation, parameter=0.3)
     assert_array_equal(h, [low, high, np.nan])
 

@@ -97,11 +97,12 @@ def test_a_failed_save_leaves_the_old_file(tmp_path):
         net.save(path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == [path.name]
-    with pytest.raises(OSError, match="nowhere"):
-        small().save(tmp_path / "nowhere" / "net.safetensors")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError, match="folder"):
-        small().save(tmp_path / "folder")
+    for error, place in ((FileNotFoundError, tmp_path / "nowhere" / "net"), (IsADirectoryError, tmp_path / "folder")):
+        with pytest.raises(error) as caught:
+            small().save(place)
+        assert caught.value.filename == str(place)
+        assert ".part" not in str(caught.value)
     assert sorted(os.listdir(tmp_path)) == ["folder", path.name]
 
 
@@ -115,6 +116,12 @@ def test_paths_that_are_none(path):
     for call in (cr.load, small().save):
         with pytest.raises((TypeError, ValueError), match="path"):
             call(path)
+
+
+def test_a_wrong_device_is_not_the_files_fault(tmp_path):
+    small().save(tmp_path / "net")
+    with pytest.raises(ValueError, match=r"^device='gpu' is unknown"):
+        cr.load(tmp_path / "net", device="gpu")
 
 
 def test_folders_and_devices_are_refused(tmp_path):
@@ -185,6 +192,14 @@ HOSTILE = {
     "a start that is infinite": lambda t, d: d.update(
         layers=layer(bias_init={"kind": "Constant", "options": {"value": float("inf")}})
     ),
+    "a start beyond float32": lambda t, d: d.update(
+        layers=layer(bias_init={"kind": "Constant", "options": {"value": 1e300}})
+    ),
+    "a slope beyond the engine": lambda t, d: d.update(
+        layers=layer(activation={"kind": "LeakyReLU", "options": {"slope": 1e7}})
+    ),
+    "a version that is a list": lambda t, d: d.update(version=[1]),
+    "a version that is NaN": lambda t, d: d.update(version=float("nan")),
     "a missing tensor": lambda t, d: t.pop("0.bias"),
     "an extra tensor": lambda t, d: t.update({"1.weight": np.zeros(1, np.float32)}),
     "a tensor of another shape": lambda t, d: t.update({"0.weight": np.zeros((3, 2), np.float32)}),

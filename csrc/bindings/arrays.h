@@ -26,12 +26,12 @@ inline std::string shape_text(const py::array& array) { return py::str(array.att
 /// where the layout is another.
 template <class T> Array<T> array_of(const py::object& object, const char* name) {
   if (!py::isinstance<py::array>(object)) {
-    throw py::type_error(text(name, " must be a NumPy array, got ", py::str(py::type::of(object).attr("__name__"))));
+    throw py::type_error(text(name, " must be a NumPy array; got ", py::str(py::type::of(object).attr("__name__"))));
   }
   const auto array = py::reinterpret_borrow<py::array>(object);
   if (!py::isinstance<py::array_t<T>>(array)) {
     throw py::type_error(text(name, " must have dtype ", py::str(py::dtype::of<T>()).template cast<std::string>(),
-                              ", got ", py::str(array.dtype()).template cast<std::string>()));
+                              "; got ", py::str(array.dtype()).template cast<std::string>()));
   }
   return Array<T>(object); // throws where a copy is needed and cannot be made
 }
@@ -45,7 +45,7 @@ template <class T> Array<T> array_of(const py::object& object, const char* name,
     fits = fits && (shape[i] == -1 || array.shape(static_cast<py::ssize_t>(i)) == shape[i]);
     wanted += (i == 0 ? "" : ", ") + (shape[i] == -1 ? std::string("any") : std::to_string(shape[i]));
   }
-  check(fits, name, " must have shape (", wanted, "), got ", shape_text(array));
+  check(fits, name, " must have shape (", wanted, "); got ", shape_text(array));
   return array;
 }
 
@@ -74,7 +74,7 @@ template <class T> TargetArrays<T> targets_of(const py::object& y, Index rows, I
     result.values = array_of<T>(y, "y", {rows, classes});
     return result;
   }
-  if (!takes_labels) throw py::type_error("y must be numbers (B, K) for this loss, got class numbers");
+  if (!takes_labels) throw py::type_error("y must be numbers (B, K) for this loss; got class numbers");
   const Array<std::int32_t> labels = array_of<std::int32_t>(y, "y", {rows});
   result.labels = Buffer<std::int32_t>(rows + 1); // never null, even for no rows
   result.has_labels = true;

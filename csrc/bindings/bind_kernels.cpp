@@ -73,7 +73,7 @@ public:
 
   Array<T> dropout(const py::object& x_in, double rate, std::uint64_t seed, std::uint32_t layer, std::uint64_t step) {
     const Array<T> x = array_of<T>(x_in, "x");
-    check(rate >= 0 && rate < 1, "rate must be at least 0 and below 1, got ", rate);
+    check(rate >= 0 && rate < 1, "rate must be at least 0 and below 1; got ", rate);
     const Stream stream{seed, Purpose::dropout, layer, step};
     return filled(x, [&](const Team& team, T* y) { kernels_.dropout(team, stream, rate, x.data(), y, x.size()); });
   }
@@ -87,7 +87,7 @@ public:
   }
 
   Array<T> fill(double value, Index n) {
-    check(n >= 0, "n must be at least 0, got ", n);
+    check(n >= 0, "n must be at least 0; got ", n);
     Array<T> x(n);
     T* out = x.mutable_data();
     run([&](const Team& team) { kernels_.fill(team, value, out, n); });
@@ -190,7 +190,7 @@ public:
 
 private:
   static int checked(int threads) {
-    check(threads >= 1 && threads <= 1024, "threads must be 1 to 1024, got ", threads);
+    check(threads >= 1 && threads <= 1024, "threads must be 1 to 1024; got ", threads);
     return threads;
   }
 

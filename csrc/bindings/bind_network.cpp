@@ -81,14 +81,14 @@ template <class T> void bind_network(py::module_& module) {
       .def(
           "step_bytes",
           [](Self& self, Index batch_size) {
-            check(batch_size >= 1, "batch_size must be at least 1, got ", batch_size);
+            check(batch_size >= 1, "batch_size must be at least 1; got ", batch_size);
             return StepBuffers<T>::bytes(self.network(), batch_size, true);
           },
           arg("batch_size"))
       .def(
           "threads",
           [](Self& self, Index batch_size) {
-            check(batch_size >= 1, "batch_size must be at least 1, got ", batch_size);
+            check(batch_size >= 1, "batch_size must be at least 1; got ", batch_size);
             return self.network().threads(batch_size, true);
           },
           arg("batch_size"));

@@ -101,7 +101,7 @@ template <class T> void restore(Optimizer<T>& optimizer, std::uint64_t steps, co
     arrays.push_back(array_of<T>(py::reinterpret_borrow<py::object>(item), "state", {optimizer.size()}));
   }
   const auto expected = static_cast<std::size_t>(optimizer.size() == 0 ? 0 : optimizer.states());
-  check(arrays.size() == expected, "state must have ", expected, " arrays, got ", arrays.size());
+  check(arrays.size() == expected, "state must have ", expected, " arrays; got ", arrays.size());
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     std::copy_n(arrays[i].data(), arrays[i].size(), optimizer.state(static_cast<int>(i)));
   }

@@ -22,7 +22,7 @@ py::dict build_info() {
 }
 
 py::array_t<std::int32_t> shuffled(Index n, std::uint64_t seed, std::uint64_t epoch) {
-  check(n >= 0 && n < Index{1} << 31, "n must be 0 to 2^31 - 1, got ", n);
+  check(n >= 0 && n < Index{1} << 31, "n must be 0 to 2^31 - 1; got ", n);
   py::array_t<std::int32_t> order(n);
   std::int32_t* out = order.mutable_data();
   const Unlocked unlocked;

@@ -51,7 +51,7 @@ void Barrier::wait(int members) {
 }
 
 ThreadTeam::ThreadTeam(int threads)
-    : threads_((check(threads >= 1, "a team needs at least one thread, got ", threads), threads)),
+    : threads_((check(threads >= 1, "a team needs at least one thread; got ", threads), threads)),
       scratch_(static_cast<Index>(threads) * static_cast<Index>(Team::scratch_bytes), Contents::undefined) {}
 
 int default_threads(); // of the file that CMake chose
@@ -65,14 +65,14 @@ int thread_limit() {
 
 void set_thread_limit(int threads) {
   const int most = std::max(64, 4 * static_cast<int>(std::thread::hardware_concurrency()));
-  check(threads >= 0 && threads <= most, "the number of threads must be 0 (automatic) to ", most, ", got ", threads);
+  check(threads >= 0 && threads <= most, "the number of threads must be 0 (automatic) to ", most, "; got ", threads);
   limit.store(threads);
 }
 
 double work_per_thread() { return work.load(); }
 
 void set_work_per_thread(double value) {
-  check(value >= 1, "the work per thread must be at least 1, got ", value);
+  check(value >= 1, "the work per thread must be at least 1; got ", value);
   work.store(value);
 }
 

@@ -23,9 +23,9 @@ Network<T>::Network(const Device& device, Index inputs, std::vector<std::shared_
     : id_(next_id()), kernels_(&device.kernels<T>()), inputs_(inputs), layers_(std::move(layers)), seed_(seed) {
   // 2^31 parameters are 8 GB in float32; counted random numbers reach 2^33. A limit that nobody meets by design.
   constexpr Index most = Index{1} << 31;
-  check(inputs >= 1 && inputs < most, "inputs must be 1 to 2147483647, got ", inputs);
+  check(inputs >= 1 && inputs < most, "inputs must be 1 to 2147483647; got ", inputs);
   check(!layers_.empty(), "a network needs at least one layer");
-  check(layers_.size() < 1u << 16, "a network has at most 65535 layers, got ", layers_.size());
+  check(layers_.size() < 1u << 16, "a network has at most 65535 layers; got ", layers_.size());
 
   Index width = inputs, total = 0;
   for (const auto& layer : layers_) {

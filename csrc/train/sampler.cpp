@@ -10,7 +10,7 @@ Sampler<T>::Sampler(Data<T> data, Index batch_size, bool shuffle, bool drop_last
     : data_(data), batch_size_(std::min(batch_size, data.rows())), shuffle_(shuffle), seed_(seed) {
   check(data.rows() >= 1, "the data has no rows");
   check(data.rows() < Index{1} << 31, "the data has more than 2^31 - 1 rows");
-  check(batch_size >= 1, "batch_size must be at least 1, got ", batch_size);
+  check(batch_size >= 1, "batch_size must be at least 1; got ", batch_size);
   check(!drop_last || batch_size <= data.rows(), "drop_last leaves nothing: ", data.rows(),
         " rows are fewer than a batch of ", batch_size);
   steps_ = drop_last ? data.rows() / batch_size_ : (data.rows() + batch_size_ - 1) / batch_size_;

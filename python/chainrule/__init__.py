@@ -6,7 +6,7 @@ lives; each file is imported when something of it is first asked for, so that `i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import _engine
 
@@ -94,21 +94,23 @@ _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 __all__ = ["__version__", *_HOME]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name, or a submodule such as `chainrule.plots`, when it is first asked for."""
-    import importlib
+if not TYPE_CHECKING:  # type checkers would take any misspelt name for one that this finds
 
-    if name in _HOME:
-        found = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
-        globals()[name] = found
-        return found
-    if not name.startswith("_"):
-        try:
-            return importlib.import_module(f".{name}", __name__)
-        except ModuleNotFoundError as error:
-            if error.name != f"{__name__}.{name}":
-                raise
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        """Import a public name, or a submodule such as `chainrule.plots`, when it is first asked for."""
+        import importlib
+
+        if name in _HOME:
+            found = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+            globals()[name] = found
+            return found
+        if not name.startswith("_"):
+            try:
+                return importlib.import_module(f".{name}", __name__)
+            except ModuleNotFoundError as error:
+                if error.name != f"{__name__}.{name}":
+                    raise
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -11,6 +11,9 @@ from typing import ClassVar
 from . import checks
 from .registry import find
 
+# What the engine takes; far beyond any use.
+MOST_PARAMETER = 1e6
+
 
 @dataclass(frozen=True)
 class ActivationFunction:
@@ -69,7 +72,7 @@ class LeakyReLU(ActivationFunction):
     Parameters
     ----------
     slope : float, default 0.01
-        At least 0. Some lectures use 0.1.
+        From 0 to 1e6. Some lectures use 0.1.
     """
 
     word = "leaky_relu"
@@ -78,7 +81,7 @@ class LeakyReLU(ActivationFunction):
 
     def __post_init__(self) -> None:
         """Check the options."""
-        checks.option(self, "slope", checks.number, least=0)
+        checks.option(self, "slope", checks.number, least=0, most=MOST_PARAMETER)
 
     def parameter(self) -> float:
         """Return the slope."""
@@ -92,7 +95,7 @@ class ELU(ActivationFunction):
     Parameters
     ----------
     alpha : float, default 1.0
-        At least 0.
+        From 0 to 1e6.
     """
 
     word = "elu"
@@ -101,7 +104,7 @@ class ELU(ActivationFunction):
 
     def __post_init__(self) -> None:
         """Check the options."""
-        checks.option(self, "alpha", checks.number, least=0)
+        checks.option(self, "alpha", checks.number, least=0, most=MOST_PARAMETER)
 
     def parameter(self) -> float:
         """Return alpha."""

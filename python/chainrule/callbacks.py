@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import checks
 
@@ -40,10 +40,22 @@ class Callback:
         """Before an epoch. `logs` is empty."""
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """After an epoch; `logs` has what the history got. Not called for an epoch in which the loss diverged."""
+        """After an epoch; `logs` has what the history got. Not called for an epoch in which the loss diverged.
+
+        The loss of an epoch's last update is first seen in the next epoch. Where it is not finite, the trainer takes
+        back an epoch for which this was called.
+        """
 
     def on_train_end(self, logs: Mapping[str, float]) -> None:
         """After the last epoch, also if the loss diverged, not after an exception. `logs` is the last epoch's."""
+
+
+class Best(NamedTuple):
+    """The best epoch so far."""
+
+    value: float
+    epoch: int
+    weights: npt.NDArray[Any] | None  # at its end; None where they are not to be restored
 
 
 @dataclass
@@ -72,9 +84,8 @@ class EarlyStopping(Callback):
     min_delta: float = 0.0
     mode: str = "auto"
     restore_best_weights: bool = True
-    _best: float | None = field(default=None, init=False, repr=False, compare=False)
-    _best_epoch: int = field(default=0, init=False, repr=False, compare=False)
-    _weights: npt.NDArray[Any] | None = field(default=None, init=False, repr=False, compare=False)
+    _best: Best | None = field(default=None, init=False, repr=False, compare=False)
+    _second: Best | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -92,33 +103,38 @@ class EarlyStopping(Callback):
             names = ", ".join(history)
             hint = "; give validation_split or validation_data" if self.monitor.startswith("val_") else ""
             raise ValueError(f"monitor={self.monitor!r} is not in the history, which has {names}{hint}")
-        self._best, self._best_epoch, self._weights = None, history.first_epoch - 1, None
+        self._best = self._second = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Keep the weights if this is the best epoch so far; stop if the best lies too far back."""
         value = logs[self.monitor]
         if self._improves(value):
-            self._best, self._best_epoch = value, epoch
-            if self.restore_best_weights:
-                self._weights = self.trainer.net.core.arena().copy()
-        if epoch - self._best_epoch >= self.patience:
-            best = "never a number" if self._best is None else f"best in epoch {self._best_epoch}, {self._best:g}"
-            self.trainer.stop(f"{self.monitor} has not improved for {self.patience} epochs ({best})")
+            weights = self.trainer.net.core.arena().copy() if self.restore_best_weights else None
+            self._best, self._second = Best(value, epoch, weights), self._best
+        best = self._best
+        since = self.trainer.history.first_epoch - 1 if best is None else best.epoch
+        if epoch - since >= self.patience:
+            found = "never a number" if best is None else f"best in epoch {best.epoch}, {best.value:g}"
+            self.trainer.stop(f"{self.monitor} has not improved for {self.patience} epochs ({found})")
 
     def on_train_end(self, logs: Mapping[str, float]) -> None:
         """Take the best weights back."""
-        if self._best is not None:
-            self.trainer.history.best_epoch = self._best_epoch
-        if self._weights is not None:
-            self.trainer.net.core.arena()[...] = self._weights
-            self._weights = None
+        history = self.trainer.history
+        # Weights of an epoch that the trainer took back give no finite loss, however good its figures were.
+        taken_back = self._best is not None and self._best.epoch >= history.first_epoch + history.epochs
+        best = self._second if taken_back else self._best
+        if best is not None:
+            history.best_epoch = best.epoch
+            if best.weights is not None:
+                self.trainer.net.core.arena()[...] = best.weights
+        self._best = self._second = None
 
     def _improves(self, value: float) -> bool:
         large_is_good = self.mode == "max" or (self.mode == "auto" and self.monitor.endswith("accuracy"))
         gain = (value if large_is_good else -value) - self.min_delta
         if self._best is None:
             return value == value  # not NaN
-        return gain > (self._best if large_is_good else -self._best)
+        return gain > (self._best.value if large_is_good else -self._best.value)
 
 
 def checked(argument: str, value: object) -> tuple[Callback, ...]:

@@ -1,13 +1,15 @@
 """The command `chainrule`: its arguments and what it prints. What is trained, and how, stands in `training_tasks`.
 
 Exit codes: 0 done, 1 the training failed, 2 the arguments or the data are wrong (one sentence on standard error),
-130 stopped with Ctrl-C. Results go to standard output, progress to standard error. There are no settings files.
+130 stopped with Ctrl-C, 141 nobody reads the output any more. Results go to standard output, progress to standard
+error. There are no settings files.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -41,12 +43,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _never_fail_to_print()
     try:
-        options = _parser().parse_args(arguments)
-        action: Callable[[argparse.Namespace], int] = options.action
-        return action(options)
+        try:
+            options = _parser().parse_args(arguments)
+            action: Callable[[argparse.Namespace], int] = options.action
+            return action(options)
+        finally:
+            sys.stdout.flush()  # here, and not when Python ends, a reader that has left can be told
     except KeyboardInterrupt:
         print("\nchainrule: stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        _forget_the_output()
+        return 141  # as a shell says it of a command that ends this way: 128 + SIGPIPE
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}")
@@ -64,6 +72,16 @@ def _never_fail_to_print() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+
+
+def _forget_the_output() -> None:
+    """Send what is still to be written nowhere: Python, at its end, would complain that it cannot be."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
 
 
 # ----------------------------------------------------------------------------------------------------- The arguments
@@ -87,7 +105,8 @@ def _parser() -> argparse.ArgumentParser:
 
 _TRAIN_EPILOG = """DATA is "digits" (scikit-learn's 1,797 handwritten digits), "mnist" (a folder of IDX files) or a CSV
 file whose first line names the columns. Of the rows, 70 % are to train, 15 % to validate (early stopping, best weights
-kept) and 15 % to test, the same rows for every seed."""
+kept) and 15 % to test. MNIST has test files of its own: of its other rows 85 % are to train and 15 % to validate. The
+parts are the same for every seed."""
 
 
 def _add_train(train: argparse.ArgumentParser) -> None:
@@ -125,7 +144,7 @@ def _whole(text: str, least: int = 1, most: int = 2**31 - 1) -> int:
     except ValueError:
         number = least - 1
     if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"expected a whole number from {least} to {most}, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a whole number from {least} to {most}; got {text!r}")
     return number
 
 
@@ -136,14 +155,14 @@ def _seed(text: str) -> int:
 def _positive(text: str) -> float:
     number = _float(text)
     if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a number above 0; got {text!r}")
     return number
 
 
 def _rate(text: str) -> float:
     number = _float(text)
     if not 0 <= number < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to below 1, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to below 1; got {text!r}")
     return number
 
 
@@ -160,7 +179,7 @@ def _hidden(text: str) -> tuple[int, ...]:
     try:
         return tuple(_whole(units) for units in text.split(","))
     except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(f"expected units such as 128,64, or none, got {text!r}") from None
+        raise argparse.ArgumentTypeError(f"expected units such as 128,64, or none; got {text!r}") from None
 
 
 def _shown(value: object) -> str:
@@ -194,7 +213,7 @@ def _train(options: argparse.Namespace) -> int:
     settings = _settings(options)
     net = training_tasks.network(task, settings)
     folder = options.out or Path(f"chainrule-{task.name}")
-    folder.mkdir(parents=True, exist_ok=True)  # before the training, so that a wrong path costs nothing
+    _make_writable(folder)
     _print_header(task, settings)
 
     begin = time.perf_counter()
@@ -206,8 +225,10 @@ def _train(options: argparse.Namespace) -> int:
     except DivergenceWarning as warning:
         print(f"chainrule: {warning}", file=sys.stderr)
         return 1
-    _print_outcome(outcome, time.perf_counter() - begin)
-    _print_files(outcome, training_tasks.write(outcome, folder))
+    seconds = time.perf_counter() - begin
+    files = training_tasks.write(outcome, folder)  # first: whoever reads the output may leave before its end
+    _print_outcome(outcome, seconds)
+    _print_files(outcome, files)
     return 0
 
 
@@ -218,6 +239,17 @@ def _check_extras() -> None:
     for package, extra in (("safetensors", "export"), ("matplotlib", "plot")):
         if find_spec(package) is None:
             raise ImportError(f'chainrule train needs {package}: pip install "chainrule[{extra}]"')
+
+
+def _make_writable(folder: Path) -> None:
+    """Make the folder and write to it, before the training, so that a wrong path costs nothing."""
+    import tempfile
+
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ValueError(f"cannot write to the folder {folder}: {error.strerror}") from None
 
 
 def _task(options: argparse.Namespace) -> Task:
@@ -280,11 +312,15 @@ def _progress(options: argparse.Namespace, epochs: int) -> tuple[bool, list[Call
 # ------------------------------------------------------------------------------------------------------ what it says
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def _print_header(task: Task, settings: Settings) -> None:
     rows = sum(len(y) for _, y in task.parts.values())
     outputs = 1 if task.classes is None else len(task.classes)
     what = f"regression of {task.target!r}" if task.classes is None else f"{outputs} classes"
-    print(f"{task.name}: {rows:,} rows, {len(task.inputs)} inputs, {what}")
+    print(f"{task.name}: {_count(rows, 'row')}, {_count(len(task.inputs), 'input')}, {what}")
     widths = "-".join(map(str, (len(task.inputs), *settings.hidden, outputs)))
     rate = "" if settings.lr is None else f" {settings.lr:g}"
     print(
@@ -296,9 +332,11 @@ def _print_header(task: Task, settings: Settings) -> None:
 
 def _print_outcome(outcome: Outcome, seconds: float) -> None:
     history = outcome.history
-    print(f"stopped after {history.epochs} epochs, {seconds:.1f} s: {history.stop_reason}")
+    print(f"stopped after {_count(history.epochs, 'epoch')}, {seconds:.1f} s: {history.stop_reason}")
     print(f"the weights are those of epoch {history.best_epoch}, with the least validation loss\n")
     print(_figures_table(outcome))
+    if outcome.targets is not None:
+        print(f"\nloss: mean squared error of the standardised target; RMSE: in units of {outcome.task.target!r}")
     if outcome.confusion is None or outcome.task.classes is None:
         return
     if len(outcome.task.classes) > _MOST_CLASSES:
@@ -333,7 +371,7 @@ def _print_files(outcome: Outcome, files: Sequence[tuple[Path, str]]) -> None:
     else:
         answer = '[known["classes"][k] for k in outputs.argmax(axis=1)]'
     print(f"""
-to use it again, with rows X of {len(outcome.task.inputs)} inputs, in the order of known["inputs"]:
+to use it again, with rows X of {_count(len(outcome.task.inputs), "input")}, in the order of known["inputs"]:
   import json, pathlib, chainrule
   net = chainrule.load({model!r})
   known = json.loads(pathlib.Path({preparation!r}).read_text())

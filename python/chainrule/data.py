@@ -54,6 +54,13 @@ def all_finite(array: Array) -> bool:
         return bool(np.isfinite(np.add.reduce(array, axis=None))) or bool(np.isfinite(array).all())
 
 
+def check_finite(parameters: Mapping[str, Array], purpose: str) -> None:
+    """Raise ValueError unless all parameters of a network are finite."""
+    for name, value in parameters.items():
+        if not all_finite(value):
+            raise ValueError(f"net must have finite parameters to be {purpose}; {name!r} has NaN or infinity")
+
+
 def converted(argument: str, array: Array, dtype: np.dtype[Any]) -> Array:
     """Return `array` in `dtype`, all finite, without a copy where it is so already."""
     with np.errstate(all="ignore"):
@@ -179,6 +186,10 @@ class Rows(NamedTuple):
     def take(self, rows: Array) -> Rows:
         """Return the rows that `rows` numbers."""
         return Rows(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+
+    def first(self, count: int) -> Rows:
+        """Return views of the first rows."""
+        return Rows(self.x[:count], self.y[:count], None if self.weight is None else self.weight[:count])
 
 
 def class_weights(argument: str, value: object, memberships: Array | None, outputs: int) -> npt.NDArray[np.float64]:

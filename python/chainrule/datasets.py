@@ -107,7 +107,7 @@ def _idx_array(file: io.BufferedIOBase, path: Path) -> npt.NDArray[np.generic]:
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _IDX_TYPES or head[3] == 0:
         raise ValueError(
             f"{path}: not an IDX file: expected two zero bytes, a type code of {', '.join(map(hex, _IDX_TYPES))} "
-            f"and the number of dimensions, got the bytes {head.hex(' ') or '(none)'}"
+            f"and the number of dimensions; got the bytes {head.hex(' ') or '(none)'}"
         )
     dimensions = head[3]
     if dimensions > _IDX_DIMENSIONS:
@@ -175,7 +175,7 @@ def load_idx(folder: str | os.PathLike[str]) -> TrainTest:
     ((X, y),) = pairs.values()
     border = len(X) * 4 // 5
     if border == 0:
-        raise ValueError(f"{folder}: {len(X)} picture(s) are too few to train and to test")
+        raise ValueError(f"{folder}: expected at least 2 pictures, to train and to test; got {len(X)}")
     return TrainTest(X[:border], y[:border], X[border:], y[border:])
 
 
@@ -191,13 +191,13 @@ def _read_pair(folder: Path, name: str) -> tuple[npt.NDArray[np.float32], Labels
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.ndim < 2 or labels.ndim != 1 or images.shape[0] != labels.shape[0]:
         raise ValueError(
-            f"{folder}: expected {name} pictures of shape (N, height, width) and labels of shape (N,), "
+            f"{folder}: expected {name} pictures of shape (N, height, width) and labels of shape (N,); "
             f"got {images.shape} and {labels.shape}"
         )
     if images.size == 0:
         raise ValueError(f"{images_path}: holds no pictures, its shape is {images.shape}")
     if images.dtype != np.uint8 or labels.dtype != np.uint8:
-        raise ValueError(f"{folder}: expected {name} files of uint8, got {images.dtype} and {labels.dtype}")
+        raise ValueError(f"{folder}: expected {name} files of uint8; got {images.dtype} and {labels.dtype}")
     return images.reshape(len(images), -1).astype(np.float32), labels.astype(np.int32)
 
 

@@ -46,7 +46,8 @@ class GradientCheck:
     Attributes
     ----------
     errors : dict of str to float
-        Relative error of each parameter; NaN where every entry lay at a kink, so nothing was checked.
+        Relative error of each parameter; NaN where every entry lay at a kink, so nothing was checked, or where a
+        gradient or a difference is not a number.
     checked : dict of str to int
         How many entries of each parameter were compared.
     kinks : list of Kink
@@ -118,22 +119,21 @@ def check_gradients(
 
     errors, checked, kinks = {}, {}, []
     for name, parameter in objective.parameters().items():
-        numeric = np.full(parameter.shape, np.nan)
+        numeric, compared = np.zeros(parameter.shape), np.zeros(parameter.shape, dtype=bool)
         for index in chosen(parameter, most):
             difference, kinked = objective.difference(parameter, index, eps)
             if kinked is None:
-                numeric[index] = difference
+                numeric[index], compared[index] = difference, True
             else:
                 kinks.append(Kink(name, index, kinked))
-        known = ~np.isnan(numeric)
-        errors[name] = relative_error(analytic[name][known], numeric[known], floor)
-        checked[name] = int(known.sum())
+        errors[name] = relative_error(analytic[name][compared], numeric[compared], floor)
+        checked[name] = int(compared.sum())
     return GradientCheck(errors, checked, kinks)
 
 
 def relative_error(analytic: Array, numeric: Array, floor: float) -> float:
-    """Return the largest difference over the largest gradient; NaN for no entries."""
-    if not analytic.size:
+    """Return the largest difference over the largest gradient; NaN for no entries, and where one is not finite."""
+    if not (analytic.size and data.all_finite(analytic) and data.all_finite(numeric)):
         return math.nan
     scale = max(np.abs(analytic).max(), np.abs(numeric).max(), floor)
     return float(np.abs(analytic - numeric).max() / scale)
@@ -154,7 +154,7 @@ class Objective:
     def __init__(self, net: Network, X: object, y: object, loss: Loss, penalty: tuple[Penalty, ...]) -> None:
         loss.check_head(net)
         self._copy = net.copy(dtype="float64")
-        self._core = self._copy.core
+        self._core: Any = self._copy.core
         self._steps = self._core.steps
         self._x: Any = np.ascontiguousarray(data.features("X", X, net.inputs, self._copy.dtype))
         if not len(self._x):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class History(Mapping[str, list[float]]):
@@ -70,13 +73,23 @@ class History(Mapping[str, list[float]]):
         for name, values in self._columns.items():
             values.append(float(record[name]))
 
-    def plot(self) -> Any:
+    def drop_last(self) -> None:
+        """Take the last epoch back."""
+        for values in self._columns.values():
+            del values[-1]
+
+    def last(self) -> dict[str, float]:
+        """Return the figures of the last epoch; nothing where there is none."""
+        return {name: values[-1] for name, values in self._columns.items() if values}
+
+    def plot(self) -> Figure:
         """Draw the learning curves; see `chainrule.plots.learning_curves`."""
         from .plots import learning_curves
 
-        return learning_curves(self)
+        figure: Figure = learning_curves(self)
+        return figure
 
     def __repr__(self) -> str:
         """Return the last figures in a line."""
-        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self._columns.items() if values)
+        last = ", ".join(f"{name}={value:.4g}" for name, value in self.last().items())
         return f"<History of {self.epochs} epochs; last {last or 'none'}; stopped: {self.stop_reason}>"

@@ -123,6 +123,12 @@ class MeanSquaredError(Loss):
         return built
 
 
+ONE_OUTPUT = (
+    "CrossEntropy ('cross_entropy') needs an output for each class; for one output use BinaryCrossEntropy "
+    "('binary_cross_entropy')"
+)
+
+
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
     """Cross-entropy over K classes that exclude each other: the mean over rows of -sum over j of y_j log f_j.
@@ -147,15 +153,13 @@ class CrossEntropy(Loss):
     def targets(self, argument: str, y: object, rows: int, outputs: int, dtype: np.dtype[Any]) -> Array:
         """Return `y` as labels (rows,) int32, or as probabilities (rows, outputs)."""
         if outputs == 1:
-            raise ValueError("cross_entropy needs an output for each class; for one output use binary_cross_entropy")
+            raise ValueError(ONE_OUTPUT)
         return data.classes(argument, y, rows, outputs, dtype)
 
     def check_head(self, net: Network) -> None:
         """Raise ValueError where the last layer of `net` does not give what this loss expects."""
         if net.outputs == 1:
-            raise ValueError(
-                "loss='cross_entropy' needs an output for each class; for one output use loss='binary_cross_entropy'"
-            )
+            raise ValueError(ONE_OUTPUT)
         check_probabilities("CrossEntropy", self.from_logits, net.head, Softmax(), "BinaryCrossEntropy")
 
     def metrics(self, outputs: int) -> tuple[str, ...]:

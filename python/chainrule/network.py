@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 # A bound on what a hostile file may ask for; far above what trains well without branches.
 MOST_LAYERS = 10_000
-# Beyond any machine's memory, and far below where sizes in bytes overflow.
-MOST_PARAMETERS = 2**48
+# The engine's limit, where its counted random numbers still reach every parameter.
+MOST_PARAMETERS = 2**31 - 1
 
 
 class Network:
@@ -55,11 +55,18 @@ class Network:
     inputs, outputs, seed : int
     dtype : numpy.dtype
     device : str
-        "cpu" or "cuda".
+        "cpu" or "cuda". These are read-only: a network is made with them.
     training : bool
         The mode of `net(X)`, set by train() and eval(); True at first. `predict` and `Trainer` do not depend on it.
     core
         The engine's network, see `_engine/float32.pyi`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument does not suit.
+    RuntimeError
+        If the device is "cuda" and there is none: no GPU, or a build without CUDA.
 
     Examples
     --------
@@ -75,12 +82,14 @@ class Network:
         dtype: npt.DTypeLike = "float32",
         device: str = "cpu",
     ) -> None:
-        self.layers = checked_layers(layers)
-        self.inputs = checks.whole("inputs", inputs)
-        self.seed = checks.seed("seed", seed)
-        self.dtype = checks.precision("dtype", dtype)
-        self.device = checked_device(device)
+        self._layers = checked_layers(layers)
+        self._inputs = checks.whole("inputs", inputs)
+        self._seed = checks.seed("seed", seed)
+        self._dtype = checks.precision("dtype", dtype)
+        self._device = checked_device(device)
         self.training = True
+        # Counted up by what sets parameters (optimizers, trainers, load_state_dict), so that a stale loss is noticed.
+        self.parameter_changes = 0
         count = sum(math.prod(shape) for shape in parameter_shapes(self.layers, self.inputs).values())
         if count > MOST_PARAMETERS:
             raise ValueError(f"layers must have at most {MOST_PARAMETERS} parameters; these have {count}")
@@ -88,6 +97,31 @@ class Network:
         self.core: CoreNetwork = self.engine.Network(self.inputs, built, self.seed)
         if not data.all_finite(self.core.arena()):
             raise ValueError(f"layers must start with numbers that fit into {self.dtype}; an initializer's do not")
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, first to last."""
+        return self._layers
+
+    @property
+    def inputs(self) -> int:
+        """Number of features."""
+        return self._inputs
+
+    @property
+    def seed(self) -> int:
+        """Key of all random numbers."""
+        return self._seed
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Precision."""
+        return self._dtype
+
+    @property
+    def device(self) -> str:
+        """Where the network runs: "cpu" or "cuda"."""
+        return self._device
 
     @property
     def engine(self) -> ModuleType:
@@ -158,7 +192,10 @@ class Network:
     # Parameters ------------------------------------------------------------------------------------------------------
 
     def parameters(self) -> dict[str, Array]:
-        """Return the parameters by name, "0.weight" (inputs, units) and "0.bias" (units): views that may be written."""
+        """Return the parameters by name, "0.weight" (inputs, units) and "0.bias" (units): views that may be written.
+
+        Do not write between a forward pass and its backward(): that is not noticed, and the gradients come out wrong.
+        """
         return dict(self.core.parameters())
 
     def gradients(self) -> dict[str, Array]:
@@ -191,6 +228,7 @@ class Network:
             if array.shape != parameter.shape:
                 raise ValueError(f"state[{name!r}] must have shape {parameter.shape}; got {array.shape}")
             new[name] = data.cast(f"state[{name!r}]", array, self.dtype)
+        self.parameter_changes += 1
         for name, parameter in own.items():
             parameter[...] = new[name]
 

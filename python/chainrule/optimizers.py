@@ -6,9 +6,9 @@ and keeps a state of its own.
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import checks
 from .registry import find
@@ -23,8 +23,8 @@ class Optimizer:
     """What all optimizers share. Use one of the classes derived from it."""
 
     word: ClassVar[str]
-    # The network that step() was called for, and the engine's state for it.
-    _bound: tuple[Network, CoreOptimizer] | None = field(default=None, init=False, repr=False, compare=False)
+    # The network that step() was called for, and the engine's state for it. No option, and so no field.
+    _bound: ClassVar[tuple[Network, CoreOptimizer] | None] = None
 
     def build(self, engine: ModuleType) -> CoreOptimizer:
         """Return an engine's object, with no state yet."""
@@ -45,7 +45,12 @@ class Optimizer:
         owner, core = self._bound
         if owner is not net:
             raise RuntimeError("this optimizer keeps the state of another network; make one optimizer for each network")
+        net.parameter_changes += 1
         core.step(net.core)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the options, for pickle and copy: a copy has no state yet, and may step another network."""
+        return {name: value for name, value in vars(self).items() if name != "_bound"}
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -14,12 +17,19 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 
-class Output:
-    """The output (B, outputs) of one forward pass. Use it as an array; a loss knows from it which network to train."""
+class Output(NDArrayOperatorsMixin):
+    """The output (B, outputs) of one forward pass; a loss knows from it which network to train.
+
+    Operators, indices and NumPy's functions take it like an array and give plain arrays: `out > 0`, `out - y`,
+    `out[0]`, `np.argmax(out, axis=1)`. It has no methods of arrays; `np.asarray(out)` has, and is read-only, since
+    backward() relies on what the network gave.
+    """
 
     def __init__(self, array: Array, net: Network) -> None:
+        array.setflags(write=False)
         self.array = array
         self.net = net
+        self.changes = net.parameter_changes
         self.training = net.training
         # Of the engine: which pass this is, and how many training passes there were, a trainer's among them.
         self.pass_number = net.core.pass_number
@@ -47,6 +57,13 @@ class Output:
             raise ValueError(f"an Output of {self.dtype} cannot be read as {dtype} without a copy")
         return converted.copy() if copy and converted is self.array else converted
 
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """Apply a function of NumPy to the array; the result is a plain array."""
+        if any(isinstance(one, Output) for one in options.get("out", ())):
+            raise TypeError("an Output cannot be written to; np.array(out) is a copy that can")
+        arrays = [one.array if isinstance(one, Output) else one for one in inputs]
+        return getattr(ufunc, method)(*arrays, **options)
+
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.array)
@@ -60,8 +77,26 @@ class Output:
         return f"Output({self.array!r})"
 
 
+def plain(operation: Callable[[Any, Any], Any], swapped: bool = False) -> Callable[[LossValue, object], Any]:
+    """Return the method of an operator: a LossValue and a number give what its float and the number give."""
+
+    def method(self: LossValue, other: object) -> Any:
+        if not isinstance(other, (int, float, np.integer, np.floating, LossValue)):
+            return NotImplemented
+        number = float(other)
+        return operation(number, float(self)) if swapped else operation(float(self), number)
+
+    return method
+
+
 class LossValue:
-    """The loss of one batch: `float(loss)` is its value, `loss.backward()` sends its gradient through the network."""
+    """The loss of one batch: `float(loss)` is its value, `loss.backward()` sends its gradient through the network.
+
+    Compared, added, multiplied and divided it is a plain float: `total += loss * len(xb)`.
+    """
+
+    # So that NumPy's numbers leave operators to this class.
+    __array_ufunc__ = None
 
     def __init__(self, value: float, gradient: Array, output: Output | None) -> None:
         self._value = value
@@ -72,6 +107,18 @@ class LossValue:
     def __float__(self) -> float:
         """Return the value."""
         return self._value
+
+    __eq__ = plain(operator.eq)
+    __lt__, __le__ = plain(operator.lt), plain(operator.le)
+    __gt__, __ge__ = plain(operator.gt), plain(operator.ge)
+    __add__, __radd__ = plain(operator.add), plain(operator.add, swapped=True)
+    __sub__, __rsub__ = plain(operator.sub), plain(operator.sub, swapped=True)
+    __mul__, __rmul__ = plain(operator.mul), plain(operator.mul, swapped=True)
+    __truediv__, __rtruediv__ = plain(operator.truediv), plain(operator.truediv, swapped=True)
+
+    def __hash__(self) -> int:
+        """Return the hash of the value."""
+        return hash(self._value)
 
     def __format__(self, form: str) -> str:
         """Format the value like a float."""
@@ -88,7 +135,8 @@ class LossValue:
         ------
         RuntimeError
             If the loss was not made from a network's output, the forward pass was in evaluation mode, the network
-            has made another forward pass since, or backward() was called before.
+            has made another forward pass or got other parameters since, or backward() was called before. Only
+            parameters set through `net.parameters()` are not noticed.
         """
         again = "make a new forward pass: loss_fn(net(X), y)"
         if self._output is None:
@@ -97,8 +145,10 @@ class LossValue:
             raise RuntimeError(f"backward() was already called on this loss; {again}")
         if not self._output.training:
             raise RuntimeError("backward() after a forward pass in evaluation mode; call net.train() before net(X)")
-        core = self._output.net.core
+        net, core, stale = self._output.net, self._output.net.core, "backward() on a stale loss"
         if (core.pass_number, core.steps) != (self._output.pass_number, self._output.steps):
-            raise RuntimeError(f"backward() on a stale loss: the network has made another forward pass since; {again}")
+            raise RuntimeError(f"{stale}: the network has made another forward pass since; {again}")
+        if net.parameter_changes != self._output.changes:
+            raise RuntimeError(f"{stale}: the parameters have changed since the forward pass; {again}")
         core.backward(self._gradient)
         self._done = True

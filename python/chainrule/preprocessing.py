@@ -48,7 +48,7 @@ class Standardiser:
         """
         X = np.asarray(X, dtype=np.float64)
         if X.ndim != 2 or X.size == 0:
-            raise ValueError(f"X must have shape (N, D) with at least one row and column, got {X.shape}")
+            raise ValueError(f"X must have shape (N, D) with at least one row and column; got {X.shape}")
         with np.errstate(over="ignore", invalid="ignore"):
             means = np.mean(X, axis=0)
             scales = np.std(X, axis=0)

@@ -118,12 +118,12 @@ def bar(epochs: int, steps_per_epoch: int, verbose: bool | int | str = "auto") -
     """
     if isinstance(verbose, str):
         if verbose != "auto":
-            raise ValueError(f'verbose must be "auto", True or False, got {verbose!r}')
+            raise ValueError(f'verbose must be "auto", True or False; got {verbose!r}')
         wanted = somebody_watches()
     elif isinstance(verbose, int) and verbose in (0, 1):  # a bool is an int
         wanted = bool(verbose)
     else:
-        raise ValueError(f'verbose must be "auto", True or False, got {verbose!r}')
+        raise ValueError(f'verbose must be "auto", True or False; got {verbose!r}')
     if not wanted:
         return Progress()
     try:

@@ -367,7 +367,7 @@ def philox_pair(seed: int, purpose: int, layer: int, step: int, block: npt.Array
 
 def unit_interval(word: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
     """Return 53 bits of a 64-bit word as a double in [0, 1)."""
-    unit: npt.NDArray[np.float64] = (word >> np.uint64(11)) * 2.0**-53
+    unit: npt.NDArray[np.float64] = np.multiply(word >> np.uint64(11), 2.0**-53)
     return unit
 
 

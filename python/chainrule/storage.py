@@ -22,7 +22,7 @@ from ._engine import build_info
 from .activations import ActivationFunction
 from .initializers import Initializer
 from .layers import Layer
-from .network import MOST_LAYERS, Network
+from .network import MOST_LAYERS, Network, checked_device
 
 FORMAT = 1
 KEY = "chainrule"
@@ -50,9 +50,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     safetensors = needs_safetensors("net.save")
     target = checked_path(path)
     state = net.state_dict()
-    for name, value in state.items():
-        if not data.all_finite(value):
-            raise ValueError(f"net must have finite parameters to be saved; {name!r} has NaN or infinity")
+    data.check_finite(state, "saved")
     content = safetensors.numpy.save(state, metadata={KEY: json.dumps(description(net))})
     beside = f"{target}.{os.getpid()}.part"
     try:
@@ -61,9 +59,12 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, target)
-    except BaseException:
+    except BaseException as error:
         if os.path.exists(beside):
             os.remove(beside)
+        if isinstance(error, OSError) and error.errno is not None:
+            # The same error, naming the file that was asked for.
+            raise OSError(error.errno, error.strerror, target) from None
         raise
 
 
@@ -108,6 +109,8 @@ def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Network:
         If there is no such file.
     ValueError
         If the file is not a whole and sound file of a network.
+    RuntimeError
+        If the device is "cuda" and there is none.
     ImportError
         If the package safetensors is missing: pip install "chainrule[export]".
     """
@@ -117,6 +120,7 @@ def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Network:
         raise FileNotFoundError(f"path {target!r} does not exist")
     if not os.path.isfile(target):
         raise ValueError(f"path {target!r} is not a file")
+    device = checked_device(device)
     try:
         with safetensors.safe_open(target, framework="numpy") as file:
             return read(file, device)
@@ -149,7 +153,10 @@ def read(file: Any, device: str) -> Network:
     for name, value in state.items():
         if not data.all_finite(value):
             raise HostileError(f"tensor {name!r} has NaN or infinity")
-    net = Network(described, inputs=document["inputs"], seed=document["seed"], dtype=dtype, device=device)
+    try:
+        net = Network(described, inputs=document["inputs"], seed=document["seed"], dtype=dtype, device=device)
+    except ValueError as error:
+        raise HostileError(str(error)) from None
     net.load_state_dict(state)
     net.core.steps = document["steps"]
     return net
@@ -168,6 +175,8 @@ def checked_document(text: str | None) -> dict[str, Any]:
         raise HostileError(f"its metadata must have the fields {', '.join(fields)}")
     if document["format"] != FORMAT:
         raise HostileError(f"its format is {checks.shown(document['format'])}; this chainrule reads format {FORMAT}")
+    if not isinstance(document["version"], str):
+        raise HostileError(f"version must be a string; got {checks.shown(document['version'])}")
     try:
         checks.whole("inputs", document["inputs"])
         checks.seed("seed", document["seed"])

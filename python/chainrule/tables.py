@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Column", "Table", "read_csv"]
 
-Task = Literal["classification", "regression"]
-
 _MOST_CATEGORIES = 256  # more different texts are names or identifiers, which teach a network nothing
 _FEW_INTEGERS = 20  # up to so many different whole numbers are taken for classes
 _ROWS_PER_CLASS = 5  # ... if there are on average that many rows of each
@@ -52,16 +50,6 @@ class Table:
     columns: tuple[Column, ...]
     target: str
     classes: tuple[str, ...] | None  # name of each class number; None for regression
-
-    @property
-    def task(self) -> Task:
-        """What there is to learn: "classification" or "regression"."""
-        return "regression" if self.classes is None else "classification"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the D columns of X."""
-        return tuple(name for column in self.columns for name in column.inputs)
 
 
 @dataclass(frozen=True)
@@ -109,7 +97,7 @@ def read_csv(
         If the file cannot be read.
     """
     if task not in ("auto", "classification", "regression"):
-        raise ValueError(f'task must be "auto", "classification" or "regression", got {task!r}')
+        raise ValueError(f'task must be "auto", "classification" or "regression"; got {task!r}')
     path = Path(path)
     header, rows, lines = _read_cells(path)
     if target not in header:
@@ -159,7 +147,7 @@ def _read_cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
                 _check_header(path, header)
                 continue
             if len(cells) != len(header):
-                raise ValueError(f"{path}, line {reader.line_num}: expected {len(header)} cells, got {len(cells)}")
+                raise ValueError(f"{path}, line {reader.line_num}: expected {len(header)} cells; got {len(cells)}")
             rows.append(cells)
             lines.append(reader.line_num)
     except csv.Error as error:
@@ -183,7 +171,7 @@ def _check_header(path: Path, header: list[str]) -> None:
         if name in header[:i]:
             raise ValueError(f"{path}: two columns have the name {name!r}")
     if all(_number(name) is not None for name in header):
-        raise ValueError(f"{path}: the first line must name the columns, got the numbers {', '.join(header[:5])}")
+        raise ValueError(f"{path}: the first line must name the columns; got the numbers {', '.join(header[:5])}")
 
 
 def _number(text: str) -> float | None:
@@ -202,15 +190,15 @@ def _numbers(cells: _Cells) -> npt.NDArray[np.float64] | None:
         if not cells.texts[row]:
             raise cells.fault(row, "is empty; missing values must be filled in or their rows left out")
         if _DECIMAL_COMMA.fullmatch(cells.texts[row]):
-            raise cells.fault(row, f"expected a decimal point, got {cells.texts[row]!r}")
+            raise cells.fault(row, f"expected a decimal point; got {cells.texts[row]!r}")
     if len(texts) > len(numbers) / 2:
         return None
     if texts:
         row = texts[0]
-        raise cells.fault(row, f"expected a number, as in most rows, got {cells.texts[row]!r}")
+        raise cells.fault(row, f"expected a number, as in most rows; got {cells.texts[row]!r}")
     for row, number in enumerate(numbers):
         if number is None or not abs(number) <= _LARGEST:
-            raise cells.fault(row, f"expected a finite number that float32 can hold, got {cells.texts[row]!r}")
+            raise cells.fault(row, f"expected a finite number that float32 can hold; got {cells.texts[row]!r}")
     return np.array(numbers, dtype=np.float64)
 
 
@@ -240,7 +228,7 @@ def _target(cells: _Cells, task: str) -> tuple[npt.NDArray[np.int32] | npt.NDArr
     numbers = _numbers(cells)
     if numbers is None:
         if task == "regression":
-            raise cells.fault(0, f"regression needs numbers, got {cells.texts[0]!r}")
+            raise cells.fault(0, f"regression needs numbers; got {cells.texts[0]!r}")
         classes, labels = _categories(cells)
     else:
         if task == "regression" or (task == "auto" and not _few_integers(numbers)):

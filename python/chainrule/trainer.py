@@ -17,6 +17,7 @@ from . import callbacks as callbacks_
 from . import checks, data, losses, optimizers, penalties
 from .callbacks import Callback
 from .data import Rows
+from .divergence import LastGood, updates_went_wrong, whole_sentence
 from .history import History
 from .losses import Loss
 from .optimizers import Optimizer
@@ -34,14 +35,16 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 METRICS = ("accuracy", "mae", "mse")
+# Rows on which the last update of a fit is judged: enough to see an overflow, too few to take time.
+JUDGED_ROWS = 256
 
 
 class DivergenceWarning(RuntimeWarning):
-    """The loss stopped being finite; the network has the weights of the last good epoch."""
+    """The loss stopped being finite; the network has the weights of the last good epoch, or what a callback set."""
 
 
 class Trainer:
-    """Trains one network.
+    """Trains one network. What it was made with is fixed; only the learning rate may be set later.
 
     Parameters
     ----------
@@ -59,6 +62,8 @@ class Trainer:
 
     Attributes
     ----------
+    net, loss, optimizer, penalty, metrics, seed
+        What the trainer was made with, words resolved; read-only.
     history : History
         Of the running or the last fit.
     epochs_done : int
@@ -75,18 +80,18 @@ class Trainer:
         metrics: Sequence[str] = (),
         seed: int | None = None,
     ) -> None:
-        self.net = checks.network("net", net)
-        self.loss = losses.resolve("loss", loss)
-        self.loss.check_head(net)
-        self.optimizer = optimizers.resolve("optimizer", optimizer)
-        self.penalty = penalties.resolve("penalty", penalty)
-        self.metrics = checked_metrics(metrics, self.loss, net.outputs)
-        self.seed = net.seed if seed is None else checks.seed("seed", seed)
+        self._net = checks.network("net", net)
+        self._loss = losses.resolve("loss", loss)
+        self._loss.check_head(net)
+        self._optimizer = optimizers.resolve("optimizer", optimizer)
+        self._penalty = penalties.resolve("penalty", penalty)
+        self._metrics = checked_metrics(metrics, self._loss, net.outputs)
+        self._seed = net.seed if seed is None else checks.seed("seed", seed)
         self.epochs_done = 0
         self.history = History(self._names(validated=False))
-        self._loss = self.loss.build(net.engine)
-        self._optimizer: CoreOptimizer = self.optimizer.build(net.engine)
-        self._penalties = [one.build(net.engine) for one in self.penalty]
+        self._core_loss = self._loss.build(net.engine)
+        self._core_optimizer: CoreOptimizer = self._optimizer.build(net.engine)
+        self._core_penalties = [one.build(net.engine) for one in self._penalty]
         self._stop_reason: str | None = None
         self._running = threading.Lock()
 
@@ -98,13 +103,43 @@ class Trainer:
         )
 
     @property
+    def net(self) -> Network:
+        """The network."""
+        return self._net
+
+    @property
+    def loss(self) -> Loss:
+        """The loss."""
+        return self._loss
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The description of the optimizer, as it was given."""
+        return self._optimizer
+
+    @property
+    def penalty(self) -> tuple[Penalty, ...]:
+        """The penalties."""
+        return self._penalty
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics."""
+        return self._metrics
+
+    @property
+    def seed(self) -> int:
+        """The key of the shuffles and of the validation part."""
+        return self._seed
+
+    @property
     def learning_rate(self) -> float:
         """The learning rate of the next step; a callback may set it."""
-        return self._optimizer.rate
+        return self._core_optimizer.rate
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
-        self._optimizer.rate = checks.number("learning_rate", rate, above=0)
+        self._core_optimizer.rate = checks.number("learning_rate", rate, above=0)
 
     def stop(self, reason: str) -> None:
         """End the running fit after this epoch; for callbacks. The history keeps the first reason."""
@@ -132,6 +167,9 @@ class Trainer:
 
         Ten epochs give the same bits as four and then six, and as any number of threads.
 
+        Ctrl-C ends a fit after the running step, at most 0.2 s and one step later, with KeyboardInterrupt. The network
+        then has the weights of the last step, the history the finished epochs, and `on_train_end` is not called.
+
         Parameters
         ----------
         X : array of shape (N, inputs)
@@ -152,7 +190,7 @@ class Trainer:
         callbacks : sequence of Callback, default ()
         sample_weight : array of shape (N,), optional
             Factors of the rows' losses, at least 0. The loss is sum(weight * loss of the row) / rows: it is not
-            divided by the sum of the weights. Rows of the validation part keep theirs.
+            divided by the sum of the weights. Rows of the validation part keep theirs. In neither part may all be 0.
         class_weight : "balanced" or dict, optional
             Factors by class, for training only; see `data.class_weights`.
         verbose : {"auto", True, False}
@@ -168,21 +206,23 @@ class Trainer:
         Raises
         ------
         ValueError, TypeError
-            If an argument does not suit; then nothing has changed.
+            If an argument does not suit, or the network has a parameter that is not finite; then nothing has changed.
         RuntimeError
             If this trainer is fitting already.
 
         Warns
         -----
         DivergenceWarning
-            If the loss stops being finite. The network and the optimizer are set back to the end of the last good
-            epoch, and `history.stop_reason` says where it happened.
+            If the loss stops being finite. The network and the optimizer are set back to the end of the last epoch
+            after which it was finite, the history ends there, and its `stop_reason` says where it happened.
         """
+        data.check_finite(self.net.core.parameters(), "trained")
         epochs = checks.whole("epochs", epochs)
         called = callbacks_.checked("callbacks", callbacks)
         training, validation = self._parts(X, y, validation_split, validation_data, sample_weight, class_weight)
         options = (checks.whole("batch_size", batch_size), checks.flag("shuffle", shuffle))
         run = self._run(training, *options, checks.flag("drop_last", drop_last))
+        judged = training.first(min(options[0], JUDGED_ROWS))
         from .progress import bar
 
         with bar(epochs, run.steps_per_epoch, verbose) as progress:
@@ -190,7 +230,7 @@ class Trainer:
                 raise RuntimeError("this trainer is fitting already")
             try:
                 history = self.history = History(self._names(validation is not None), self.epochs_done + 1)
-                diverged = self._train(run, epochs, validation, called, progress)
+                diverged = self._train(run, epochs, judged, validation, called, progress)
             except BaseException as error:
                 interrupted = isinstance(error, KeyboardInterrupt)
                 self.history.stop_reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
@@ -256,10 +296,15 @@ class Trainer:
             strata = members if members is None or members.ndim == 1 else members.argmax(axis=1)
             trained, held_out = data.split(len(training.x), share, self.seed, strata)
             training, validation = training.take(trained), training.take(held_out)
+            for part, rows in (("training", training), ("validation", validation)):
+                if rows.weight is not None and not rows.weight.any():
+                    raise ValueError(f"sample_weight must be above 0 in some row of the {part} part; there all are 0")
         if class_weight is not None:
             members = self.loss.memberships(training.y)
             factors = data.class_weights("class_weight", class_weight, members, self.net.outputs)
             weight = factors if training.weight is None else factors * training.weight
+            if not weight.any():
+                raise ValueError("class_weight and sample_weight must leave some row above 0; together all are 0")
             training = training._replace(weight=data.converted("class_weight", weight, self.net.dtype))
         return training, validation
 
@@ -269,9 +314,9 @@ class Trainer:
             raise ValueError(f"batch_size={batch_size} with drop_last=True leaves no step of {len(rows.x)} rows")
         run: CoreFit = self.net.engine.Fit(
             self.net.core,
-            self._loss,
-            self._optimizer,
-            self._penalties,
+            self._core_loss,
+            self._core_optimizer,
+            self._core_penalties,
             list(self.metrics),
             rows.x,
             rows.y,
@@ -295,38 +340,80 @@ class Trainer:
     # Running ---------------------------------------------------------------------------------------------------------
 
     def _train(
-        self, run: CoreFit, epochs: int, validation: Rows | None, called: Sequence[Callback], progress: Progress
+        self,
+        run: CoreFit,
+        epochs: int,
+        judged: Rows,
+        validation: Rows | None,
+        called: Sequence[Callback],
+        progress: Progress,
     ) -> bool:
-        """Walk the epochs; return whether the loss diverged."""
-        history, logs = self.history, dict[str, float]()
+        """Walk the epochs between the callbacks' first and last hook; return whether the loss diverged."""
+        history = self.history
         self._stop_reason = None
         for callback in called:
             callback.trainer = self
-            callback.on_train_begin(logs)
-        good = Snapshot(self.net, self._optimizer)
-        diverged = False
-        for number in range(history.first_epoch, history.first_epoch + epochs):
+            callback.on_train_begin({})
+        good = LastGood(self.net.core, self._core_optimizer)
+        what = self._walk(run, epochs, judged, validation, called, progress, good)
+        history.stop_reason = (
+            what or self._stop_reason or ("the one epoch done" if epochs == 1 else f"all {epochs} epochs done")
+        )
+        for callback in called:
+            callback.on_train_end(history.last())
+        if what:
+            # Only now: a callback may have set other weights at the end.
+            history.stop_reason = whole_sentence(what, self.epochs_done, history.epochs, good.is_here())
+        return what is not None
+
+    def _walk(
+        self,
+        run: CoreFit,
+        epochs: int,
+        judged: Rows,
+        validation: Rows | None,
+        called: Sequence[Callback],
+        progress: Progress,
+        good: LastGood,
+    ) -> str | None:
+        """Walk the epochs; return None, or what happened if the loss diverged, with the last good state restored."""
+        for number in range(self.history.first_epoch, self.history.first_epoch + epochs):
             for callback in called:
                 callback.on_epoch_begin(number, {})
             rate = self.learning_rate
+            self.net.parameter_changes += 1
             record = run.run(number - 1, progress.step)
-            diverged = not (record["finished"] and np.isfinite(record["loss"]) and good.take())
-            if diverged:
+            if not (record["finished"] and np.isfinite(record["loss"]) and good.take()):
+                place = f"in epoch {number}, step {record['steps']}"
+                if record["steps"] == 1 and not record["finished"]:
+                    return self._back_before_last(good, place)
                 good.restore()
-                self._stop_reason = divergence(number, record["steps"], rate, history.epochs)
-                break
-            self.epochs_done = number
+                return f"the loss was no longer finite {place}, with learning rate {rate:g}"
             logs = self._logs(record, rate, validation)
-            history.add(logs)
+            self.history.add(logs)
+            self.epochs_done = number
             progress.epoch(number, logs)
             for callback in called:
                 callback.on_epoch_end(number, logs)
             if self._stop_reason:
                 break
-        history.stop_reason = self._stop_reason or f"all {epochs} epochs done"
-        for callback in called:
-            callback.on_train_end(logs)
-        return diverged
+        # No further step judges the last update.
+        if np.isfinite(self._measure(judged)["loss"]):
+            return None
+        return self._back_before_last(good, f"at the end of epoch {self.epochs_done}")
+
+    def _back_before_last(self, good: LastGood, place: str) -> str:
+        """Take the last epoch back, whose weights give no finite loss; return what happened."""
+        history, bad = self.history, self.epochs_done
+        if not history.epochs:
+            good.restore()
+            return f"the loss was not finite {place}, before any update of this fit"
+        rate = history["learning_rate"][-1]
+        good.forget_last()
+        good.restore()
+        history.drop_last()
+        self.epochs_done -= 1
+        return updates_went_wrong(place, bad, rate)
 
     def _logs(self, record: EpochRecord, rate: float, validation: Rows | None) -> dict[str, float]:
         """Return what the history gets of an epoch."""
@@ -342,46 +429,9 @@ class Trainer:
     def _measure(self, rows: Rows) -> EpochRecord:
         """Return the engine's record of `rows` in evaluation mode."""
         record: EpochRecord = self.net.engine.evaluate(
-            self.net.core, self._loss, self._penalties, list(self.metrics), *rows, self.loss.threshold()
+            self.net.core, self._core_loss, self._core_penalties, list(self.metrics), *rows, self.loss.threshold()
         )
         return record
-
-
-class Snapshot:
-    """The last good state of a run: parameters, the optimizer's state, the count of dropout masks."""
-
-    def __init__(self, net: Network, optimizer: CoreOptimizer) -> None:
-        self._core, self._optimizer = net.core, optimizer
-        self._weights = np.empty_like(net.core.arena())
-        self._keep()
-
-    def _keep(self) -> None:
-        np.copyto(self._weights, self._core.arena())
-        self._states = [state.copy() for state in self._optimizer.state()]
-        self._steps = (self._core.steps, self._optimizer.steps)
-
-    def take(self) -> bool:
-        """Keep the state as it is now, if all parameters are finite; return whether they are."""
-        # The loss of a step is that before its update: the last update of an epoch is judged here.
-        if not data.all_finite(self._core.arena()):
-            return False
-        self._keep()
-        return True
-
-    def restore(self) -> None:
-        """Set the state back."""
-        self._core.arena()[...] = self._weights
-        self._core.steps = self._steps[0]
-        self._optimizer.restore(self._steps[1], self._states)
-
-
-def divergence(epoch: int, step: int, rate: float, epochs_kept: int) -> str:
-    """Return the sentence about a loss that is not finite."""
-    kept = f"the end of epoch {epoch - 1}" if epochs_kept else "the start of this fit"
-    return (
-        f"the loss was no longer finite in epoch {epoch}, step {step}, with learning rate {rate:g}; the weights are "
-        f"those of {kept}. Try a smaller learning rate, or standardised inputs"
-    )
 
 
 def checked_metrics(metrics: object, loss: Loss, outputs: int) -> tuple[str, ...]:
@@ -393,7 +443,7 @@ def checked_metrics(metrics: object, loss: Loss, outputs: int) -> tuple[str, ...
         checks.word("metrics", metric, METRICS)
         if metric not in suiting:
             listed = ", ".join(suiting) or "none"
-            raise ValueError(f"metrics={metric!r} does not suit {loss!r} with {outputs} outputs; known are {listed}")
+            raise ValueError(f"metrics={metric!r} does not suit {loss!r} with {outputs} outputs; suiting are {listed}")
     if len(set(metrics)) < len(metrics):
         raise ValueError(f"metrics must differ; got {metrics}")
     return tuple(metrics)

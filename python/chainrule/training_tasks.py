@@ -125,7 +125,7 @@ def _parts(X: Array, y: Array, *, classes: bool) -> tuple[Part, Part, Part]:
 def _cut(X: Array, y: Array, share: float, *, classes: bool) -> tuple[Part, Part]:
     """Return the rows without a share of them, and the share; of each class its share."""
     if len(X) < 3:
-        raise ValueError(f"{len(X)} rows are too few to train, to validate and to test")
+        raise ValueError(f"expected at least 3 rows, to train, to validate and to test; got {len(X)}")
     stay, leave = rows_of.split(len(X), share, _SPLIT_SEED, y if classes else None)
     return (X[stay], y[stay]), (X[leave], y[leave])
 

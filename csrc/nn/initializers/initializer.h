@@ -30,9 +30,9 @@ struct Initializer {
 
   Initializer() = default;
   Initializer(const std::string& kind, double value) : a(value) {
-    check(std::isfinite(value), "the number of an initializer must be finite, got ", value);
+    check(std::isfinite(value), "the number of an initializer must be finite; got ", value);
     const bool scaled = kind.starts_with("fan_");
-    check(!scaled || value >= 0, "the variance gain of an initializer must not be negative, got ", value);
+    check(!scaled || value >= 0, "the variance gain of an initializer must not be negative; got ", value);
     if (kind.starts_with("fan_in_")) fan = Fan::in;
     if (kind.starts_with("fan_avg_")) fan = Fan::average;
     const std::string form = fan == Fan::none ? kind : kind.substr(kind.rfind('_') + 1);

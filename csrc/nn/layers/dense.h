@@ -17,7 +17,7 @@ template <class T> class Dense final : public Layer<T> {
 public:
   Dense(Index units, LayerActivation activation, bool bias, Initializer weight_init, Initializer bias_init)
       : units_(units), activation_(activation), bias_(bias), weight_init_(weight_init), bias_init_(bias_init) {
-    check(units >= 1 && units < Index{1} << 31, "units must be 1 to 2147483647, got ", units);
+    check(units >= 1 && units < Index{1} << 31, "units must be 1 to 2147483647; got ", units);
   }
 
   const char* kind() const override { return "Dense"; }

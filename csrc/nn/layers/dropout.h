@@ -16,7 +16,7 @@ namespace chainrule {
 template <class T> class Dropout final : public Layer<T> {
 public:
   explicit Dropout(double rate) : rate_(rate) {
-    check(rate >= 0 && rate < 1, "rate must be at least 0 and below 1, got ", rate);
+    check(rate >= 0 && rate < 1, "rate must be at least 0 and below 1; got ", rate);
   }
 
   const char* kind() const override { return "Dropout"; }

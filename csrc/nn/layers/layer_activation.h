@@ -13,7 +13,7 @@ inline Activation activation_named(const std::string& name, double parameter) {
   std::string known;
   for (std::size_t i = 0; i < std::size(activation_names); ++i) {
     if (name == activation_names[i]) {
-      check(parameter >= 0 && parameter <= 1e6, "the parameter of ", name, " must be 0 to 1e6, got ", parameter);
+      check(parameter >= 0 && parameter <= 1e6, "the parameter of ", name, " must be 0 to 1e6; got ", parameter);
       return {static_cast<ActivationKind>(i), parameter};
     }
     known += std::string(activation_names[i]) + ", ";

@@ -13,7 +13,7 @@ public:
       : Optimizer<T>(rate), beta1_(decay_rate("beta1", beta1)), beta2_(decay_rate("beta2", beta2)), epsilon_(epsilon),
         bias_correction_(bias_correction), rule_(epsilon_inside ? UpdateRule::adam_epsilon_inside : UpdateRule::adam) {
     check(representable<T>("eps", epsilon) > 0 && static_cast<T>(epsilon) > 0, "eps must be above 0",
-          sizeof(T) == 4 ? " in float32" : "", ", got ", epsilon);
+          sizeof(T) == 4 ? " in float32" : "", "; got ", epsilon);
   }
 
   UpdateRule rule() const override { return rule_; }

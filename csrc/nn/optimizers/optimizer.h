@@ -27,7 +27,7 @@ public:
 
   std::uint64_t steps() const { return steps_; }
   void set_steps(std::uint64_t steps) {
-    check(steps < std::uint64_t{1} << 62, "steps must be below 2^62, got ", steps);
+    check(steps < std::uint64_t{1} << 62, "steps must be below 2^62; got ", steps);
     steps_ = steps;
   }
 
