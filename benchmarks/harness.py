@@ -41,7 +41,7 @@ def contest(engines: Mapping[str, Callable[[], Turn]], *, baseline: str, rounds:
     spread is the least and the greatest of them.
     """
     if rounds < 5:
-        raise ValueError(f"rounds must be at least 5, got {rounds}")
+        raise ValueError(f"rounds must be at least 5; got {rounds}")
     # The first turn warms up, and its losses are compared: later, rounding alone drives two engines apart.
     losses = {name: turn().loss for name, turn in engines.items()}
     times: dict[str, list[float]] = {name: [] for name in engines}
@@ -92,7 +92,10 @@ def _processor() -> str:
 
 
 def _blas() -> str:
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[index]
+    try:
+        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[index]
+    except (TypeError, KeyError):  # NumPy before 1.26 only prints it
+        return "an unknown BLAS"
     return f"{blas['name']} {blas['version']}"
 
 

@@ -48,12 +48,23 @@ def table(stored: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def import_sentence(stored: dict[str, Any]) -> str:
+    """Return what importing costs, as a sentence."""
+    imports = stored["imports"]
+    bare, ready = (1 / imports[name]["ratio"] for name in ("chainrule", "chainrule, ready to train"))
+    return (
+        f"`import chainrule` takes {bare:.2f} times as long as `import numpy`; with all that training needs, NumPy "
+        f"included, {ready:.2f} times."
+    )
+
+
 def updated(readme: str) -> str:
     """Return the README's text with the figures of the stored results."""
-    stored = json.loads((ROOT / "benchmarks" / "results" / "train.json").read_text())
+    results = ROOT / "benchmarks" / "results"
+    train, imports = (json.loads((results / f"{name}.json").read_text()) for name in ("train", "import_time"))
     before, rest = readme.split(BEGIN)
     _, after = rest.split(END)
-    return f"{before}{BEGIN}\n\n{table(stored)}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{table(train)}\n\n{import_sentence(imports)}\n\n{END}{after}"
 
 
 def main() -> int:

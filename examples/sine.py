@@ -18,7 +18,8 @@ def main() -> int:
 
     net = cr.Network([cr.Dense(32, activation="tanh"), cr.Dense(32, activation="tanh"), cr.Dense(1)], inputs=1, seed=0)
     trainer = cr.Trainer(net, loss="mean_squared_error", optimizer=cr.Adam(lr=0.01))
-    for epochs, trainer.learning_rate in ((60, 0.01), (15, 0.001), (15, 0.0001)):
+    for epochs, rate in ((60, 0.01), (15, 0.001), (15, 0.0001)):
+        trainer.learning_rate = rate
         trainer.fit(x / 2, y, epochs=epochs, batch_size=20)  # inputs of about -3 to 3, where tanh bends
         error = float(np.sqrt(np.mean((net.predict(grid / 2) - np.sin(grid)) ** 2)))
         print(f"after {trainer.epochs_done} epochs: root mean squared error {error:.4f} against the true sine")

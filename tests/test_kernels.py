@@ -1,8 +1,8 @@
 """The operations of the engine against the specification, python/chainrule/reference.py.
 
-Here: that no operation is forgotten, what holds for all of them, and those that work element by element, that gather,
-and that sum. The others are in test_kernels_matmul.py, test_kernels_losses.py and test_kernels_random.py; dense
-sweeps of exp, tanh and log in test_vector_math.py.
+Here: what holds for all of them, and those that work element by element, that gather, and that sum. The others are in
+test_kernels_matmul.py, test_kernels_losses.py and test_kernels_random.py; dense sweeps of exp, tanh and log in
+test_vector_math.py. That no operation is forgotten is a matter of test_repo.py.
 
 Every operation runs on teams of several sizes, which must agree to the last bit (kernel_checks.EveryTeam).
 EPS in the bounds is twice the greatest relative error of one rounding.
@@ -10,10 +10,7 @@ EPS in the bounds is twice the greatest relative error of one rounding.
 
 from __future__ import annotations
 
-import inspect
 import math
-import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,9 +20,6 @@ from kernel_checks import SIZES, EveryTeam, as_bytes, assert_within, epsilon, ra
 from numpy.testing import assert_allclose, assert_array_equal
 
 from chainrule import reference
-
-REPOSITORY = Path(__file__).resolve().parents[1]
-SLOTS = re.findall(r"\(\*(\w+)\)\(", (REPOSITORY / "csrc/kernels.h").read_text())
 
 # The parameter of each activation in these tests; 0 where it takes none.
 PARAMETERS = {"leaky_relu": 0.1, "elu": 1.3}
@@ -58,34 +52,6 @@ def calls(rng: np.random.Generator, dtype: str, rows: int = 6) -> dict[str, tupl
 
 
 # All operations -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("slot", SLOTS)
-def test_every_slot_is_specified_bound_and_tested(slot: str) -> None:
-    from chainrule._engine import float32, float64
-
-    tests = "".join(path.read_text() for path in sorted(Path(__file__).parent.glob("test_kernels*.py")))
-    assert inspect.isfunction(getattr(reference, slot, None)), f"{slot} has no function in reference.py"
-    for engine in (float32, float64):
-        assert callable(getattr(engine.Kernels, slot, None)), f"{slot} has no method in {engine.__name__}.Kernels"
-    assert re.search(rf"^def test_{slot}(_\w+)?\(", tests, re.MULTILINE), (
-        f"{slot} has no test_{slot} in test_kernels*.py"
-    )
-    assert slot in calls(np.random.default_rng(0), "float32"), f"{slot} is missing in calls() of test_kernels.py"
-
-
-def test_every_formula_is_specified() -> None:
-    from chainrule._engine import activation_names
-
-    formulas = {
-        "activations.h": reference.ACTIVATIONS,
-        "losses.h": reference.ELEMENT_LOSSES,
-        "updates.h": reference.UPDATE_RULES,
-    }
-    for header, table in formulas.items():
-        text = (REPOSITORY / "csrc/formulas" / header).read_text()
-        assert re.findall(r"^  _\((\w+), ", text, re.MULTILINE) == list(table), header
-    assert activation_names() == list(reference.ACTIVATIONS)
 
 
 def same(dtype: str, operation: str, arguments: list[Any], options: dict[str, Any], result: Any) -> None:

@@ -58,54 +58,114 @@ def test_two_threads_train_one_network_by_turns():
     assert np.isfinite(learner.net.predict(X)).all()
 
 
-def test_ctrl_c_ends_a_fit_at_once():
-    # The child interrupts itself, as a terminal would, at different places of an epoch.
-    done = run_script(
-        """
-        import os, signal, sys, threading, time
-        import numpy as np
-        import chainrule as cr
+# What the children share that interrupt themselves, as a terminal would: how long a work goes on after Ctrl-C.
+INTERRUPTING = """
+    import math, os, signal, threading, time
+    import numpy as np
+    import chainrule as cr
 
+    def delay(work, after):
+        # Calls work(begin): begin() starts the clock, and Ctrl-C comes so many seconds later.
+        sent = []
+
+        def interrupt():
+            sent.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        timer = threading.Timer(after, interrupt)
+        try:
+            work(timer.start)
+        except KeyboardInterrupt:
+            return time.monotonic() - sent[0]
+        finally:
+            timer.join()
+        raise AssertionError("the work ended before the interrupt")
+
+    def print_best(name, work, after):
+        # Up to three times: something else on the machine may hold up a single one.
+        best = math.inf
+        for _ in range(3):
+            best = min(best, delay(work, after))
+            if best < 0.2:
+                break
+        print(name, best)
+
+    class Begin(cr.Callback):
+        # Starts the clock when the arrays are checked and the first epoch begins.
+        def __init__(self, begin):
+            self.begin = begin
+
+        def on_train_begin(self, logs):
+            self.begin()
+"""
+
+
+def interrupted(script):
+    """Return the delays that a child prints, by the names of the works."""
+    done = run_script(INTERRUPTING, script, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return {name: float(delay) for name, delay in (line.split() for line in done.stdout.splitlines())}
+
+
+def test_ctrl_c_ends_a_fit_at_once():
+    # At different places of an epoch.
+    delays = interrupted(
+        """
         rng = np.random.default_rng(0)
         X, y = rng.normal(size=(20_000, 256)), rng.integers(0, 10, size=20_000)
         layers = [cr.Dense(512, activation="relu"), cr.Dense(512, activation="relu"), cr.Dense(10)]
         net = cr.Network(layers, inputs=256)
         trainer = cr.Trainer(net, loss="cross_entropy", metrics=["accuracy"])
-        delays = []
 
-        class Interrupted(cr.Callback):
-            def __init__(self, after):
-                self.timer = threading.Timer(after, self.interrupt)
-
-            def on_epoch_begin(self, epoch, logs):
-                if self.timer.ident is None:
-                    self.timer.start()
-
-            def interrupt(self):
-                self.sent = time.monotonic()
-                os.kill(os.getpid(), signal.SIGINT)
+        def fit(begin):
+            try:
+                trainer.fit(X, y, epochs=10_000, batch_size=64, callbacks=[Begin(begin)])
+            finally:
+                assert trainer.history.stop_reason == "interrupted", trainer.history
+                assert all(len(values) == trainer.history.epochs for values in trainer.history.values())
+                assert all(np.isfinite(value).all() for value in net.parameters().values())
 
         for after in (0.05, 0.33, 0.6):
-            callback = Interrupted(after)
-            try:
-                trainer.fit(X, y, epochs=10_000, batch_size=64, callbacks=[callback])
-            except KeyboardInterrupt:
-                delays.append(time.monotonic() - callback.sent)
-            callback.timer.join()
-            assert trainer.history.stop_reason == "interrupted", trainer.history
-            assert all(len(values) == trainer.history.epochs for values in trainer.history.values())
-            assert all(np.isfinite(value).all() for value in net.parameters().values())
+            print_best(f"after_{after}", fit, after)
         assert np.isfinite(net.predict(X[:100])).all()
         done = trainer.epochs_done
         history = trainer.fit(X[:640], y[:640], epochs=1, batch_size=64)
         assert history.first_epoch == done + 1 and np.isfinite(history["loss"][0])
-        print(*delays)
         """
     )
-    assert done.returncode == 0, done.stderr
-    delays = [float(delay) for delay in done.stdout.split()]
     assert len(delays) == 3
-    assert sorted(delays)[1] < 0.2
+    assert all(delay < 0.2 for delay in delays.values()), delays
+
+
+def test_ctrl_c_ends_predictions_evaluations_and_validations_too():
+    # Each of the works takes many seconds.
+    delays = interrupted(
+        """
+        layers = [cr.Dense(2048, activation="relu"), cr.Dense(2048, activation="relu"), cr.Dense(10)]
+        net = cr.Network(layers, inputs=64)
+        trainer = cr.Trainer(net, loss="cross_entropy")
+        X, y = np.zeros((400_000, 64), dtype="float32"), np.zeros(400_000, dtype="int32")
+
+        def predict(begin):
+            begin()
+            net.predict(X)
+
+        def evaluate(begin):
+            begin()
+            trainer.evaluate(X, y)
+
+        def validate(begin):
+            trainer.fit(X[:32], y[:32], epochs=1, validation_data=(X, y), callbacks=[Begin(begin)])
+
+        print_best("predict", predict, 0.4)
+        print_best("evaluate", evaluate, 0.4)
+        print_best("validate", validate, 0.4)
+        assert trainer.history.stop_reason == "interrupted", trainer.history
+        assert np.isfinite(net.predict(X[:10])).all()
+        """
+    )
+    assert list(delays) == ["predict", "evaluate", "validate"]
+    assert all(delay < 0.2 for delay in delays.values()), delays
 
 
 def test_training_works_in_a_forked_child():
@@ -136,37 +196,3 @@ def test_training_works_in_a_forked_child():
         """
     )
     assert done.returncode == 0, done.stderr
-
-
-def test_ctrl_c_ends_predictions_and_evaluations_too():
-    done = run_script(
-        """
-        import os, signal, threading, time
-        import numpy as np
-        import chainrule as cr
-
-        layers = [cr.Dense(2048, activation="relu"), cr.Dense(2048, activation="relu"), cr.Dense(10)]
-        net = cr.Network(layers, inputs=64)
-        trainer = cr.Trainer(net, loss="cross_entropy")
-        X, y = np.zeros((400_000, 64), dtype="float32"), np.zeros(400_000, dtype="int32")
-        sent = []
-
-        def interrupt():
-            sent.append(time.monotonic())
-            os.kill(os.getpid(), signal.SIGINT)
-
-        for work in (lambda: net.predict(X), lambda: trainer.evaluate(X, y)):
-            timer = threading.Timer(0.4, interrupt)
-            timer.start()
-            try:
-                work()
-            except KeyboardInterrupt:
-                print(time.monotonic() - sent[-1])
-            timer.join()
-        assert np.isfinite(net.predict(X[:10])).all()
-        """
-    )
-    assert done.returncode == 0, done.stderr
-    delays = [float(delay) for delay in done.stdout.split()]
-    assert len(delays) == 2
-    assert min(delays) < 0.2

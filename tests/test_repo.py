@@ -114,8 +114,11 @@ def test_every_operation_is_complete(slot: str) -> None:
     null_table = (CSRC / "no_cuda" / "table.cpp").read_text()
     assert f"put_missing(k.{slot});" in null_table, f"add {slot} to csrc/no_cuda/table.cpp"
     assert f'"{slot}"' in (CSRC / "bindings" / "bind_kernels.cpp").read_text(), f"bind {slot} in bind_kernels.cpp"
-    tests = "".join(file.read_text() for file in sources(".py", below=ROOT / "tests") if "kernels" in file.name)
-    assert re.search(rf"\b{slot}\b", tests), f"add a test of {slot} to tests/test_kernels*.py"
+    for engine in (_engine.float32, _engine.float64):
+        assert callable(getattr(engine.Kernels, slot, None)), f"{slot} is no method of {engine.__name__}.Kernels"
+    tests = "".join(file.read_text() for file in sorted((ROOT / "tests").glob("test_kernels*.py")))
+    assert re.search(rf"^def test_{slot}(_\w+)?\(", tests, re.MULTILINE), f"add test_{slot} to tests/test_kernels*.py"
+    assert f'"{slot}": (' in tests, f"add arguments for {slot} to calls() of tests/test_kernels.py"
 
 
 def test_every_cpu_file_is_built_and_listed() -> None:
@@ -142,16 +145,23 @@ def test_every_formula_has_its_numpy_twin(header: str, macro: str, table: str) -
     registry = text[text.index(f"#define {macro}(_)") :].split("\n\n")[0]
     names = re.findall(r"_\((\w+), \w+\{", registry)
     assert names, f"no registry {macro} in formulas/{header}"
-    assert set(names) == set(getattr(reference, table)), f"formulas/{header} and reference.{table} differ"
+    assert names == list(getattr(reference, table)), (
+        f"formulas/{header} and reference.{table} differ: the same names in the same order"
+    )
+
+
+def test_the_engine_has_every_activation() -> None:
+    assert _engine.activation_names() == list(reference.ACTIVATIONS), "the engine is not built from these formulas"
 
 
 @pytest.mark.parametrize("kind", ["layers", "losses", "optimizers", "penalties"])
 def test_every_class_of_nn_is_registered(kind: str) -> None:
     bindings = (CSRC / "bindings" / "bind_nn.cpp").read_text()
-    for file in sources(".h", below=CSRC / "nn" / kind):
-        match = re.search(r"class (\w+) final : public (\w+)<T>", file.read_text())
-        if match:
-            assert f"under<{match[1]}<T>, {match[2]}<T>>" in bindings, f"register {match[1]} in bind_nn.cpp"
+    text = "".join(file.read_text() for file in sources(".h", below=CSRC / "nn" / kind))
+    classes = re.findall(r"class (\w+) final : public (\w+)<T>", text)
+    assert classes, f"no class of csrc/nn/{kind} is found: `class NAME final : public BASE<T>` is how they begin"
+    for name, base in classes:
+        assert f"under<{name}<T>, {base}<T>>" in bindings, f"register {name} in bind_nn.cpp"
 
 
 def public_classes() -> list[str]:
@@ -166,29 +176,67 @@ def test_every_class_has_a_row_in_the_catalogue(name: str) -> None:
     assert re.search(rf"^\| `{name}\b", catalogue, re.MULTILINE), f"add a row for {name} to docs/catalogue.md"
 
 
-def declared(stub: str) -> dict[str, set[str]]:
-    """Return the names that a stub of the engine declares: classes with their members, functions with none."""
-    names: dict[str, set[str]] = {}
+Members = dict[str, list[str] | None]
+
+
+def signature(function: ast.FunctionDef) -> list[str]:
+    """Return the names of the parameters; those after "*" are given by name only."""
+    by_name = [argument.arg for argument in function.args.kwonlyargs]
+    return [argument.arg for argument in function.args.args] + (["*", *by_name] if by_name else [])
+
+
+def is_property(function: ast.FunctionDef) -> bool:
+    return any(getattr(decorator, "id", "") == "property" for decorator in function.decorator_list)
+
+
+def declared(stub: str) -> tuple[Members, dict[str, Members]]:
+    """Return what a stub of the engine declares: functions, and classes with their members.
+
+    A function has the names of its parameters, a property or a field None.
+    """
+    functions: Members = {}
+    classes: dict[str, Members] = {}
     for node in ast.parse((PACKAGE / "_engine" / f"{stub}.pyi").read_text()).body:
         if isinstance(node, ast.ClassDef) and not any(getattr(base, "id", "") == "TypedDict" for base in node.bases):
-            functions = {member.name for member in node.body if isinstance(member, ast.FunctionDef)}
-            fields = {member.target.id for member in node.body if isinstance(member, ast.AnnAssign)}  # type: ignore[union-attr]
-            names[node.name] = (functions | fields) - {"__init__"}
+            classes[node.name] = {
+                member.name: None if is_property(member) else signature(member)
+                for member in node.body
+                if isinstance(member, ast.FunctionDef)
+            }
+            fields = [member.target for member in node.body if isinstance(member, ast.AnnAssign)]
+            classes[node.name] |= {field.id: None for field in fields if isinstance(field, ast.Name)}
         elif isinstance(node, ast.FunctionDef):
-            names[node.name] = set()
-    return names
+            functions[node.name] = signature(node)
+    return functions, classes
+
+
+def assert_signatures(where: str, owner: object, members: Members) -> None:
+    """Require the parameters that pybind11 writes into the first line of a docstring."""
+    for name, parameters in members.items():
+        documented = (getattr(owner, name).__doc__ or "").splitlines()[:1]
+        if parameters is None or not documented or not documented[0].startswith(f"{name}("):
+            continue
+        bound = documented[0].partition("(")[2].rpartition(") ->")[0]
+        # "self: engine.Class, x: object, *, rate: float = 0.0": a name is followed by a colon and a space.
+        names = [word or star for word, star in re.findall(r"(\w+): |(\*), ", bound)]
+        assert names == parameters, f"{where}: {name}({', '.join(parameters)}) has the parameters ({', '.join(names)})"
 
 
 @pytest.mark.parametrize(
     ("stub", "module"), [("__init__", _engine), ("float32", _engine.float32), ("float64", _engine.float64)]
 )
 def test_the_stubs_declare_what_the_engine_has(stub: str, module: ModuleType) -> None:
-    names = declared(stub)
+    functions, classes = declared(stub)
+    where = f"_engine/{stub}.pyi and the engine differ"
     public = {name for name in dir(module) if not name.startswith("_")} - {"float32", "float64"}
-    assert public - {"Initializer"} == set(names) - {"Initializer"}, f"_engine/{stub}.pyi and the engine differ"
-    for name, members in names.items():
-        found = {member for member in vars(getattr(module, name)) if not member.startswith("_")} if members else set()
-        assert found == members, f"_engine/{stub}.pyi and the engine differ in {name}"
+    # One class of the engine, declared in the stub of each precision that takes it.
+    assert public - {"Initializer"} == {*functions, *classes} - {"Initializer"}, where
+    assert_signatures(where, module, functions)
+    for name, members in classes.items():
+        kind = getattr(module, name)
+        found = {member for member in vars(kind) if not member.startswith("_")}
+        assert found == set(members) - {"__init__"}, f"{where} in {name}"
+        assert_signatures(f"{where} in {name}", kind, members)
 
 
 def test_the_stubs_of_both_precisions_say_the_same() -> None:
@@ -224,6 +272,7 @@ def test_importing_loads_nothing_heavy() -> None:
 
 
 def test_links_in_the_pages_lead_somewhere() -> None:
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*.md")]:
+    folders = (ROOT, ROOT / "docs", ROOT / "examples", ROOT / "benchmarks")
+    for page in [page for folder in folders for page in sorted(folder.glob("*.md"))]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}, which does not exist"
