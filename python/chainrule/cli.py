@@ -320,14 +320,16 @@ def _print_header(task: Task, settings: Settings) -> None:
     rows = sum(len(y) for _, y in task.parts.values())
     outputs = 1 if task.classes is None else len(task.classes)
     what = f"regression of {task.target!r}" if task.classes is None else f"{outputs} classes"
-    print(f"{task.name}: {_count(rows, 'row')}, {_count(len(task.inputs), 'input')}, {what}")
     widths = "-".join(map(str, (len(task.inputs), *settings.hidden, outputs)))
     rate = "" if settings.lr is None else f" {settings.lr:g}"
-    print(
+    # In one piece: a reader that leaves after the first line does not stop the training. Flushed, so that it comes
+    # before the progress on the other stream.
+    sys.stdout.write(
+        f"{task.name}: {_count(rows, 'row')}, {_count(len(task.inputs), 'input')}, {what}\n"
         f"network {widths}, dropout {settings.dropout:g}; {settings.optimizer}{rate}, "
-        f"batches of {settings.batch_size}, seed {settings.seed}",
-        flush=True,  # before the progress on the other stream
+        f"batches of {settings.batch_size}, seed {settings.seed}\n"
     )
+    sys.stdout.flush()
 
 
 def _print_outcome(outcome: Outcome, seconds: float) -> None:
