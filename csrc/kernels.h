@@ -8,7 +8,7 @@
 //
 // Gradients of parameters add or overwrite as `Write` says; gradients of activations always overwrite. "May alias"
 // means the very same array; what does not say so aliases nothing, and partial overlap is never allowed. Each name
-// stands again in python/chainrule/reference.py, where the operation is specified in NumPy.
+// stands again in python/chainrule/reference, where the operation is specified in NumPy.
 //
 // Letters: B rows of a batch, K classes or outputs, n elements, d columns; core/view.h.
 #pragma once
@@ -20,6 +20,7 @@
 #include "core/view.h"
 #include "formulas/activations.h"
 #include "formulas/losses.h"
+#include "formulas/penalties.h"
 #include "formulas/updates.h"
 
 namespace chainrule {
@@ -48,6 +49,26 @@ template <class T> struct Targets {
   MatrixView<const T> values{};         // (B, K)
 };
 
+/// Which elements of a matrix (B, d) are dropped: a function of the stream and an element's place, so that the way
+/// back needs no copy of it.
+struct DropMask {
+  Stream stream;
+  double rate = 0;   // each element on its own, with this probability; 0 to below 1
+  Index count = -1;  // or, where at least 0: so many of each row, every choice of them being equally likely
+  bool same = false; // whether all rows share the mask of row 0
+};
+
+/// The state of an update rule, arrays as long as the parameters; those that a rule has not are null.
+template <class T> struct UpdateStates { T *first = nullptr, *second = nullptr, *third = nullptr; };
+
+/// What may be required of the incoming weights of a unit, a column w of a weight matrix, with c the limit:
+///   max_norm      w <- w c / max(|w|, c)
+///   unit_norm     w <- w / |w|, where |w| > 0
+///   non_negative  w <- max(w, 0)
+enum class ColumnConstraint { max_norm, unit_norm, non_negative };
+
+inline constexpr const char* column_constraint_names[] = {"max_norm", "unit_norm", "non_negative"};
+
 template <class T> struct Kernels {
   // Products ----------------------------------------------------------------------------------------------------
 
@@ -61,15 +82,25 @@ template <class T> struct Kernels {
   void (*activation_forward)(const Team&, Activation, const T* z, T* h, Index n);
   /// dz = dh * g'(z), with g' taken from the output h, n elements. dz may alias dh.
   void (*activation_backward)(const Team&, Activation, const T* h, const T* dh, T* dz, Index n);
-  /// y = x * mask / (1 - rate), with P(mask = 0) = rate, n elements below 2^34. y may alias x. The backward pass is
-  /// the same call on the gradient: the mask is a function of the stream and the element's number.
-  void (*dropout)(const Team&, Stream, double rate, const T* x, T* y, Index n);
-  /// y += factor * x, n elements.
+  /// y = 0 where the mask drops, else scale * x; (B, d) of fewer than 2^34 elements, both without gaps between their
+  /// rows. y may alias x. The backward pass is the same call on the gradient.
+  void (*dropout)(const Team&, const DropMask&, double scale, MatrixView<const T> x, MatrixView<T> y);
+  /// y = x + deviation * N(0, 1), n elements below 2^34. y may alias x.
+  void (*add_noise)(const Team&, Stream, double deviation, const T* x, T* y, Index n);
+  /// y += factor * x, n elements. y may alias x.
   void (*add_scaled)(const Team&, double factor, const T* x, T* y, Index n);
+  /// y = factor * x, n elements. y may alias x.
+  void (*scale)(const Team&, double factor, const T* x, T* y, Index n);
+  /// y = x * factors, n elements. y may alias either.
+  void (*multiply)(const Team&, const T* x, const T* factors, T* y, Index n);
+  /// y = x kept within [-limit, limit], n elements; NaN stays NaN. y may alias x.
+  void (*clip)(const Team&, double limit, const T* x, T* y, Index n);
+  /// y = sign(x) max(|x| - threshold, 0), n elements; NaN stays NaN. y may alias x.
+  void (*soft_threshold)(const Team&, double threshold, const T* x, T* y, Index n);
   /// x = value, n elements.
   void (*fill)(const Team&, double value, T* x, Index n);
-  /// One step of an update rule on n parameters w with gradients g and its states; those it has not may be null.
-  void (*update)(const Team&, UpdateRule, const UpdateNumbers&, T* w, const T* g, T* state1, T* state2, Index n);
+  /// One step of an update rule on n parameters w with gradients g and its states, after w <- keep * w.
+  void (*update)(const Team&, UpdateRule, const UpdateNumbers&, T* w, const T* g, UpdateStates<T>, Index n);
 
   // Row by row --------------------------------------------------------------------------------------------------
 
@@ -77,10 +108,33 @@ template <class T> struct Kernels {
   void (*softmax_forward)(const Team&, MatrixView<const T> z, MatrixView<T> h);
   /// dz = h * (dh - sum(h * dh)) in each row, (B, K). dz may alias dh.
   void (*softmax_backward)(const Team&, MatrixView<const T> h, MatrixView<const T> dh, MatrixView<T> dz);
+  /// h (B, d) = the greatest of the pieces z (B, pieces * d), unit j having the columns j, d + j, 2 d + j, ...; NaN if
+  /// one is. The number of pieces is z.cols / h.cols.
+  void (*max_pieces_forward)(const Team&, MatrixView<const T> z, MatrixView<T> h);
+  /// dz (B, pieces * d) = dh at the first piece that is greatest, 0 at the others. dz may alias z.
+  void (*max_pieces_backward)(const Team&, MatrixView<const T> z, MatrixView<const T> dh, MatrixView<T> dz);
   /// to (B, d) = the rows of `from` that `rows` (B) numbers.
   void (*gather_rows)(const Team&, MatrixView<const T> from, const std::int32_t* rows, MatrixView<T> to);
   /// to (B) = the labels that `rows` (B) numbers.
   void (*gather_labels)(const Team&, const std::int32_t* from, const std::int32_t* rows, std::int32_t* to, Index count);
+
+  // Column by column ---------------------------------------------------------------------------------------------
+
+  /// mean (d) and variance (d) of the columns of x (B, d), B >= 1; the variance is divided by B ("biased").
+  void (*column_moments)(const Team&, MatrixView<const T> x, T* mean, T* variance);
+  /// h = gamma * xhat + beta, with xhat = (x - mean) / sqrt(variance + epsilon), (B, d). h may alias x. Columns are
+  /// shared out as by column_moments.
+  void (*normalize_forward)(const Team&, MatrixView<const T> x, const T* mean, const T* variance, double epsilon,
+                            const T* gamma, const T* beta, MatrixView<T> h);
+  /// The way back: dgamma (d) and dbeta (d) = or += column sums of dh xhat and of dh, not computed where dgamma is
+  /// null (dbeta then too); dx, unless dx.data is null, by whether the moments were those of x itself:
+  ///   dx = gamma / sqrt(variance + epsilon) * (dh - sum(dh) / B - xhat * sum(dh xhat) / B), or without the sums.
+  /// dx may alias dh.
+  void (*normalize_backward)(const Team&, MatrixView<const T> x, const T* mean, const T* variance, double epsilon,
+                             const T* gamma, MatrixView<const T> dh, bool moments_of_x, Write, T* dgamma, T* dbeta,
+                             MatrixView<T> dx);
+  /// Makes each column of w (in, out) obey a constraint; the limit is that of max_norm.
+  void (*constrain_columns)(const Team&, ColumnConstraint, double limit, MatrixView<T> w);
 
   // Losses and scores -------------------------------------------------------------------------------------------
 
@@ -88,10 +142,11 @@ template <class T> struct Kernels {
   /// dp.data is null. weight (B) may be null, for 1. dp may alias p.
   void (*element_loss)(const Team&, ElementLoss, MatrixView<const T> p, MatrixView<const T> y, const T* weight,
                        double scale, T* row_loss, MatrixView<T> dp);
-  /// Cross-entropy over K classes, -sum over j of y log f, with f = softmax(p), or f = p kept within
-  /// [probability_margin, 1]; otherwise as element_loss. From logits, dp = scale * weight * (f sum(y) - y).
-  void (*cross_entropy)(const Team&, bool from_logits, MatrixView<const T> p, Targets<T>, const T* weight, double scale,
-                        T* row_loss, MatrixView<T> dp);
+  /// Cross-entropy over K classes, -sum over j of y' log f, with f = softmax(p), or f = p kept within
+  /// [probability_margin, 1], and y' = (1 - smoothing) y + smoothing / K; otherwise as element_loss. From logits,
+  /// dp = scale * weight * (f sum(y') - y').
+  void (*cross_entropy)(const Team&, bool from_logits, double smoothing, MatrixView<const T> p, Targets<T>,
+                        const T* weight, double scale, T* row_loss, MatrixView<T> dp);
   /// row_score (B) = 1 where the greatest p is the target's class (or the greatest target), else 0; the first of
   /// several greatest counts. With K = 1: where p > threshold and y > 1/2 agree. A row with NaN scores 0.
   void (*correct_rows)(const Team&, MatrixView<const T> p, Targets<T>, double threshold, T* row_score);
@@ -100,9 +155,11 @@ template <class T> struct Kernels {
 
   /// sum (d) = or += the sum over rows of x (B, d), from the first row to the last.
   void (*column_sum)(const Team&, MatrixView<const T> x, T* sum, Write);
-  /// blocks[i] = sum of x^2 over block i of sum_block elements; ceil(n / sum_block) blocks. The caller adds them
-  /// up, in order, after a barrier.
-  void (*sum_squares)(const Team&, const T* x, Index n, double* blocks);
+  /// blocks[i] = the sum of a penalty's terms over block i of sum_block elements of w; ceil(n / sum_block) blocks. The
+  /// caller adds them up, in order, after a barrier.
+  void (*penalty_sum)(const Team&, PenaltyTerm, const T* w, Index n, double* blocks);
+  /// g += factor * the derivative of a penalty's term at w, n elements.
+  void (*penalty_gradient)(const Team&, PenaltyTerm, double factor, const T* w, T* g, Index n);
 };
 
 /// Elements that one block of a split sum covers: many enough that the blocks cost nothing, few enough that a

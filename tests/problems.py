@@ -14,8 +14,27 @@ import numpy as np
 import chainrule as cr
 from chainrule.registry import required_options
 
-# What a discovered class gets for an option that has no default.
-OPTIONS = {"units": 5, "kind": "tanh", "rate": 0.3, "strength": 0.1, "std": 0.4, "limit": 0.3, "value": 0.2}
+# What a discovered class gets for an option that has no default. Where one of several must be given, the first that is
+# here.
+OPTIONS = {
+    "units": 5,
+    "kind": "tanh",
+    "rate": 0.3,
+    "std": 0.4,
+    "limit": 0.3,
+    "value": 0.2,
+    "strength": 0.1,
+    "l1": 0.05,
+    "l2": 0.1,
+    "p": 3.0,
+    "lr": 0.1,
+    "decay": 0.5,
+    "drop": 0.5,
+    "every": 2,
+    "k": 0.1,
+    "epochs": 4,
+    "patience": 3,
+}
 
 
 # A few rows, for what is right or wrong whatever is learned.
@@ -72,14 +91,30 @@ def run_script(*scripts, timeout=60):
 
 
 def subclasses(base):
-    """Return the classes directly derived from a description, so that tests need not list them."""
-    # Classes that tests derive are no part of the package.
-    kinds = [kind for kind in base.__subclasses__() if kind.__module__.startswith("chainrule.")]
-    return sorted(kinds, key=lambda kind: kind.__name__)
+    """Return the classes derived from a description, however far, so that tests need not list them."""
+    for name in cr.__all__:  # what is public is imported when it is first asked for
+        getattr(cr, name)
+    found, left = set(), [base]
+    while left:
+        derived = left.pop().__subclasses__()
+        # Classes that tests derive are no part of the package.
+        found |= {kind for kind in derived if kind.__module__.startswith("chainrule.")}
+        left += derived
+    return sorted(found, key=lambda kind: kind.__name__)
 
 
 def built(kind, **more):
-    return kind(**{name: OPTIONS[name] for name in required_options(kind)} | more)
+    """Return a description with the options that it cannot do without, and `more`."""
+    options = {name: OPTIONS[name] for name in required_options(kind)} | more
+    try:
+        return kind(**options)
+    except ValueError as error:
+        # One of several options must be given, each of which is None by default: "rate" or "keep_prob".
+        optional = [field.name for field in dataclasses.fields(kind) if field.default is None]
+        choice = next((name for name in optional if name in OPTIONS and name not in options), None)
+        if choice is None or "exactly one of" not in str(error):
+            raise
+        return kind(**options, **{choice: OPTIONS[choice]})
 
 
 def words(kind, option):
@@ -92,7 +127,10 @@ def words(kind, option):
 
 
 def variants(kind, **numbers):
-    """Yield a description in every setting of its flags and words; its numbers from `numbers`, else the defaults."""
+    """Yield a description in every setting of its flags and words; its numbers from `numbers`, else the defaults.
+
+    Options that are None or a tuple unless they are given stay as they are.
+    """
     choices = {}
     for field in dataclasses.fields(kind):
         if isinstance(field.default, bool):

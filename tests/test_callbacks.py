@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import time
 import warnings
 
@@ -67,18 +69,24 @@ def noisy():
     return rng.normal(size=(40, 4)), rng.integers(0, 3, size=40)
 
 
+def normalized():
+    """Return a network that keeps running statistics beside what it learns."""
+    return cr.Network([cr.Dense(17), cr.BatchNorm(), cr.Activation("relu"), cr.Dense(3)], inputs=4)
+
+
+@pytest.mark.parametrize("make", [network, normalized])
 @pytest.mark.parametrize("restore", [True, False])
-def test_early_stopping_takes_the_best_weights(restore):
+def test_early_stopping_takes_the_best_weights(restore, make):
     recorder = Recorder()
     stopping = cr.EarlyStopping(patience=3, restore_best_weights=restore)
-    net = network()
+    net = make()
     history = trainer(net).fit(*noisy(), epochs=200, batch_size=4, validation_split=0.5, callbacks=[recorder, stopping])
     best = int(np.argmin(history["val_loss"])) + 1
     assert history.epochs == best + 3 < 200
     assert history.best_epoch == best
     assert "val_loss has not improved for 3 epochs" in history.stop_reason
     expected = recorder.states[best if restore else best + 3]
-    assert all(np.array_equal(value, expected[name]) for name, value in net.parameters().items())
+    assert all(np.array_equal(value, expected[name]) for name, value in net.state_dict().items())
 
 
 def test_early_stopping_of_accuracy_goes_up():
@@ -134,6 +142,105 @@ def test_early_stopping_takes_the_best_back_when_all_epochs_are_done():
     best = int(np.argmin(history["val_loss"])) + 1
     assert best < 60
     assert np.array_equal(net.parameters()["0.weight"], recorder.states[best]["0.weight"])
+
+
+# The learning rate on a plateau ---------------------------------------------------------------------------------------
+
+
+class Figures(cr.Callback):
+    """Puts figures of its own into the logs, in place of those of the loss."""
+
+    def __init__(self, *figures):
+        self.figures = figures
+
+    def on_epoch_end(self, epoch, logs):
+        logs["loss"] = self.figures[epoch - 1]
+
+
+def rates(figures, **options):
+    """Return the learning rate of each epoch, and of the one that would come next."""
+    callbacks = [Figures(*figures), cr.ReduceLROnPlateau("loss", factor=0.5, **options)]
+    learner = trainer(network(), optimizer=cr.SGD(0.16))
+    history = learner.fit(*problem(), epochs=len(figures), callbacks=callbacks)
+    return [*history["learning_rate"], learner.learning_rate]
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("figures", "options", "expected"),
+    [
+        # Two epochs without improvement halve the rate, and then the count begins anew.
+        ([5, 4, 4, 6, 5, 5, 5], {"patience": 2}, [0.16, 0.16, 0.16, 0.16, 0.08, 0.08, 0.04, 0.04]),
+        ([5, 4, 5, 3, 5, 2, 5], {"patience": 2}, [0.16] * 8),
+        # Less than min_delta is no improvement, nor is NaN; a first figure that is NaN is none.
+        ([5, 4.5, 4.1, 3.9], {"patience": 1, "min_delta": 1}, [0.16, 0.16, 0.08, 0.04, 0.04]),
+        ([5, NAN, 4, NAN], {"patience": 1}, [0.16, 0.16, 0.08, 0.08, 0.04]),
+        ([NAN, NAN, 4], {"patience": 1}, [0.16, 0.08, 0.04, 0.04]),
+        # The epochs of the cooldown are not counted, but a better figure is.
+        ([5, 6, 6, 6, 6, 6], {"patience": 1, "cooldown": 2}, [0.16, 0.16, 0.08, 0.08, 0.08, 0.04, 0.04]),
+        ([5, 6, 3, 4, 4], {"patience": 1, "cooldown": 1}, [0.16, 0.16, 0.08, 0.08, 0.04, 0.04]),
+        ([5, 5, 5, 5], {"patience": 1, "min_lr": 0.05}, [0.16, 0.16, 0.08, 0.05, 0.05]),
+        ([1, 2, 3, 3], {"patience": 1, "mode": "max"}, [0.16, 0.16, 0.16, 0.16, 0.08]),
+    ],
+)
+def test_a_plateau_lowers_the_rate(figures, options, expected):
+    assert rates(figures, **options) == expected
+
+
+def test_a_plateau_of_the_accuracy_is_one_that_does_not_rise():
+    plateau = cr.ReduceLROnPlateau("accuracy", patience=1, factor=0.5)
+    history = trainer(network(), metrics=["accuracy"]).fit(*problem(), epochs=9, callbacks=[plateau])
+    rate, best, expected = 0.01, -1.0, []
+    for accuracy in history["accuracy"]:
+        expected.append(rate)
+        rate *= 1 if accuracy > best else 0.5
+        best = max(best, accuracy)
+    assert history["learning_rate"] == expected
+    assert rate < 0.01
+
+
+def test_a_plateau_is_forgotten_by_the_next_fit():
+    learner, plateau = trainer(network(), optimizer=cr.SGD(0.16)), cr.ReduceLROnPlateau("loss", patience=2)
+    learner.fit(*problem(), epochs=2, callbacks=[Figures(1, 2), plateau])
+    history = learner.fit(*problem(), epochs=2, callbacks=[Figures(0, 0, 9, 9), plateau])
+    assert history["learning_rate"] == [0.16, 0.16]
+
+
+def test_a_plateau_cannot_lower_what_goes_its_own_way():
+    plateau = cr.ReduceLROnPlateau("loss")
+    for lr in (cr.TimeDecay(0.1, decay=1), lambda epoch: 0.1):
+        net = network()
+        before = bits(net)
+        with pytest.raises(ValueError, match="ReduceLROnPlateau needs an lr that is a number"):
+            trainer(net, optimizer=cr.SGD(lr)).fit(*problem(), callbacks=[plateau])
+        assert bits(net) == before
+    with pytest.raises(ValueError, match=r"monitor='val_loss' is not in the history.*validation_split"):
+        trainer(network()).fit(*problem(), callbacks=[cr.ReduceLROnPlateau()])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"factor": 1},
+        {"factor": 0},
+        {"patience": 0},
+        {"min_delta": -1},
+        {"cooldown": -1},
+        {"min_lr": -1},
+        {"mode": "up"},
+    ],
+    ids=str,
+)
+def test_wrong_options_of_a_plateau(options):
+    with pytest.raises(ValueError, match=f"^{next(iter(options))}"):
+        cr.ReduceLROnPlateau(**options)
+    with pytest.raises(TypeError, match=r"^monitor must be a name"):
+        cr.ReduceLROnPlateau(3)
+
+
+# The end of a run -----------------------------------------------------------------------------------------------------
 
 
 def test_history_plots():
@@ -270,3 +377,16 @@ def test_no_warning_in_a_plain_fit():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         trainer(network(), metrics=["accuracy"]).fit(*problem(), epochs=1, validation_split=0.1)
+
+
+def test_a_callback_that_was_used_can_be_copied_a_trainer_not():
+    stopping = cr.EarlyStopping("loss", patience=3)
+    learner = trainer(network())
+    learner.fit(*problem(), epochs=1, callbacks=[stopping])
+    for copied in (copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))):
+        other = copied(stopping)
+        assert other == stopping
+        assert not hasattr(other, "trainer")
+        with pytest.raises(TypeError, match=r"^a Trainer cannot be pickled or copied: .* trainer\.net"):
+            copied(learner)
+    assert stopping.trainer is learner

@@ -56,12 +56,41 @@ def test_weights_that_the_next_epoch_proves_bad_are_not_kept(epochs, optimizer):
     assert np.isfinite(history["val_loss"]).all()
     assert learner.evaluate(X, Y)["loss"] == history["val_loss"][-1] == blowing.seen["val_loss"]
 
-    # The optimizer is that of epoch 2 too.
-    learner.learning_rate = 0.01
+    # The optimizer is that of epoch 2 too, with its learning rate.
+    assert learner.learning_rate == 0.01
     assert learner.fit(X, Y, epochs=2, batch_size=60).first_epoch == 3
     straight = linear()
     descent(straight, optimizer(0.01)).fit(X, Y, epochs=4, batch_size=60)
     assert bits(learner.net) == bits(straight)
+
+
+def test_the_rate_that_is_named_is_that_of_the_step():
+    learner = descent(linear(), cr.SGD(lambda epoch: 1e25 if epoch == 2 else 0.01))
+    sentence = r"in epoch 4, step 1, after the updates of epoch 3 with learning rate 1e\+25; .* the end of epoch 2\."
+    with pytest.warns(cr.DivergenceWarning, match=sentence):
+        assert learner.fit(X, Y, epochs=9, batch_size=60)["learning_rate"] == [0.01, 0.01]
+
+
+def test_running_statistics_are_taken_back_too():
+    net = cr.Network([cr.Dense(5), cr.BatchNorm(), cr.Dense(3)], inputs=4)
+    learner = descent(net)
+    learner.fit(X, Y, epochs=2, batch_size=60)
+    before = net.state_dict()
+    learner.learning_rate = 1e30
+    with pytest.warns(cr.DivergenceWarning, match="start of this fit"):
+        learner.fit(X, Y, epochs=3, batch_size=7)
+    assert {name: value.tobytes() for name, value in net.state_dict().items()} == {
+        name: value.tobytes() for name, value in before.items()
+    }
+
+
+def test_statistics_that_overflow_are_told_from_a_loss():
+    # Squares of 1e25 are beyond float32, their normalized values are not.
+    net = cr.Network([cr.BatchNorm(), cr.Dense(3)], inputs=4)
+    sentence = r"^parameters or statistics were no longer finite in epoch 1, step 1, with learning rate 0\.01; .* start"
+    with pytest.warns(cr.DivergenceWarning, match=sentence):
+        descent(net).fit(X * np.float32(1e25), Y, epochs=2, batch_size=60)
+    assert np.isfinite(net.statistics()["0.running_variance"]).all()
 
 
 @pytest.mark.parametrize("epochs", [1, 2])

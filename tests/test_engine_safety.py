@@ -32,12 +32,13 @@ def limited(more_bytes):
 
 def network(widths, activation="relu"):
     start, zero = engine.Initializer("fan_in_normal", 2.0), engine.Initializer("constant", 0.0)
-    layers = [engine.Dense(width, activation, 0.0, True, start, zero) for width in widths[1:]]
+    layers = [engine.Dense(width, activation, 0.0, True, start, zero, None, None) for width in widths[1:]]
     return engine.Network(widths[0], layers, 0)
 
 def fit_of(net, optimizer, rows=64):
     x, y = np.ones((rows, net.inputs), dtype="float32"), np.zeros(rows, dtype="int32")
-    return engine.Fit(net, engine.CrossEntropy(True), optimizer, [], [], x, y, None, 8, True, False, 0, 0.0)
+    loss = engine.CrossEntropy(True, 0.0, "mean")
+    return engine.Fit(net, loss, optimizer, [], [], x, y, None, 8, True, False, 0, 0.0)
 """
 
 SCRIPTS = {
@@ -72,8 +73,8 @@ SCRIPTS = {
     """,
     "None among the penalties": """
         net, x, y = network((4, 2)), zeros(8, 4), np.zeros(8, dtype="int32")
-        loss = engine.CrossEntropy(True)
-        refused(ValueError, lambda: engine.evaluate(net, loss, [None], [], x, y, None, 0.0))
+        loss = engine.CrossEntropy(True, 0.0, "mean")
+        refused(ValueError, lambda: engine.evaluate(net, loss, [None], [], x, y, None, 0.0, 0, 0))
         fit = (net, loss, engine.SGD(0.1), [None], [], x, y, None, 4, True, False, 0, 0.0)
         refused(ValueError, lambda: engine.Fit(*fit))
     """,
@@ -89,15 +90,18 @@ SCRIPTS = {
         optimizer.restore(1, (state,))
     """,
     "an optimizer serves one network": """
-        optimizer = engine.Adam(0.1, 0.9, 0.999, 1e-8, True, False)
+        optimizer = engine.Adam(0.1, 0.9, 0.999, 1e-8, True, False, False)
         optimizer.step(network((4, 2)))
         assert "another network" in refused(ValueError, lambda: optimizer.step(network((4, 2))))
     """,
     "numbers that vanish or overflow in float32": """
-        assert "eps" in refused(ValueError, lambda: engine.Adam(0.1, 0.9, 0.999, 1e-50, True, False))
+        assert "eps" in refused(ValueError, lambda: engine.Adam(0.1, 0.9, 0.999, 1e-50, True, False, False))
         assert "learning rate" in refused(ValueError, lambda: engine.SGD(1e39))
-        assert "strength" in refused(ValueError, lambda: engine.L2(1e39, False))
-        _engine.float64.Adam(0.1, 0.9, 0.999, 1e-50, True, False)
+        strong = lambda: engine.PowerPenalty("square", 2.0, float("inf"), 0.0, 1.0, "one", False, None)
+        assert "strength" in refused(ValueError, strong)
+        assert "eps" in refused(ValueError, lambda: engine.BatchNorm(1e-50, 0.1))
+        assert "std" in refused(ValueError, lambda: engine.GaussianNoise(1e39))
+        _engine.float64.Adam(0.1, 0.9, 0.999, 1e-50, True, False, False)
     """,
     "one run of a fit at a time": """
         fit, messages = fit_of(network((4, 2)), engine.SGD(0.1)), []

@@ -12,9 +12,11 @@ import pytest
 from problems import built, subclasses, variants
 
 import chainrule as cr
-from chainrule import activations, initializers, layers, losses, optimizers
+from chainrule import activations, constraints, initializers, layers, losses, optimizers
 
 SMOOTH = 1e-6
+# Where an activation is checked in a place that a network is warned of.
+anywhere = pytest.mark.filterwarnings("ignore::chainrule.PlacementWarning")
 
 
 def batch(inputs=4, rows=6):
@@ -28,9 +30,14 @@ ACTIVATIONS = [built(kind) for kind in subclasses(cr.ActivationFunction)] + [
 ]
 
 
+# Numbers that are nobody's defaults.
+ODD = {"label_smoothing": 0.2, "delta": 0.4, "quantile": 0.7, "bias_strength": 0.3, "bias_l1": 0.2, "bias_l2": 0.4}
+
+
 def loss_variants():
-    """Return every loss with every setting of its words and flags."""
-    return [variant for kind in subclasses(cr.Loss) for variant in variants(kind)]
+    """Return every loss with every setting of its words and flags, with its own numbers and with odd ones."""
+    every = [one for kind in subclasses(cr.Loss) for one in (*variants(kind), *variants(kind, **ODD))]
+    return list(dict.fromkeys(every))
 
 
 def targets_for(loss, outputs, rows=6):
@@ -55,17 +62,18 @@ def targets_for(loss, outputs, rows=6):
 
 
 def heads_for(loss, outputs):
-    """Return the last activations, none of them with a kink, that suit the loss."""
+    """Return the last activations, none of them with a kink, that suit the loss; one for what is no default."""
     suiting = []
     for head in ACTIVATIONS:
+        if head.has_kink:
+            continue
         net = cr.Network([cr.Dense(outputs, activation=head)], inputs=4)
         try:
             loss.check_head(net)
         except ValueError:
             continue
-        if not head.has_kink:
-            suiting.append(head)
-    return suiting
+        suiting.append(head)
+    return suiting if loss == built(type(loss)) else suiting[:1]
 
 
 def test_every_class_is_registered():
@@ -74,6 +82,7 @@ def test_every_class_is_registered():
     assert set(subclasses(cr.Loss)) == set(losses.KNOWN.values())
     assert set(subclasses(cr.Optimizer)) == set(optimizers.KNOWN.values())
     assert set(subclasses(cr.Initializer)) == set(initializers.KNOWN.values())
+    assert set(subclasses(cr.Constraint)) == set(constraints.KNOWN.values())
 
 
 @pytest.mark.parametrize("kind", subclasses(cr.Loss), ids=lambda kind: kind.__name__)
@@ -94,6 +103,7 @@ def test_every_activation_of_the_engine_has_a_class():
     assert words == {*_engine.activation_names(), "softmax"}
 
 
+@anywhere
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)
 @pytest.mark.parametrize("alone", [False, True], ids=["in Dense", "alone"])
 def test_activation(activation, alone):
@@ -104,6 +114,7 @@ def test_activation(activation, alone):
     assert activation.has_kink or not found.kinks
 
 
+@anywhere
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)
 def test_activation_of_the_last_layer(activation):
     net = cr.Network([cr.Dense(3, activation=activation)], inputs=4, seed=4)
@@ -111,18 +122,48 @@ def test_activation_of_the_last_layer(activation):
     assert found.max_error < SMOOTH, found
 
 
-@pytest.mark.parametrize("kind", subclasses(cr.Layer), ids=lambda kind: kind.__name__)
-def test_layer(kind):
-    net = cr.Network([cr.Dense(6, activation="tanh"), built(kind), cr.Dense(3)], inputs=4, seed=1)
+# Every layer as it is made by default, and in the settings that take another way through it.
+LAYERS = [
+    *(built(kind) for kind in subclasses(cr.Layer)),
+    *variants(cr.Dropout),
+    cr.Dense(5, activation="sigmoid", connections=[[1, 0, 1, 1, 0]] * 2 + [[0, 1, 0, 1, 0]] * 4),
+    cr.DropConnect(5, keep_prob=0.6, variant="classic", activation="tanh"),
+    cr.DropConnect(5, rate=0.6, activation="relu", bias=False),
+    cr.Maxout(3, pieces=1),
+    cr.Maxout(3, pieces=4, bias=False),
+    cr.BatchNorm(eps=0.5, momentum=1.0),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_layer(layer):
+    net = cr.Network([cr.Dense(6, activation="tanh"), layer, cr.Dense(3)], inputs=4, seed=1)
     found = cr.check_gradients(net, batch(), batch(3), loss="mse")
     assert found.max_error < SMOOTH, found
-    assert found.kinks == []
+    assert layer.has_kink() or found.kinks == []
 
 
 @pytest.mark.parametrize("kind", subclasses(cr.Layer), ids=lambda kind: kind.__name__)
 def test_layer_that_comes_first(kind):
     net = cr.Network([built(kind), cr.Dense(2)], inputs=4, seed=2)
     assert cr.check_gradients(net, batch(), batch(2), loss="mse").max_error < SMOOTH
+
+
+@pytest.mark.filterwarnings("ignore::chainrule.PlacementWarning")
+@pytest.mark.parametrize("kind", subclasses(cr.Layer), ids=lambda kind: kind.__name__)
+def test_layer_that_comes_last(kind):
+    net = cr.Network([cr.Dense(3, activation="tanh"), built(kind)], inputs=4, seed=3)
+    assert cr.check_gradients(net, batch(), batch(net.outputs), loss="mse").max_error < SMOOTH
+
+
+@pytest.mark.parametrize("kind", subclasses(cr.Layer), ids=lambda kind: kind.__name__)
+def test_layer_that_is_frozen(kind):
+    net = cr.Network([cr.Dense(6, activation="tanh"), built(kind), cr.Dense(3)], inputs=4, seed=1, dtype="float64")
+    net(batch())  # a BatchNorm has other statistics now than at its start
+    net.freeze(1)
+    found = cr.check_gradients(net, batch(), batch(3), loss="mse")
+    assert found.max_error < SMOOTH, found
+    assert set(found.errors) == {"0.weight", "0.bias", "2.weight", "2.bias"}
 
 
 LOSS_CASES = [
@@ -145,16 +186,33 @@ def test_every_loss_is_among_the_cases():
     assert {type(case.values[0]) for case in LOSS_CASES} == set(subclasses(cr.Loss))
 
 
-PENALTIES = [variant for kind in subclasses(cr.Penalty) for variant in variants(kind)]
+PENALTIES = [
+    *(variant for kind in subclasses(cr.Penalty) for variant in variants(kind, **ODD)),
+    *(built(kind, layers=(1,)) for kind in subclasses(cr.Penalty)),
+    cr.Lp(0.2, p=1.0),
+    cr.Lp(0.2, p=1.5, bias_strength=0.1, norm="norm"),
+    cr.Lp(0.2, p=2.0),
+]
 
 
 @pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
 def test_penalty(penalty):
     start = cr.Normal(0.5)
-    net = cr.Network([cr.Dense(5, activation="tanh", bias_init=start), cr.Dense(3)], inputs=4, seed=6)
+    # No bias is 0, where some penalties have a kink.
+    net = cr.Network([cr.Dense(5, activation="tanh", bias_init=start), cr.Dense(3, bias_init=start)], inputs=4, seed=6)
     for penalties in (penalty, [penalty, built(type(penalty))]):
         found = cr.check_gradients(net, batch(), batch(3), loss="mse", penalty=penalties)
         assert found.max_error < SMOOTH, found
+
+
+@pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
+def test_a_penalty_has_a_value_where_it_has_a_gradient(penalty):
+    # Otherwise the test above would check nothing.
+    net = cr.Network([cr.Dense(5), cr.Dense(3)], inputs=4, dtype="float64")
+    penalty.add_gradient(net, m=6, batch=6)
+    moves = any(gradient.any() for gradient in net.gradients().values())
+    assert moves == penalty.acts_by_gradient
+    assert penalty.value(net, m=6, batch=6) > 0 or not moves
 
 
 def test_one_row_and_wide_layers():
@@ -194,6 +252,78 @@ def test_kinks_are_named_and_left_out(activation):
     assert found.passed()
 
 
+def test_another_greatest_piece_is_a_kink():
+    net = cr.Network([cr.Maxout(2), cr.Dense(1)], inputs=1, dtype="float64")
+    # Pieces of 1 and 1 - 5e-5 in the first unit: closer than eps = 1e-4 lets either be the greatest. Far apart in the
+    # second.
+    start = {"0.weight": [[1.0, 3.0, 1.0, 2.0]], "0.bias": [0.0, 0.0, -5e-5, 0.0], "1.weight": [[2.0], [1.0]]}
+    net.load_state_dict({**start, "1.bias": [0.0]})
+    found = cr.check_gradients(net, [[1.0]], [[0.0]], loss="mse")
+    expected = [("0.weight", (0, 0)), ("0.weight", (0, 2)), ("0.bias", (0,)), ("0.bias", (2,))]
+    assert [(kink.parameter, kink.entry) for kink in found.kinks] == expected
+    assert {kink.layer for kink in found.kinks} == {0}
+    assert found.passed()
+    net.load_state_dict({**start, "0.bias": [0.0, 0.0, -5e-3, 0.0], "1.bias": [0.0]})
+    found = cr.check_gradients(net, [[1.0]], [[0.0]], loss="mse")
+    assert found.passed()
+    assert found.kinks == []
+
+
+def test_of_several_kinks_the_first_is_named():
+    net = cr.Network([cr.Dense(1, activation="relu"), cr.Dense(1, activation="relu"), cr.Dense(1)], inputs=1)
+    weights = {f"{layer}.weight": [[1.0]] for layer in range(3)}
+    net.load_state_dict({**weights, "0.bias": [-1.0], "1.bias": [0.0], "2.bias": [1.0]})
+    # The output is 1, the target too: a kink of both activations and of the loss.
+    found = cr.check_gradients(net, [[1.0]], [[1.0]], loss="mae")
+    layers = {kink.parameter: kink.layer for kink in found.kinks}
+    # Nothing comes in at the last weight, which moves nothing.
+    assert layers == {"0.weight": 0, "0.bias": 0, "1.bias": 1, "2.bias": 2}
+
+
+# The target at which the output 1 + 5e-5 of the network below lies within eps of a kink.
+LOSS_KINKS = [(cr.MeanAbsoluteError(), 1.0), (cr.Pinball(quantile=0.2), 1.0), (cr.Huber(delta=0.5), 1.5)]
+
+
+@pytest.mark.parametrize(("loss", "target"), LOSS_KINKS, ids=repr)
+def test_kinks_of_a_loss_are_those_of_the_last_layer(loss, target):
+    net = cr.Network([cr.Dense(1, bias=False), cr.Dense(1)], inputs=1, dtype="float64")
+    net.load_state_dict({"0.weight": [[1.0]], "1.weight": [[1.0]], "1.bias": [5e-5]})
+    found = cr.check_gradients(net, [[1.0]], [[target]], loss=loss)
+    assert {kink.layer for kink in found.kinks} == {1}
+    assert set(found.checked.values()) == {0}
+    away = cr.check_gradients(net, [[1.0]], [[target + 0.01]], loss=loss)
+    assert away.passed()
+    assert away.kinks == []
+
+
+def test_every_loss_with_a_kink_is_among_those_cases():
+    assert {type(loss) for loss, _ in LOSS_KINKS} == {kind for kind in subclasses(cr.Loss) if kind.has_kink}
+
+
+@pytest.mark.parametrize(
+    "penalty", [cr.L1(0.1), cr.ElasticNet(0.1, 0.2), cr.Lp(0.1, p=1.5), cr.L1(0.1, layers=[1])], ids=repr
+)
+def test_a_weight_of_0_is_a_kink_of_a_penalty(penalty):
+    net = cr.Network([cr.Dense(2, activation="tanh"), cr.Dense(1)], inputs=2, dtype="float64")
+    start = net.state_dict()
+    start["1.weight"][1] = 5e-5
+    net.load_state_dict(start)
+    found = cr.check_gradients(net, batch(2), batch(1), loss="mse", penalty=penalty)
+    # The biases are 0 too, but no penalty counts them.
+    assert [tuple(kink) for kink in found.kinks] == [("1.weight", (1, 0), 1)]
+    assert found.passed()
+
+
+def test_what_is_not_connected_is_not_checked():
+    layers = [cr.Dense(3, connections=["110", "011"], activation="tanh"), cr.Dense(1)]
+    net = cr.Network(layers, inputs=2, dtype="float64")
+    found = cr.check_gradients(net, batch(2), batch(1), loss="mse")
+    assert found.passed()
+    assert found.checked == {"0.weight": 4, "0.bias": 3, "1.weight": 3, "1.bias": 1}
+    assert cr.check_gradients(net, batch(2), batch(1), loss="mse", samples=3).checked["0.weight"] == 3
+
+
+@anywhere
 def test_a_parameter_that_is_all_kinks_does_not_pass():
     net = cr.Network([cr.Dense(1, activation="relu")], inputs=1, dtype="float64")
     net.load_state_dict({"0.weight": [[1.0]], "0.bias": [-1.0]})
@@ -219,9 +349,9 @@ class WrongLoss(cr.MeanSquaredError):
 class WrongL2(cr.L2):
     """A penalty whose gradient is twice as long."""
 
-    def add_gradient(self, net):
-        super().add_gradient(net)
-        super().add_gradient(net)
+    def add_gradient(self, net, m=None, batch=None):
+        super().add_gradient(net, m, batch)
+        super().add_gradient(net, m, batch)
 
 
 class BrokenLoss(cr.MeanSquaredError):
@@ -269,7 +399,7 @@ def test_a_difference_that_is_no_number_does_not_pass(loss):
 
 
 def test_small_gradients_are_judged_by_their_own_size():
-    # Targets 1e-3 beside the outputs: gradients of about 1e-3, a thousand times the floor of 1e-6. J is a parabola in
+    # Targets 1e-3 beside the outputs: gradients of about 1e-3, a hundred times the floor of 1e-5. J is a parabola in
     # each parameter of one linear layer, so that its differences have no truncation.
     net, x = cr.Network([cr.Dense(2)], inputs=4), batch()
     y = net.copy(dtype="float64").predict(x) + 1e-3 * batch(2)
@@ -297,3 +427,24 @@ def test_the_report_names_every_parameter():
     text = repr(cr.check_gradients(net, batch(), batch(2), loss="mse"))
     for name in net.parameters():
         assert name in text
+
+
+def test_rows_may_have_weights():
+    weight = np.array([1.0, 0.0, 2.0, 0.5, 3.0, 0.0])
+    found = cr.check_gradients(small_net(), batch(), batch(2), loss="mse", sample_weight=weight)
+    assert found.max_error < SMOOTH
+    # Rows of weight 0 do not matter, whatever they ask for; without weights they do.
+    y = np.where(weight[:, None] > 0, batch(2), 1e6)
+    assert cr.check_gradients(small_net(), batch(), y, loss="mse", sample_weight=weight).errors == found.errors
+    with pytest.raises(ValueError, match=r"^sample_weight must have 6 rows"):
+        cr.check_gradients(small_net(), batch(), batch(2), loss="mse", sample_weight=weight[:3])
+
+
+def test_the_report_says_where_nothing_was_checked():
+    # Biases start at 0, the kink of the penalty.
+    found = cr.check_gradients(small_net(), batch(), batch(2), loss="mse", penalty=cr.L1(0.1, bias_strength=0.1))
+    assert np.isnan(found.errors["0.bias"])
+    assert not found.passed()
+    lines = {line.split()[0]: line for line in repr(found).splitlines()}
+    assert lines["0.bias"].endswith("nothing checked: all entries at kinks")
+    assert "nothing checked" not in lines["0.weight"]

@@ -1,7 +1,8 @@
-"""The operations of the engine against the specification, python/chainrule/reference.py.
+"""The operations of the engine against the specification, python/chainrule/reference.
 
-Here: what holds for all of them, and those that work element by element, that gather, and that sum. The others are in
-test_kernels_matmul.py, test_kernels_losses.py and test_kernels_random.py; dense sweeps of exp, tanh and log in
+Here: what holds for all of them, and those that work element by element, that take the greatest of several pieces, and
+that gather. The others are in test_kernels_matmul.py, test_kernels_losses.py, test_kernels_updates.py,
+test_kernels_columns.py, test_kernels_penalties.py and test_kernels_random.py; dense sweeps of exp, tanh and log in
 test_vector_math.py. That no operation is forgotten is a matter of test_repo.py.
 
 Every operation runs on teams of several sizes, which must agree to the last bit (kernel_checks.EveryTeam).
@@ -22,7 +23,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from chainrule import reference
 
 # The parameter of each activation in these tests; 0 where it takes none.
-PARAMETERS = {"leaky_relu": 0.1, "elu": 1.3}
+PARAMETERS = {"leaky_relu": 0.1, "elu": 1.3, "step": 0.7}
 
 
 def calls(rng: np.random.Generator, dtype: str, rows: int = 6) -> dict[str, tuple[list[Any], dict[str, Any]]]:
@@ -30,24 +31,38 @@ def calls(rng: np.random.Generator, dtype: str, rows: int = 6) -> dict[str, tupl
     p, y, labels = random(rng, dtype, rows, 5), random(rng, dtype, rows, 5), rng.integers(0, 5, rows).astype(np.int32)
     x, bias, weight = random(rng, dtype, 4, 5), random(rng, dtype, 4), rng.uniform(0, 1, rows).astype(dtype)
     chosen = rng.integers(0, 4, rows).astype(np.int32)
-    flat = [random(rng, dtype, 3 * rows) for _ in range(3)] + [rng.uniform(0, 1, 3 * rows).astype(dtype)]
+    flat = [random(rng, dtype, 3 * rows) for _ in range(3)] + [rng.uniform(0, 1, 3 * rows).astype(dtype)] * 2
+    mean, variance, gamma, beta = rng.uniform(0.5, 2, (4, 5)).astype(dtype)
+    stream = {"seed": 1, "layer": 2, "step": 3}
     return {
         "matmul": ([p, x], {"transpose_b": True, "bias": bias, "activation": "tanh"}),
         "activation_forward": ([p], {"activation": "sigmoid"}),
         "activation_backward": ([p, y], {"activation": "sigmoid"}),
-        "dropout": ([p], {"rate": 0.5, "seed": 1, "layer": 2, "step": 3}),
+        "dropout": ([p], {"count": 2, "scale": 1.5} | stream),
+        "add_noise": ([p], {"deviation": 0.5} | stream),
         "add_scaled": ([0.5, p, y], {}),
+        "scale": ([0.5, p], {}),
+        "multiply": ([p, y], {}),
+        "clip": ([0.5, p], {}),
+        "soft_threshold": ([0.5, p], {}),
         "fill": ([0.5, rows], {}),
         "update": (flat, {"rule": "adam", "rate": 0.1, "beta1": 0.9, "beta2": 0.99, "epsilon": 1e-3}),
         "softmax_forward": ([p], {}),
         "softmax_backward": ([p, y], {}),
+        "max_pieces_forward": ([p], {"pieces": 5}),
+        "max_pieces_backward": ([p, p[:, :1]], {}),
         "gather_rows": ([x, chosen], {}),
         "gather_labels": ([np.arange(4, dtype=np.int32), chosen], {}),
+        "column_moments": ([p if rows else x], {}),  # of no rows there is no mean
+        "normalize_forward": ([p, mean, variance, gamma, beta], {"epsilon": 1e-3}),
+        "normalize_backward": ([p, mean, variance, gamma, y], {"epsilon": 1e-3}),
+        "constrain_columns": ([p], {"constraint": "max_norm"}),
         "element_loss": ([p, y], {"loss": "squared_difference", "weight": weight, "scale": 0.5}),
         "cross_entropy": ([p, labels], {"weight": weight, "scale": 0.5}),
         "correct_rows": ([p, labels], {}),
         "column_sum": ([p], {"add_to": random(rng, dtype, 5)}),
-        "sum_squares": ([p], {}),
+        "penalty_sum": ([p], {"term": "square"}),
+        "penalty_gradient": ([0.5, p, y], {"term": "square"}),
     }
 
 
@@ -174,53 +189,91 @@ def test_fill(kernels: EveryTeam, dtype: str) -> None:
             assert_array_equal(kernels.fill(value, n), reference.fill(value, n, dtype=dtype))
 
 
-RULE_NUMBERS = {"rate": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
-
-
-def update_bounds(
-    rule: str, w: npt.NDArray[Any], g: npt.NDArray[Any], v: npt.NDArray[Any], s: npt.NDArray[Any], u: dict[str, float]
-) -> tuple[npt.NDArray[Any], ...]:
-    """Return bounds of the errors of new (w, v, s), in EPS; all arrays in float64."""
-    fresh = 1 - u["beta1"] if rule == "momentum_ema" or rule.startswith("adam") else 1.0
-    sizes = u["beta1"] * abs(v) + fresh * abs(g)  # of the terms of v; two products, two rounded constants, a sum
-    squares = u["beta2"] * s + (1 - u["beta2"]) * g * g  # none is negative: the error is relative
-    if rule.startswith("adam"):
-        c1, c2 = u["correction1"], u["correction2"]
-        inside = rule == "adam_epsilon_inside"
-        root = np.sqrt(squares / c2 + (u["epsilon"] if inside else 0)) + (0 if inside else u["epsilon"])
-        # v is wrong by 2 EPS of its terms, the root by a relative 3 EPS; five more roundings.
-        return abs(w) + 10 * u["rate"] / c1 * sizes / root, 2 * sizes, 4 * squares
-    step = {"gradient_descent": abs(g), "momentum_nesterov": abs(g) + u["beta1"] * sizes}.get(rule, sizes)
-    return abs(w) + 6 * u["rate"] * step, 2 * sizes, 0 * s
-
-
-@pytest.mark.parametrize("corrected", [False, True])
-@pytest.mark.parametrize("rule", reference.UPDATE_RULES)
-def test_update(rule: str, corrected: bool, kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
-    numbers = RULE_NUMBERS | {"correction1": 0.1 if corrected else 1.0, "correction2": 0.001 if corrected else 1.0}
+@pytest.mark.parametrize("factor", [1.0, 0.0, -0.3, 1e3])
+def test_scale(factor: float, kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
     for n in SIZES:
-        sizes = 10.0 ** rng.integers(-4, 3, (4, n))
-        arrays = [(size * rng.standard_normal(n)).astype(dtype) for size in sizes]
-        arrays[3] = abs(arrays[3])
-        for array in arrays[1:]:
-            array[::7] = 0
-        exact = [array.astype(float) for array in arrays]
-        expected = reference.update(*exact, rule=rule, **numbers)
-        results = kernels.update(*arrays, rule=rule, **numbers)
-        for name, result, value, bound in zip(
-            "wvs", results, expected, update_bounds(rule, *exact, numbers), strict=True
-        ):
-            assert_within(result, value, epsilon(dtype) * bound, message=f"{name} of {n} elements")
+        x = random(rng, dtype, n)
+        bound = epsilon(dtype) * abs(factor * x)  # roundings of the factor and of a product
+        assert_within(kernels.scale(factor, x), factor * x.astype(float), bound, message=f"{n} elements")
 
 
-@pytest.mark.parametrize("rule", reference.UPDATE_RULES)
-def test_update_of_odd_values(rule: str, kernels: EveryTeam, dtype: str) -> None:
-    g = np.array([np.nan, np.inf, -np.inf, 0.0, 1.0] * 7, dtype)
-    w, v, s = np.zeros((3, 35), dtype)
-    exact = (array.astype(float) for array in (w, g, v, s))
-    expected = reference.update(*exact, rule=rule, **RULE_NUMBERS)
-    for result, value in zip(kernels.update(w, g, v, s, rule=rule, **RULE_NUMBERS), expected, strict=True):
-        assert_within(result, value, 16 * epsilon(dtype) * np.nan_to_num(abs(value), posinf=0))
+def test_scale_by_one_changes_nothing(kernels: EveryTeam, dtype: str) -> None:
+    x = np.resize(odd_values(dtype), 35)
+    assert as_bytes(kernels.scale(1.0, x)) == as_bytes(x)
+
+
+def odd_values(dtype: str) -> npt.NDArray[Any]:
+    info = np.finfo(dtype)
+    return np.array([np.nan, np.inf, -np.inf, info.max, -info.max, info.tiny, 0.0, -0.0, 0.5, -0.5, 2, -2], dtype)
+
+
+def test_multiply(kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
+    for n in SIZES:
+        x, factors = random(rng, dtype, n), random(rng, dtype, n)
+        assert_array_equal(kernels.multiply(x, factors), x * factors)  # one rounding
+    left, right = (grid.ravel() for grid in np.meshgrid(odd_values(dtype), odd_values(dtype)))
+    with np.errstate(all="ignore"):
+        assert_array_equal(kernels.multiply(left, right), left * right)
+
+
+@pytest.mark.parametrize("operation", ["clip", "soft_threshold"])
+@pytest.mark.parametrize("limit", [0.0, 0.5, 1e30])
+def test_limits(operation: str, limit: float, kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
+    # One rounding at most: exactly the specification's.
+    call, specified = getattr(kernels, operation), getattr(reference, operation)
+    for n in SIZES:
+        x = random(rng, dtype, n)
+        assert_array_equal(call(limit, x), specified(limit, x), err_msg=f"{n} elements")
+    x = np.resize(odd_values(dtype), 35)
+    assert_array_equal(call(limit, x), specified(limit, x))
+
+
+def test_clip(kernels: EveryTeam, dtype: str) -> None:
+    x = np.array([-3, -1, -0.5, 0, 0.5, 1, 3, np.nan], dtype)
+    assert_array_equal(kernels.clip(1.0, x), np.array([-1, -1, -0.5, 0, 0.5, 1, 1, np.nan], dtype))
+
+
+def test_soft_threshold(kernels: EveryTeam, dtype: str) -> None:
+    x = np.array([-3, -1, -0.5, 0, 0.5, 1, 3, np.nan], dtype)
+    assert_array_equal(kernels.soft_threshold(1.0, x), np.array([-2, 0, 0, 0, 0, 0, 2, np.nan], dtype))
+
+
+# Pieces ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3, 7])
+def test_max_pieces(pieces: int, kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
+    for rows, units in ((0, 3), (3, 0), (1, 1), (2, 5), (6, 16), (5, 17), (9, 33), (64, 40)):
+        z = rng.integers(-3, 4, (rows, pieces * units)).astype(dtype)  # many equals
+        z[rng.random(z.shape) < 0.02] = np.nan
+        z[rng.random(z.shape) < 0.02] = np.inf
+        z[rng.random(z.shape) < 0.02] = -np.inf
+        h = kernels.max_pieces_forward(z, pieces=pieces)
+        assert_array_equal(h, reference.max_pieces_forward(z, pieces=pieces), err_msg=f"({rows}, {units})")
+        dh = random(rng, dtype, rows, units)
+        expected = reference.max_pieces_backward(z, dh)
+        assert_array_equal(kernels.max_pieces_backward(z, dh), expected, err_msg=f"({rows}, {units})")
+
+
+def test_max_pieces_forward_of_two_pieces(kernels: EveryTeam, dtype: str) -> None:
+    z = np.array([[1, 5, 3, 4], [2, 2, 2, -1], [np.nan, -np.inf, 0, -np.inf]], dtype)
+    assert_array_equal(kernels.max_pieces_forward(z, pieces=2), np.array([[3, 5], [2, 2], [np.nan, -np.inf]], dtype))
+
+
+def test_max_pieces_backward_of_two_pieces(kernels: EveryTeam, dtype: str) -> None:
+    z = np.array([[1, 5, 3, 4], [2, 2, 2, -1], [np.nan, -np.inf, 0, -np.inf]], dtype)
+    dh = np.array([[10, 20]] * 3, dtype)
+    assert_array_equal(kernels.max_pieces_backward(z, dh), [[0, 20, 10, 0], [10, 20, 0, 0], [10, 20, 0, 0]])
+
+
+def test_max_pieces_refuses_what_is_no_multiple(kernels: EveryTeam, dtype: str) -> None:
+    z, team = np.ones((2, 6), dtype), kernels.teams[0]
+    for pieces in (0, -1, 4, 12):
+        with pytest.raises(ValueError, match="not a multiple"):
+            team.max_pieces_forward(z, pieces=pieces)
+    for units in (0, 4, 12):
+        with pytest.raises(ValueError, match="not a multiple"):
+            team.max_pieces_backward(z, np.ones((2, units), dtype))
 
 
 # Gathering ------------------------------------------------------------------------------------------------------------
@@ -242,35 +295,3 @@ def test_gather_labels(kernels: EveryTeam, rng: np.random.Generator) -> None:
         gathered = kernels.gather_labels(labels, rows)
         assert gathered.dtype == np.int32
         assert_array_equal(gathered, reference.gather_labels(labels, rows))
-
-
-# Sums -----------------------------------------------------------------------------------------------------------------
-
-
-def test_column_sum(kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
-    for rows in (0, 1, 2, 7, 33, 130):
-        for columns in (1, 2, 7, 8, 16, 17, 31, 33, 100, 257, 1000):
-            x, start = random(rng, dtype, rows, columns), random(rng, dtype, columns)
-            # The order is specified, first row to last: no rounding is left open.
-            assert_array_equal(kernels.column_sum(x), reference.column_sum(x), err_msg=f"({rows}, {columns})")
-            # Added to the sum or begun with: rows + 1 roundings of at most all sizes together, twice.
-            exact, sizes = (abs_or_not.sum(axis=0) for abs_or_not in (x.astype(float), abs(x.astype(float))))
-            bound = (rows + 1) * epsilon(dtype) * (sizes + abs(start))
-            assert_within(kernels.column_sum(x, add_to=start), exact + start, bound)
-
-
-def test_column_sum_of_odd_values(kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
-    x = random(rng, dtype, 9, 37)
-    x[2, 5], x[3, 36], x[1, 7], x[8, 7] = np.nan, np.inf, np.inf, -np.inf
-    assert_array_equal(kernels.column_sum(x), reference.column_sum(x))
-
-
-def test_sum_squares(kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
-    for n in (*SIZES, 50_001):
-        x = random(rng, dtype, n)
-        exact = math.fsum(v * v for v in x.astype(float).tolist())
-        # In double precision whatever x is; none is negative, so n roundings are a relative n EPS.
-        assert abs(kernels.sum_squares(x) - exact) <= (n + 1) * epsilon("float64") * exact
-    assert kernels.sum_squares(np.full(3, 1e20, dtype)) == pytest.approx(3e40, rel=1e-7)
-    assert math.isnan(kernels.sum_squares(np.array([1, np.nan, 2], dtype)))
-    assert kernels.sum_squares(np.array([1, -np.inf, 2], dtype)) == math.inf

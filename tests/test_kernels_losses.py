@@ -71,42 +71,64 @@ def test_softmax_forward_of_odd_rows(kernels: EveryTeam, dtype: str) -> None:
 # Losses of one element ------------------------------------------------------------------------------------------------
 
 
+# The parameter of each loss in these tests; 0 where it takes none.
+PARAMETERS = {
+    "huber": 0.7,
+    "pinball": 0.3,
+    "binary_cross_entropy_logits": 0.1,
+    "binary_cross_entropy_probabilities": 0.1,
+}
+OF_PROBABILITIES = (BINARY, "poisson")
+
+
 def loss_and_bounds(
-    loss: str, p: npt.NDArray[Any], y: npt.NDArray[Any], dtype: str
+    loss: str, p: npt.NDArray[Any], y: npt.NDArray[Any], a: float, dtype: str
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """Return p (B, K) in float64 as the formula uses it, and bounds, in EPS, of the errors of l and dl/dp."""
     tiny = np.dtype(dtype).type(reference.PROBABILITY_MARGIN)
-    f = np.clip(p, tiny, 1 - tiny).astype(float) if loss == BINARY else p.astype(float)
+    f, smooth = p.astype(float), (1 - a) * y + a / 2  # of a smoothed label: two rounded constants, a product, a sum
     with np.errstate(invalid="ignore", over="ignore"):
         if loss == BINARY:
-            # log within 4 units; 1 - f is wrong by EPS / 2 of up to 1, which log turns into EPS / 2 / (1 - f).
-            slope = abs((f - y) / (f * (1 - f)))
-            return f, 6 * (y * abs(np.log(f)) + (1 - y) * (abs(np.log(1 - f)) + 1)), 4 * slope
+            # log within 4 units; 1 - f is wrong by EPS / 2 of up to 1, which log turns into EPS / 2 / (1 - f); y' is
+            # wrong by 2 EPS, and 1 - y' by as much.
+            f = np.clip(p, tiny, 1 - tiny).astype(float)
+            slope = (abs(f - smooth) + 1) / (f * (1 - f))
+            return f, 10 * (abs(np.log(f)) + abs(np.log(1 - f)) + 1), 6 * slope
         if loss == "binary_cross_entropy_logits":
-            # exp and log1p within 4 units each, and the roundings of p y and of two sums.
-            return f, 2 * (abs(f) + abs(f * y)) + 8 * np.log1p(np.exp(-abs(f))), 8 / (1 + np.exp(-f)) + y
-        # p - y is rounded once: a relative error, doubled by the square.
-        return f, 2 * reference.ELEMENT_LOSSES[loss].value(f, y), 2 * abs(reference.ELEMENT_LOSSES[loss].slope(f, y))
+            # exp and log1p within 4 units each, and the roundings of p y' and of two sums.
+            bound = 2 * abs(f) + 6 * abs(f * smooth) + 8 * np.log1p(np.exp(-abs(f)))
+            return f, bound, 8 / (1 + np.exp(-f)) + 4 * smooth
+        if loss == "poisson":
+            least = np.maximum(p, tiny).astype(float)
+            return f, 6 * y * abs(np.log(least)) + least, 2 + 2 * y / least
+        if loss == "poisson_log":
+            return f, 5 * np.exp(f) + 2 * abs(f * y), 5 * np.exp(f) + y
+        value, slope = reference.ELEMENT_LOSSES[loss]
+        # p - y is rounded once: a relative error, doubled by the square; then a rounded constant or two, a product. The
+        # line of huber subtracts half its constant from |p - y|, which is greater.
+        return f, 8 * abs(value(f, y, a)), 3 * abs(slope(f, y, a))
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("loss", reference.ELEMENT_LOSSES)
 def test_element_loss(loss: str, weighted: bool, kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
+    a = PARAMETERS.get(loss, 0.0) if weighted else {"huber": 1.0, "pinball": 0.5}.get(loss, 0.0)
     for shape in ROW_SHAPES:
         p, y = random(rng, dtype, *shape), rng.uniform(0, 1, shape).astype(dtype)
         y[::3] = np.round(y[::3])  # hard targets too
-        if loss == BINARY:
+        if loss in OF_PROBABILITIES:
             p = rng.uniform(0, 1, shape).astype(dtype)
             p.reshape(-1)[::5] = rng.choice(np.array([0, 1, 1e-9, -2, 3], dtype), p.reshape(-1)[::5].shape)
         elif loss == "binary_cross_entropy_logits":
             p *= 30
         weight = rng.uniform(0, 2, shape[0]).astype(dtype) if weighted else None
         factor = 0.3 * (weight.astype(float) if weight is not None else np.ones(shape[0]))
-        row_loss, dp = kernels.element_loss(p, y, loss=loss, weight=weight, scale=0.3)
+        row_loss, dp = kernels.element_loss(p, y, loss=loss, parameter=a, weight=weight, scale=0.3)
 
-        f, error, slope_error = loss_and_bounds(loss, p, wide(y), dtype)
-        expected, slope = reference.element_loss(f, wide(y), loss=loss, weight=wide(weight), scale=0.3)
-        sizes = reference.ELEMENT_LOSSES[loss].value(f, wide(y))  # none is negative
+        options = {"loss": loss, "parameter": a, "weight": wide(weight), "scale": 0.3}
+        f, error, slope_error = loss_and_bounds(loss, p, wide(y), a, dtype)
+        expected, slope = reference.element_loss(f, wide(y), **options)
+        sizes = abs(reference.ELEMENT_LOSSES[loss].value(f, wide(y), a))
         # scale, weight and their product are three roundings, the product with the loss a fourth; a sum of K.
         bound = epsilon(dtype) * factor * (error + (shape[1] + 4) * sizes).sum(axis=1)
         assert_within(row_loss, expected, bound, message=f"loss of {shape}")
@@ -117,18 +139,31 @@ def test_element_loss(loss: str, weighted: bool, kernels: EveryTeam, dtype: str,
 @pytest.mark.parametrize("loss", reference.ELEMENT_LOSSES)
 def test_element_loss_of_odd_values(loss: str, kernels: EveryTeam, dtype: str) -> None:
     values = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, 1e-40, 0.0, -0.0, 1.0, 200.0, -200.0], dtype)
+    a = PARAMETERS.get(loss, 0.0)
     for target in (0.0, 0.25, 1.0):
         for p in (values[:, np.newaxis], np.tile(values[:, np.newaxis], (1, 19))):
             y = np.full_like(p, target)
-            row_loss, dp = kernels.element_loss(p, y, loss=loss)
-            f, error, slope_error = loss_and_bounds(loss, p, wide(y), dtype)
-            expected, slope = reference.element_loss(f, wide(y), loss=loss)
+            row_loss, dp = kernels.element_loss(p, y, loss=loss, parameter=a)
+            f, error, slope_error = loss_and_bounds(loss, p, wide(y), a, dtype)
+            expected, slope = reference.element_loss(f, wide(y), loss=loss, parameter=a)
             bound = epsilon(dtype) * (error.sum(axis=1) + 24 * abs(expected))
-            assert_within(row_loss, expected, np.nan_to_num(bound), message=f"loss, y = {target}")
+            assert_within(row_loss, expected, np.nan_to_num(bound, posinf=0), message=f"loss, y = {target}")
             bound = epsilon(dtype) * (slope_error + 4 * abs(slope))
-            assert_within(dp, slope, np.nan_to_num(bound), message=f"gradient, y = {target}")
+            assert_within(dp, slope, np.nan_to_num(bound, posinf=0), message=f"gradient, y = {target}")
             assert np.isnan(row_loss[0])
             assert np.isnan(dp[0]).all()
+
+
+def test_element_loss_at_its_kinks(kernels: EveryTeam, dtype: str) -> None:
+    # Where p = y, and, for huber, where |p - y| is its parameter: the slopes that are specified.
+    y = np.array([[0.5, 0.5, -1.0]], dtype)
+    for loss in ("absolute_difference", "pinball", "huber"):
+        row_loss, dp = kernels.element_loss(y, y, loss=loss, parameter=0.25)
+        assert_array_equal(row_loss, [0])
+        assert_array_equal(dp, [[0, 0, 0]])
+    row_loss, dp = kernels.element_loss(y + np.array([[0.25, -0.25, 0]], dtype), y, loss="huber", parameter=0.25)
+    assert_array_equal(row_loss, [2 * 0.25**2 / 2])
+    assert_array_equal(dp, [[0.25, -0.25, 0]])
 
 
 def test_element_loss_of_nan_targets(kernels: EveryTeam, dtype: str) -> None:
@@ -157,10 +192,11 @@ def targets_of(kind: str, shape: tuple[int, int], dtype: str, rng: np.random.Gen
 def test_cross_entropy(
     kind: str, from_logits: bool, weighted: bool, kernels: EveryTeam, dtype: str, rng: np.random.Generator
 ) -> None:
+    smoothing = 0.1 if weighted else 0.0
     for shape in ROW_SHAPES:
         K = shape[1]
         y = targets_of(kind, shape, dtype, rng)
-        dense = wide(np.eye(K)[y] if y.ndim == 1 else y)
+        dense = (1 - smoothing) * wide(np.eye(K)[y] if y.ndim == 1 else y) + smoothing / K
         if from_logits:
             p = random(rng, dtype, *shape) * np.dtype(dtype).type(10)
             f = p.astype(float)
@@ -173,11 +209,15 @@ def test_cross_entropy(
             p.reshape(-1)[::5] = rng.choice(np.array([0, 1, 1e-9, -2, 3], dtype), p.reshape(-1)[::5].shape)
             f = np.clip(p, np.dtype(dtype).type(reference.PROBABILITY_MARGIN), 1).astype(float)
             log_f_error, slope_error = 4 * abs(np.log(f)), dense / f
+        # A smoothed target has two rounded constants, a product and a sum.
+        log_f = np.log(reference.softmax_forward(f) if from_logits else f)
+        log_f_error, slope_error = log_f_error + 2 * abs(log_f), slope_error + 2 * (dense if from_logits else dense / f)
         weight = rng.uniform(0, 2, shape[0]).astype(dtype) if weighted else None
         factor = 0.3 * (weight.astype(float) if weight is not None else np.ones(shape[0]))
-        row_loss, dp = kernels.cross_entropy(p, y, from_logits=from_logits, weight=weight, scale=0.3)
+        options = {"from_logits": from_logits, "smoothing": smoothing, "scale": 0.3}
+        row_loss, dp = kernels.cross_entropy(p, y, weight=weight, **options)
 
-        options = {"from_logits": from_logits, "weight": wide(weight), "scale": 0.3}
+        options["weight"] = wide(weight)
         expected, slope = reference.cross_entropy(f, wide(y), **options)
         # Four roundings for scale, weight and the product with them; a sum of K terms.
         bound = epsilon(dtype) * (factor * (dense * log_f_error).sum(axis=1) + (K + 4) * abs(expected))
@@ -222,6 +262,24 @@ def test_cross_entropy_of_excluded_classes(kernels: EveryTeam, dtype: str, rng: 
         row_loss, dp = kernels.cross_entropy(p, y)
         assert_within(row_loss, expected, 100 * epsilon(dtype))
         assert_within(dp, np.pad(slope, ((0, 0), (0, 11))), 100 * epsilon(dtype))
+
+
+def test_cross_entropy_of_smoothed_targets(kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
+    # The same as targets that were smoothed before; and an excluded class is no longer for nothing.
+    p, labels = random(rng, dtype, 9, 21), rng.integers(0, 21, 9).astype(np.int32)
+    smooth = (0.8 * np.eye(21)[labels] + 0.2 / 21).astype(dtype)
+    for from_logits, prediction in ((True, p), (False, reference.softmax_forward(p))):
+        expected = kernels.cross_entropy(prediction, smooth, from_logits=from_logits)
+        for y in (labels, np.eye(21, dtype=dtype)[labels]):
+            row_loss, dp = kernels.cross_entropy(prediction, y, from_logits=from_logits, smoothing=0.2)
+            # Sums of 21 terms below 10; slopes below 1, or below 1 over the smallest probability.
+            assert_within(row_loss, wide(expected[0]), 210 * epsilon(dtype))
+            assert_within(dp, wide(expected[1]), 20 * epsilon(dtype) * np.maximum(1, abs(wide(expected[1]))))
+    p[:, 3] = -np.inf
+    for y in (labels, np.eye(21, dtype=dtype)[labels]):
+        assert_array_equal(kernels.cross_entropy(p, y, smoothing=0.2)[0], np.full(9, np.inf))
+    with pytest.raises(ValueError, match="smoothing must be at least 0 and below 1"):
+        kernels.teams[0].cross_entropy(p, labels, smoothing=1.0)
 
 
 def test_cross_entropy_of_nan_probabilities_and_targets(kernels: EveryTeam, dtype: str) -> None:

@@ -6,10 +6,12 @@ thirty splits), by more than the spread of the test parts.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
+from problems import built, subclasses
 
 import chainrule as cr
 from chainrule.datasets import load_digits, load_idx
@@ -60,15 +62,41 @@ def test_digits(digits: tuple[Array, Array]) -> None:
     assert min(accuracies) >= 0.95, accuracies
 
 
-@pytest.mark.parametrize("optimizer", [cr.SGD(lr=0.1), cr.Momentum(lr=0.02), cr.Adam()], ids=lambda one: one.word)
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "leaky_relu", "elu"])
-def test_digits_with_every_optimizer(digits: tuple[Array, Array], optimizer: cr.Optimizer, activation: str) -> None:
-    """Far above the 10 % of guessing, and above the 90 % that are a sign of a wrong gradient in a layer."""
+def accuracy_on_digits(
+    digits: tuple[Array, Array], layers: list[cr.Layer], optimizer: str | cr.Optimizer, **options: int
+) -> float:
+    """Return the share of test digits that are read right after training."""
     pictures, y = digits
     X, training, test = parts(pictures, 0)
-    net = cr.Network([cr.Dense(64, activation=activation), cr.Dense(10)], inputs=64, seed=0)
-    cr.Trainer(net, loss="cross_entropy", optimizer=optimizer).fit(X[training], y[training], epochs=15, verbose=False)
-    assert np.mean(net.predict(X[test]).argmax(axis=1) == y[test]) >= 0.92
+    net = cr.Network([*layers, cr.Dense(10)], inputs=64, seed=0)
+    trainer = cr.Trainer(net, loss="cross_entropy", optimizer=optimizer)
+    trainer.fit(X[training], y[training], **{"epochs": 15, **options}, verbose=False)
+    return float(np.mean(net.predict(X[test]).argmax(axis=1) == y[test]))
+
+
+# Far above the 10 % of guessing, and above the 90 % that are a sign of a wrong gradient in a layer.
+LEARNED = 0.92
+RATES = {"SGD": 0.1, "Momentum": 0.02}  # of those whose defaults are for no problem in particular
+
+
+@pytest.mark.parametrize("optimizer", [cr.SGD(lr=0.1), cr.Momentum(lr=0.02), cr.Adam()], ids=lambda one: one.word)
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "leaky_relu", "elu"])
+def test_digits_with_every_activation(digits: tuple[Array, Array], optimizer: cr.Optimizer, activation: str) -> None:
+    assert accuracy_on_digits(digits, [cr.Dense(64, activation=activation)], optimizer) >= LEARNED
+
+
+@pytest.mark.parametrize("kind", subclasses(cr.Optimizer), ids=lambda kind: kind.__name__)
+def test_digits_with_every_optimizer(digits: tuple[Array, Array], kind: type[cr.Optimizer]) -> None:
+    optimizer = kind(lr=RATES[kind.__name__]) if kind.__name__ in RATES else kind()
+    # Rprop goes by the signs of gradients, which must be those of all rows.
+    options = {"epochs": 100, "batch_size": 2000} if kind is cr.Rprop else {}
+    assert accuracy_on_digits(digits, [cr.Dense(64, activation="relu")], optimizer, **options) >= LEARNED
+
+
+@pytest.mark.parametrize("kind", subclasses(cr.Layer), ids=lambda kind: kind.__name__)
+def test_digits_with_every_layer(digits: tuple[Array, Array], kind: type[cr.Layer]) -> None:
+    units = {"units": 64} if "units" in {field.name for field in dataclasses.fields(kind)} else {}
+    assert accuracy_on_digits(digits, [cr.Dense(64, activation="relu"), built(kind, **units)], "adam") >= LEARNED
 
 
 def test_mnist(data_folder: Path) -> None:

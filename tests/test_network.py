@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 import importlib.metadata
 import pickle
 import re
@@ -16,7 +17,7 @@ import pytest
 from problems import rows, smooth_classifier, softmax
 
 import chainrule as cr
-from chainrule import activations, initializers, losses, optimizers
+from chainrule import activations, constraints, initializers, losses, optimizers
 
 PUBLIC = {name: getattr(cr, name) for name in cr.__all__}
 
@@ -26,14 +27,24 @@ DESCRIPTIONS = [
     cr.Dense(128, activation="relu"),
     cr.Dense(7, activation=cr.LeakyReLU(slope=0.1), bias=False, weight_init=cr.Normal(0.5), bias_init=cr.Constant(1)),
     cr.Activation(cr.ELU(alpha=2)),
+    cr.Dense(2, connections=np.eye(2), weight_constraint="unit_norm"),
+    cr.DropConnect(3, keep_prob=0.5, weight_constraint=cr.MaxNorm(3)),
+    cr.Maxout(4, pieces=3),
+    cr.BatchNorm(momentum=0.2),
     cr.Dropout(rate=0.5),
+    cr.Dropout(keep_prob=0.75, variant="fixed_count", per="batch"),
+    cr.GaussianNoise(std=0.1),
+    cr.Step(straight_through=True),
+    cr.NonNegative(),
     cr.SGD(),
     cr.Momentum(0.1, beta=0.5, style="ema"),
     cr.Adam(0.01, eps_inside_sqrt=True),
-    cr.L2(1e-5, biases=True),
+    cr.L2(1e-5, bias_strength=1e-6),
     cr.MeanSquaredError(reduction="sum", half=True),
-    cr.CrossEntropy(from_logits=False),
+    cr.Huber(delta=2),
+    cr.CrossEntropy(from_logits=False, label_smoothing=0.1),
     cr.BinaryCrossEntropy(),
+    cr.LectureNormal(),
     cr.Uniform(0.3),
     cr.EarlyStopping(patience=3),
 ]
@@ -47,7 +58,7 @@ def test_repr_evaluates_back(description):
 
 
 def test_repr_of_a_network_evaluates_back():
-    net = smooth_classifier()
+    net = cr.Network([cr.Maxout(3), cr.BatchNorm(), cr.Dense(3, connections=np.eye(3))], inputs=4, seed=3)
     again = eval(repr(net), PUBLIC)
     assert again.layers == net.layers
     assert all(np.array_equal(again.parameters()[name], value) for name, value in net.parameters().items())
@@ -81,7 +92,7 @@ def test_the_best_epoch_of_a_history():
     assert (alone.best_epoch, alone.epochs) == (2, 2)
 
 
-@pytest.mark.parametrize("module", [activations, initializers, losses, optimizers])
+@pytest.mark.parametrize("module", [activations, constraints, initializers, losses, optimizers])
 def test_every_word_without_options_is_understood(module):
     from chainrule.registry import required_options
 
@@ -105,6 +116,7 @@ def started(initializer, inputs=300, units=200, **options):
         (cr.GlorotNormal(), 2 / 500, None),
         (cr.HeUniform(), 2 / 300, np.sqrt(6 / 300)),
         (cr.HeNormal(), 2 / 300, None),
+        (cr.LectureNormal(), (2 / np.sqrt(300)) ** 2, None),
         (cr.Normal(0.7), 0.49, None),
         (cr.Uniform(0.3), 0.09 / 3, 0.3),
     ],
@@ -129,16 +141,23 @@ def test_constant_starts():
     assert np.all(net.parameters()["0.bias"] == -1)
 
 
-@pytest.mark.parametrize(("activation", "variance"), [("relu", 2 / 300), ("leaky_relu", 2 / 300), ("elu", 2 / 300)])
-def test_relus_start_by_he(activation, variance):
-    w = started(None, activation=activation)
-    assert abs(w.var() - variance) < 5 * variance * np.sqrt(2 / w.size)
+@pytest.mark.filterwarnings("ignore::chainrule.PlacementWarning")
+@pytest.mark.parametrize("kind", [cr.Dense, functools.partial(cr.DropConnect, rate=0.1)], ids=["Dense", "DropConnect"])
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "elu", "identity", "sigmoid", "tanh", "softmax", "step"])
+def test_relus_start_by_he_others_by_glorot(kind, activation):
+    net = cr.Network([kind(200, activation=activation), cr.Activation("identity"), cr.Dense(1)], inputs=300, seed=3)
+    expected = cr.HeNormal() if activation.endswith("lu") else cr.GlorotUniform()
+    assert net.layers[0].start() == expected.word
+    w, other = net.parameters()["0.weight"], started(expected).astype(np.float32)
+    assert np.array_equal(w, other)
 
 
-@pytest.mark.parametrize("activation", ["identity", "sigmoid", "tanh", "softmax", "step"])
-def test_others_start_by_glorot(activation):
-    w = started(None, activation=activation)
-    assert np.array_equal(w, started("glorot_uniform", activation=activation))
+def test_maxout_starts_by_glorot_of_its_units():
+    w = cr.Network([cr.Maxout(200, pieces=3)], inputs=300, seed=3).parameters()["0.weight"]
+    assert w.shape == (300, 600)
+    bound = np.sqrt(6 / 500)
+    # As in test_random_starts: the largest of n falls short of the bound by bound / n on average.
+    assert bound * (1 - 20 / w.size) < np.abs(w).max() <= np.float32(bound)
 
 
 def test_the_seed_decides_the_start():
@@ -236,6 +255,18 @@ def test_load_state_dict_takes_other_dtypes_and_lists():
         assert np.array_equal(value, other.parameters()[name].astype(np.float32))
 
 
+def test_statistics_are_state_but_no_parameters():
+    net = cr.Network([cr.BatchNorm(), cr.Dense(2)], inputs=3, dtype="float64")
+    assert set(net.parameters()) == set(net.gradients()) == {"0.gamma", "0.beta", "1.weight", "1.bias"}
+    assert set(net.statistics()) == {"0.running_mean", "0.running_variance"}
+    state = net.state_dict()
+    assert set(state) == {*net.parameters(), *net.statistics()}
+    net(rows(5, 3))
+    assert not np.array_equal(net.statistics()["0.running_mean"], state["0.running_mean"])
+    net.load_state_dict(state)
+    assert np.array_equal(net.statistics()["0.running_mean"], state["0.running_mean"])
+
+
 def test_load_state_dict_takes_the_views_of_its_own_network():
     net = cr.Network([cr.Dense(3, bias=False), cr.Dense(3, bias=False)], inputs=3)
     a, b = (value.copy() for value in net.parameters().values())
@@ -247,15 +278,23 @@ def test_load_state_dict_takes_the_views_of_its_own_network():
 
 @pytest.mark.parametrize("copied", [lambda net: net.copy(), copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
 def test_copies_are_equal_and_apart(copied):
-    net = cr.Network([cr.Dropout(rate=0.5), cr.Dense(3)], inputs=4, seed=9)
+    layers = [cr.Dropout(rate=0.5), cr.BatchNorm(), cr.Dense(3), cr.GaussianNoise(std=1), cr.Dense(2)]
+    net = cr.Network(layers, inputs=4, seed=9)
     net(rows(3))
+    net.freeze(1)
     assert not copied(net.eval()).training
     other = copied(net.train())
     assert other.training
     assert repr(other) == repr(net)
+    assert other.frozen == (1,)
+    assert other.statistics()["1.running_mean"].any()
     assert np.array_equal(np.asarray(other(rows(3))), np.asarray(net(rows(3))))
-    other.parameters()["1.weight"][...] = 0
-    assert np.any(net.parameters()["1.weight"] != 0)
+    other.parameters()["2.weight"][...] = 0
+    other.statistics()["1.running_variance"][...] = 0
+    other.unfreeze()
+    assert np.any(net.parameters()["2.weight"] != 0)
+    assert np.any(net.statistics()["1.running_variance"] != 0)
+    assert net.frozen == (1,)
 
 
 def test_copy_in_another_precision():
@@ -282,7 +321,23 @@ def test_summary(capsys):
     printed = capsys.readouterr().out
     for words in ("Dense relu", "Dropout", "he_normal", "glorot_uniform", "(B, 128)", "8,320", "1,290", "16 rows"):
         assert words in printed, words
+    assert "statistics" not in printed
+    assert "frozen" not in printed
     assert f"{64 * 128 + 128 + 128 * 10 + 10:,} parameters" in printed
+
+
+def test_summary_of_statistics_and_frozen_layers(capsys):
+    net = cr.Network([cr.Maxout(50, pieces=3), cr.BatchNorm(), cr.DropConnect(10, rate=0.5)], inputs=20)
+    net.freeze(0, 1)
+    net.summary()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["layer", "output", "shape", "parameters", "statistics", "start"]
+    assert lines[2].split() == ["0", "Maxout", "of", "3", "(frozen)", "(B,", "50)", "3,150", "0", "glorot_uniform"]
+    assert lines[3].split() == ["1", "BatchNorm", "(frozen)", "(B,", "50)", "100", "100", "gamma", "1,", "beta", "0"]
+    assert lines[4].split() == ["2", "DropConnect", "identity", "(B,", "10)", "510", "0", "glorot_uniform"]
+    assert "3,250 of the parameters are frozen" in lines
+    assert "100 statistics are counted along" in lines
+    assert any(line.startswith("3,760 parameters") for line in lines)
 
 
 @pytest.mark.parametrize(("dtype", "parameters"), [("float32", "37.5 KiB"), ("float64", "75.1 KiB")])
@@ -325,7 +380,7 @@ def test_device():
             smooth_classifier(device="cuda")
 
 
-@pytest.mark.parametrize("name", ["layers", "inputs", "outputs", "seed", "dtype", "device", "engine", "head"])
+@pytest.mark.parametrize("name", ["layers", "inputs", "outputs", "seed", "dtype", "device", "engine", "head", "frozen"])
 def test_what_a_network_is_made_with_is_fixed(name):
     net = smooth_classifier()
     with pytest.raises(AttributeError):
@@ -344,17 +399,23 @@ def test_what_the_engine_would_refuse_is_refused_at_once(kind, option):
         kind(**{option: 1.1e6})
 
 
+@pytest.mark.filterwarnings("ignore::chainrule.PlacementWarning")
 def test_head_is_the_last_activation_that_shows():
     assert cr.Network([cr.Dense(3, activation="relu"), cr.Dense(2)], inputs=1).head == cr.Identity()
     assert cr.Network([cr.Dense(3), cr.Activation("softmax")], inputs=1).head == cr.Softmax()
     layers = [cr.Dense(3, activation="sigmoid"), cr.Activation("identity"), cr.Dropout(rate=0.1)]
     assert cr.Network(layers, inputs=1).head == cr.Sigmoid()
+    assert cr.Network([*layers, cr.GaussianNoise(std=1)], inputs=1).head == cr.Sigmoid()
+    # What is scaled and shifted, or the greatest of pieces, may be any number.
+    assert cr.Network([*layers, cr.BatchNorm()], inputs=1).head == cr.Identity()
+    assert cr.Network([*layers, cr.Maxout(2)], inputs=1).head == cr.Identity()
+    assert cr.Network([*layers, cr.DropConnect(2, rate=0.1)], inputs=1).head == cr.Identity()
 
 
 def test_a_network_without_parameters():
-    net = cr.Network([cr.Activation("relu")], inputs=3)
-    assert net.parameters() == {}
-    assert np.array_equal(net.predict([[-1, 0, 2]]), [[0, 0, 2]])
+    net = cr.Network([cr.Activation("step")], inputs=3)
+    assert net.parameters() == net.statistics() == net.state_dict() == {}
+    assert np.array_equal(net.predict([[-1, 0, 2]]), [[0, 1, 1]])
 
 
 def test_public_names():

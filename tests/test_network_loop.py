@@ -127,6 +127,8 @@ def test_a_fit_makes_a_loss_stale():
 CHANGES = {
     "a step": lambda net: cr.SGD().step(net),
     "load_state_dict": lambda net: net.load_state_dict(net.state_dict()),
+    "a frozen layer": lambda net: net.freeze(0),
+    "a layer that learns again": lambda net: net.unfreeze(0),
     "a fit": lambda net: cr.Trainer(net, loss="cross_entropy").fit(rows(4), [0, 1, 2, 0], epochs=1),
 }
 

@@ -1,4 +1,4 @@
-"""Learning curves: what is drawn is what the history says, and nothing global changes."""
+"""Pictures: what is drawn is what the history or the path says, and nothing global changes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import chainrule as cr
+from chainrule.comparison import compare
 from chainrule.history import History
-from chainrule.plots import learning_curves
+from chainrule.playground import LANDSCAPES, descend, descent_trajectories
+from chainrule.plots import compared_curves, learning_curves, trajectories
 
-matplotlib_figure = pytest.importorskip("matplotlib.figure", reason="learning curves need matplotlib")
+matplotlib_figure = pytest.importorskip("matplotlib.figure", reason="pictures need matplotlib")
 
 
 def history_of(epochs: int, *names: str, first_epoch: int = 1) -> History:
@@ -78,3 +81,99 @@ def test_pyplot_is_never_imported() -> None:
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# Several runs, and descents ------------------------------------------------------------------------------------------
+
+
+def test_a_line_for_each_run() -> None:
+    runs = {"short": history_of(2, "loss", "accuracy"), "long": history_of(6, "loss", "accuracy", first_epoch=4)}
+    (ax,) = compared_curves(runs, "accuracy").axes
+    short, long = ax.get_lines()
+    assert (short.get_label(), long.get_label()) == ("short", "long")
+    assert short.get_ydata().tolist() == runs["short"]["accuracy"]
+    assert long.get_xdata().tolist() == list(range(4, 10))
+    assert (ax.get_ylabel(), ax.get_yscale()) == ("accuracy", "linear")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["short", "long"]
+
+
+def test_losses_of_runs_on_a_logarithmic_axis_where_that_can_be() -> None:
+    above = {str(i): history_of(i, "seconds", "val_loss", "loss") for i in range(1, 4)}
+    assert compared_curves(above, "val_loss").axes[0].get_yscale() == "log"
+    assert compared_curves({"a": history_of(4, "loss")}).axes[0].get_yscale() == "linear"  # one of them is 0
+
+
+def test_no_two_runs_look_alike() -> None:
+    runs = {str(i): history_of(3, "loss") for i in range(21)}
+    lines = compared_curves(runs).axes[0].get_lines()
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 21
+
+
+def test_the_default_comparison_can_be_seen(tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    result = compare(lambda: cr.Network([cr.Dense(1)], inputs=2), X, X.sum(axis=1), loss="mse", epochs=2)
+    figure = result.plot()
+    assert len(figure.axes[0].get_lines()) == len(result.histories)
+    figure.savefig(tmp_path / "comparison.png")
+    ax = matplotlib_figure.Figure().add_subplot()
+    assert result.plot("learning_rate", ax) is ax.figure
+    assert ax.get_ylabel() == "learning_rate"
+
+
+def test_paths_over_contour_lines(tmp_path: Path) -> None:
+    path, _ = descend("himmelblau", (0, 0), "sgd", 5)
+    lost = np.array([[1.0, 2.0], [np.nan, np.nan]])
+    figure = trajectories("himmelblau", {"a path": path, "lost": lost})
+    (ax,) = figure.axes
+    drawn = {line.get_label(): np.column_stack(line.get_data()) for line in ax.get_lines()}
+    assert np.array_equal(drawn["a path"], path)
+    assert np.array_equal(drawn["lost"], lost, equal_nan=True)
+    assert np.array_equal(drawn["start"], [path[0], lost[0]])
+    assert np.array_equal(drawn["minima"], LANDSCAPES["himmelblau"].minima)
+    assert (*ax.get_xlim(), *ax.get_ylim()) == LANDSCAPES["himmelblau"].view
+    figure.savefig(tmp_path / "path.png")
+
+
+def test_a_picture_of_each_landscape(tmp_path: Path) -> None:
+    for name, landscape in LANDSCAPES.items():
+        figure = trajectories(landscape, {})
+        # Contour lines are there, each of one value.
+        (contours,) = figure.axes[0].collections
+        levels = [path for path in contours.get_paths() if len(path.vertices)]
+        assert len(levels) > 10
+        figure.savefig(tmp_path / f"{name}.png")
+
+
+def test_the_paths_of_batches() -> None:
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    table = descent_trajectories(X, X.sum(axis=1), [20, 1], epochs=2)
+    ax = matplotlib_figure.Figure().add_subplot()
+    assert table.plot(ax) is ax.figure
+    labels = [line.get_label() for line in ax.get_lines()]
+    assert labels == ["batch", "stochastic", "start", "minimum"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("w1", "w2")
+
+
+def test_what_cannot_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="no finished epoch"):
+        compared_curves({"a": History(["loss"])})
+    with pytest.raises(KeyError, match="accuracy"):
+        compared_curves({"a": history_of(1, "loss")}, "accuracy")
+    with pytest.raises(ValueError, match=r"paths\['a'\] must have shape \(points, 2\)"):
+        trajectories("valley", {"a": np.zeros(3)})
+    with pytest.raises(ValueError, match="'hill' is unknown"):
+        trajectories("hill", {})
+    with pytest.raises(TypeError, match=r"history must be a History, .*; got 3"):
+        learning_curves(3)  # type: ignore[arg-type]
+    for wrong in (3, [history_of(1, "loss")], {0: history_of(1, "loss")}):
+        with pytest.raises(TypeError, match="histories must be a mapping from names to histories"):
+            compared_curves(wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"histories\['a'\] must be a History, .*; got 3"):
+        compared_curves({"a": 3})  # type: ignore[dict-item]
+    with pytest.raises(TypeError, match="paths must be a mapping from names to arrays"):
+        trajectories("valley", 3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"paths\['a'\] must hold real numbers"):
+        trajectories("valley", {"a": "x"})
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r'trajectories need matplotlib: pip install "chainrule\[plot\]"'):
+        trajectories("valley", {})

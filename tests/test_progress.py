@@ -79,9 +79,14 @@ def test_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
         run(True)
 
 
-@pytest.mark.parametrize("verbose", ["yes", 2, -1, 0.0, None])
+class Hopeless:
+    def __repr__(self) -> str:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("verbose", ["yes", 2, -1, 0.0, None, Hopeless()])
 def test_other_words(verbose: object) -> None:
-    with pytest.raises(ValueError, match='verbose must be "auto", True or False'):
+    with pytest.raises(ValueError, match='verbose must be "auto", True or False; got '):
         bar(1, 1, verbose)  # type: ignore[arg-type]
 
 

@@ -46,7 +46,7 @@ class ByReference:
     def step(self, w: np.ndarray, rows: tuple[int, ...] = exercise.ALL, rate: float = 0.01) -> np.ndarray:
         gradient = self.loss_and_gradient(w, rows)[1]
         none = np.zeros_like(w)
-        return reference.update(w, gradient, none, none, rule="gradient_descent", rate=rate)[0]
+        return reference.update(w, gradient, none, none, none, rule="gradient_descent", rate=rate)[0]
 
 
 @both_readings
@@ -137,6 +137,12 @@ def test_activation_gradient(activation: str, rng: np.random.Generator) -> None:
     assert_allclose(dz, expected, **GRADIENT_TOLERANCE)
 
 
+def test_step_lets_a_gradient_straight_through_where_it_is_told_to(rng: np.random.Generator) -> None:
+    h, dh = rng.integers(0, 2, (3, 4)).astype(float), rng.standard_normal((3, 4))
+    assert_array_equal(reference.activation_backward(h, dh, activation="step"), np.zeros((3, 4)))
+    assert_array_equal(reference.activation_backward(h, dh, activation="step", parameter=1.0), dh)
+
+
 def test_softmax_gradient(rng: np.random.Generator) -> None:
     z, dh = rng.standard_normal((2, 5, 4))
     expected = central_differences(lambda z: (dh * reference.softmax_forward(z)).sum(), z)
@@ -147,21 +153,61 @@ def test_softmax_gradient(rng: np.random.Generator) -> None:
 def test_element_loss_gradient(loss: str, rng: np.random.Generator) -> None:
     p, y = rng.uniform(0.1, 0.9, (2, 5, 3))
     weight = rng.uniform(0, 2, 5)
-    options = {"loss": loss, "weight": weight, "scale": 0.7}
-    assert abs(p - y).min() > 1e-4  # away from the kink of the absolute difference
+    options = {"loss": loss, "parameter": 0.3, "weight": weight, "scale": 0.7}
+    assert abs(p - y).min() > 1e-4  # away from the kink of the absolute difference and of the pinball loss
     expected = central_differences(lambda p: reference.element_loss(p, y, **options)[0].sum(), p)
     assert_allclose(reference.element_loss(p, y, **options)[1], expected, **GRADIENT_TOLERANCE)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("from_logits", [True, False])
 @pytest.mark.parametrize("targets", ["labels", "one_hot", "soft", "not_normalised"])
-def test_cross_entropy_gradient(targets: str, from_logits: bool, rng: np.random.Generator) -> None:
+def test_cross_entropy_gradient(targets: str, from_logits: bool, smoothing: float, rng: np.random.Generator) -> None:
     p, labels = rng.uniform(0.1, 0.9, (6, 4)), rng.integers(0, 4, 6)
     values = {"labels": labels, "one_hot": np.eye(4)[labels], "soft": reference.softmax_forward(3 * p)}
     y = values.get(targets, p[::-1])
-    options = {"from_logits": from_logits, "weight": rng.uniform(0, 2, 6), "scale": 0.3}
+    options = {"from_logits": from_logits, "smoothing": smoothing, "weight": rng.uniform(0, 2, 6), "scale": 0.3}
     expected = central_differences(lambda p: reference.cross_entropy(p, y, **options)[0].sum(), p)
     assert_allclose(reference.cross_entropy(p, y, **options)[1], expected, **GRADIENT_TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("term", "power"), [("absolute", 0), ("square", 0), ("power", 1), ("power", 1.5), ("power", 4)]
+)
+def test_penalty_gradient(term: str, power: float, rng: np.random.Generator) -> None:
+    w, g = rng.uniform(0.1, 2, (5, 3)) * rng.choice([-1, 1], (5, 3)), rng.standard_normal((5, 3))  # away from 0
+    options = {"term": term, "power": power}
+    expected = g + 0.7 * central_differences(lambda w: reference.penalty_sum(w, **options), w)
+    assert_allclose(reference.penalty_gradient(0.7, w, g, **options), expected, **GRADIENT_TOLERANCE)
+    assert_array_equal(reference.penalty_gradient(0.7, np.zeros(3), g[0], **options), g[0])  # no side at 0 is chosen
+
+
+def test_max_pieces_gradient(rng: np.random.Generator) -> None:
+    z, dh = rng.standard_normal((5, 12)), rng.standard_normal((5, 4))
+    expected = central_differences(lambda z: (dh * reference.max_pieces_forward(z, pieces=3)).sum(), z)
+    assert_allclose(reference.max_pieces_backward(z, dh), expected, **GRADIENT_TOLERANCE)
+
+
+@pytest.mark.parametrize("moments_of_x", [True, False])
+def test_normalize_gradient(moments_of_x: bool, rng: np.random.Generator) -> None:
+    x, dh = rng.standard_normal((2, 6, 4))
+    gamma, beta, mean, variance = rng.uniform(0.5, 2, (4, 4))
+    if moments_of_x:
+        mean, variance = reference.column_moments(x)
+
+    def value(x: np.ndarray, gamma: np.ndarray = gamma, beta: np.ndarray = beta) -> float:
+        moments = reference.column_moments(x) if moments_of_x else (mean, variance)
+        return float((dh * reference.normalize_forward(x, *moments, gamma, beta, epsilon=1e-3)).sum())
+
+    options = {"epsilon": 1e-3, "moments_of_x": moments_of_x}
+    dx, dgamma, dbeta = reference.normalize_backward(x, mean, variance, gamma, dh, **options)
+    assert_allclose(dx, central_differences(value, x), **GRADIENT_TOLERANCE)
+    assert_allclose(dgamma, central_differences(lambda g: value(x, gamma=g), gamma), **GRADIENT_TOLERANCE)
+    assert_allclose(dbeta, central_differences(lambda b: value(x, beta=b), beta), **GRADIENT_TOLERANCE)
+    start = rng.standard_normal((2, 4))
+    added = reference.normalize_backward(x, mean, variance, gamma, dh, add_to=(start[0], start[1]), **options)
+    for one, other in zip(added, (dx, start[0] + dgamma, start[1] + dbeta), strict=True):
+        assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("activation", reference.ACTIVATIONS)
@@ -263,6 +309,47 @@ def test_binary_cross_entropy_by_logsumexp(rng: np.random.Generator) -> None:
     assert_allclose(dp, (1 + np.tanh(p / 2)) / 2 - y, rtol=0, atol=4 * EPS)
 
 
+def test_element_losses_by_scalar_formulas() -> None:
+    # Each at three places: over, under, and far from the target.
+    places = [(0.25, 1.0), (0.75, 0.5), (3.0, 0.5)]
+    formulas = {
+        "squared_difference": lambda p, y, a: (y - p) ** 2,
+        "absolute_difference": lambda p, y, a: max(p - y, y - p),
+        "huber": lambda p, y, a: (p - y) ** 2 / 2 if abs(p - y) <= a else a * abs(p - y) - a * a / 2,
+        "pinball": lambda p, y, a: max(a * (y - p), (a - 1) * (y - p)),
+        "poisson_log": lambda p, y, a: math.exp(p) - y * p,
+        "poisson": lambda p, y, a: p - y * math.log(p),
+        "binary_cross_entropy_logits": lambda p, y, a: math.log(1 + math.exp(p)) - p * ((1 - a) * y + a / 2),
+        "binary_cross_entropy_probabilities": lambda p, y, a: (
+            -((1 - a) * y + a / 2) * math.log(min(p, 1 - 1e-7))
+            - (1 - (1 - a) * y - a / 2) * math.log(1 - min(p, 1 - 1e-7))
+        ),
+    }
+    missing = set(reference.ELEMENT_LOSSES) - set(formulas)
+    assert not missing, f"add scalar formulas of {sorted(missing)} to `formulas` of this test"
+    for loss, formula in formulas.items():
+        p, y = np.array(places).T[:, :, np.newaxis]
+        result = reference.element_loss(p, y, loss=loss, parameter=0.4)[0]
+        # 1 - (1 - 1e-7) keeps 9 of 16 digits.
+        assert_allclose(result, [formula(*place, 0.4) for place in places], rtol=1e-8, err_msg=loss)
+
+
+def test_the_pinball_loss_finds_a_quantile(rng: np.random.Generator) -> None:
+    y = rng.standard_normal((999, 1))
+    losses = [reference.element_loss(np.full_like(y, p), y, loss="pinball", parameter=0.9)[0].sum() for p in y[:, 0]]
+    assert y[np.argmin(losses), 0] == np.sort(y[:, 0])[899]  # 90 % of 999 are 899.1
+
+
+def test_smoothed_labels() -> None:
+    # y' = (1 - eps) y + eps / K: with K = 4 and eps = 0.2 it is 0.85 and three times 0.05.
+    p = np.array([[0.7, 0.1, 0.1, 0.1]])
+    expected = -0.85 * math.log(0.7) - 3 * 0.05 * math.log(0.1)
+    for y in (np.array([0]), np.array([[1.0, 0, 0, 0]])):
+        assert_allclose(reference.cross_entropy(np.log(p), y, smoothing=0.2)[0], [expected], rtol=8 * EPS)
+        result = reference.cross_entropy(p, y, from_logits=False, smoothing=0.2)[0]
+        assert_allclose(result, [expected], rtol=8 * EPS)
+
+
 def test_two_classes_are_a_binary_choice(rng: np.random.Generator) -> None:
     p, labels = rng.standard_normal((30, 1)), rng.integers(0, 2, 30)
     two = reference.cross_entropy(np.hstack([np.zeros_like(p), p]), labels)
@@ -287,5 +374,63 @@ def test_sums(rng: np.random.Generator) -> None:
     bound = 37 * EPS * abs(x).sum(axis=0).max()  # a sum of n numbers is wrong by at most n EPS / 2 of their sizes
     assert_allclose(reference.column_sum(x), exact, rtol=0, atol=bound)
     assert_allclose(reference.column_sum(x, add_to=np.ones(5)), np.add(exact, 1), rtol=0, atol=bound + EPS * 37)
-    assert_allclose(reference.sum_squares(x), math.fsum((x * x).ravel()), rtol=x.size * EPS)
-    assert reference.sum_squares(np.full(3, 1e20, np.float32)) == pytest.approx(3e40, rel=1e-7)  # in double precision
+    assert_allclose(reference.penalty_sum(x, term="square"), math.fsum((x * x).ravel()), rtol=x.size * EPS)
+    assert_allclose(reference.penalty_sum(x, term="absolute"), math.fsum(abs(x).ravel()), rtol=x.size * EPS)
+    cubes = math.fsum(abs(value) ** 3 for value in x.ravel().tolist())
+    assert_allclose(reference.penalty_sum(x, term="power", power=3), cubes, rtol=x.size * EPS)
+    large = np.full(3, 1e20, np.float32)
+    assert reference.penalty_sum(large, term="square") == pytest.approx(3e40, rel=1e-7)  # in double precision
+
+
+def test_penalties_of_the_lecture() -> None:
+    # [003]: theta = (1/4, 1/2, 1/4) has squares of 0.375 and sizes of 1; (3/4, 0, 0) of 0.5625 and 0.75.
+    for theta, squares, sizes in (([0.25, 0.5, 0.25], 0.375, 1.0), ([0.75, 0, 0], 0.5625, 0.75)):
+        assert reference.penalty_sum(np.array(theta), term="square") == squares
+        assert reference.penalty_sum(np.array(theta), term="absolute") == sizes
+
+
+def test_moments_and_normalization(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((50, 3)) * [1, 10, 0] + [0, 1e6, 3]
+    mean, variance = reference.column_moments(x)
+    for j in range(3):
+        exact = list(map(Fraction, x[:, j].tolist()))
+        middle = sum(exact) / 50
+        # 50 roundings of sums of numbers of the mean's size; squared, this is what the variance may be off by.
+        error = 50 * EPS * float(abs(middle) + 1)
+        assert abs(Fraction(float(mean[j])) - middle) <= error
+        spread = float(sum((value - middle) ** 2 for value in exact) / 50)
+        assert abs(variance[j] - spread) <= 60 * EPS * spread + error**2
+    gamma, beta = np.array([2.0, 3, 4]), np.array([-1.0, 0, 1])
+    h = reference.normalize_forward(x, mean, variance, gamma, beta, epsilon=1e-9)
+    # The mean of 1e6 is wrong by up to 1e-9, of a deviation of 10; epsilon takes 1e-9 of a variance of 1.
+    assert_allclose(h.mean(axis=0), beta, rtol=0, atol=1e-9)
+    assert_allclose(h.std(axis=0), [2, 3, 0], rtol=0, atol=1e-8)
+
+
+def test_constraints() -> None:
+    w = np.array([[3.0, 0.3, 0], [-4.0, 0.4, 0]])
+    expected = {
+        "max_norm": [[1.2, 0.3, 0], [-1.6, 0.4, 0]],
+        "unit_norm": [[0.6, 0.6, 0], [-0.8, 0.8, 0]],
+        "non_negative": [[3, 0.3, 0], [0, 0.4, 0]],
+    }
+    missing = set(reference.CONSTRAINTS) - set(expected)
+    assert not missing, f"add the result of {sorted(missing)} to `expected` of this test"
+    for constraint, result in expected.items():
+        constrained = reference.constrain_columns(w, constraint=constraint, limit=2)
+        assert_allclose(constrained, result, rtol=4 * EPS, err_msg=constraint)
+
+
+def test_arithmetic() -> None:
+    x = np.array([-3.0, -1, -0.25, 0, 0.25, 1, 3])
+    assert_array_equal(reference.clip(1, x), [-1, -1, -0.25, 0, 0.25, 1, 1])
+    assert_array_equal(reference.soft_threshold(1, x), [-2, 0, 0, 0, 0, 0, 2])
+    assert_array_equal(reference.scale(-2, x), [6, 2, 0.5, 0, -0.5, -2, -6])
+    assert_array_equal(reference.multiply(x, x), [9, 1, 0.0625, 0, 0.0625, 1, 9])
+
+
+def test_max_pieces() -> None:
+    z = np.array([[1.0, 5, 3, 4], [2, 2, 2, -1], [np.nan, 0, 0, 0]])
+    assert_array_equal(reference.max_pieces_forward(z, pieces=2), [[3, 5], [2, 2], [np.nan, 0]])
+    dz = reference.max_pieces_backward(z, np.array([[10.0, 20]] * 3))
+    assert_array_equal(dz, [[0, 20, 10, 0], [10, 20, 0, 0], [10, 20, 0, 0]])  # the first of equals

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import chainrule as cr
@@ -107,7 +108,7 @@ def test_cuda_mirrors_the_stems_of_cpu() -> None:
 
 @pytest.mark.parametrize("slot", slots())
 def test_every_operation_is_complete(slot: str) -> None:
-    assert hasattr(reference, slot), f"add {slot} to python/chainrule/reference.py"
+    assert hasattr(reference, slot), f"add {slot} to python/chainrule/reference/"
     cpu = "".join(file.read_text() for file in sources(".cpp", below=CSRC / "cpu"))
     for precision in ("float32", "float64"):
         assert re.search(rf"device\.{precision}\.{slot} =", cpu), f"fill {slot} for {precision} in a file of csrc/cpu"
@@ -137,6 +138,7 @@ def test_every_cpu_file_is_built_and_listed() -> None:
     [
         ("activations.h", "CHAINRULE_ACTIVATIONS", "ACTIVATIONS"),
         ("losses.h", "CHAINRULE_ELEMENT_LOSSES", "ELEMENT_LOSSES"),
+        ("penalties.h", "CHAINRULE_PENALTY_TERMS", "PENALTY_TERMS"),
         ("updates.h", "CHAINRULE_UPDATE_RULES", "UPDATE_RULES"),
     ],
 )
@@ -154,26 +156,127 @@ def test_the_engine_has_every_activation() -> None:
     assert _engine.activation_names() == list(reference.ACTIVATIONS), "the engine is not built from these formulas"
 
 
-@pytest.mark.parametrize("kind", ["layers", "losses", "optimizers", "penalties"])
+@pytest.mark.parametrize("kind", ["layers", "losses", "optimizers", "penalties", "schedules"])
 def test_every_class_of_nn_is_registered(kind: str) -> None:
     bindings = (CSRC / "bindings" / "bind_nn.cpp").read_text()
     text = "".join(file.read_text() for file in sources(".h", below=CSRC / "nn" / kind))
-    classes = re.findall(r"class (\w+) final : public (\w+)<T>", text)
+    # Schedules are no templates: a learning rate has one precision.
+    classes = re.findall(r"class (\w+) final : public (\w+)(<T>)? \{", text)
     assert classes, f"no class of csrc/nn/{kind} is found: `class NAME final : public BASE<T>` is how they begin"
-    for name, base in classes:
-        assert f"under<{name}<T>, {base}<T>>" in bindings, f"register {name} in bind_nn.cpp"
+    for name, base, of in classes:
+        assert f"under<{name}{of}, {base}{of}>" in bindings, f"register {name} in bind_nn.cpp"
 
 
 def public_classes() -> list[str]:
-    bases = (cr.Layer, cr.ActivationFunction, cr.Loss, cr.Optimizer, cr.Penalty, cr.Initializer, cr.Callback)
+    bases = (
+        cr.Layer,
+        cr.Constraint,
+        cr.ActivationFunction,
+        cr.Loss,
+        cr.Penalty,
+        cr.Optimizer,
+        cr.Schedule,
+        cr.Initializer,
+        cr.Callback,
+    )
     classes = {name: getattr(cr, name) for name in cr.__all__ if inspect.isclass(getattr(cr, name))}
     return [name for name, kind in classes.items() if issubclass(kind, bases) and kind not in bases]
 
 
-@pytest.mark.parametrize("name", public_classes())
-def test_every_class_has_a_row_in_the_catalogue(name: str) -> None:
+def public_functions() -> list[str]:
+    return [name for name in cr.__all__ if inspect.isfunction(getattr(cr, name))]
+
+
+@pytest.mark.parametrize("name", [*public_classes(), *public_functions()])
+def test_everything_public_has_a_row_in_the_catalogue(name: str) -> None:
     catalogue = (ROOT / "docs" / "catalogue.md").read_text()
-    assert re.search(rf"^\| `{name}\b", catalogue, re.MULTILINE), f"add a row for {name} to docs/catalogue.md"
+    calls = re.findall(rf"^\| `({name}\b[^`]*)`", catalogue, re.MULTILINE)
+    assert calls, f"add a row for {name} to docs/catalogue.md"
+    named = {option for call in calls for option in re.findall(r"(\w+)=", call)}
+    unknown = named - set(inspect.signature(getattr(cr, name)).parameters)
+    assert not unknown, f"docs/catalogue.md gives {name} options that it has not: {sorted(unknown)}"
+
+
+# What the slides show, by the names that docs/lectures.md gives it, in its order.
+GROUPS = {"NET": 8, "ACT": 11, "LOSS": 7, "BP": 4, "GC": 1, "GD": 4, "OPT": 6, "SCH": 6, "INIT": 6, "REG": 14, "BN": 1}
+SHOWN = [f"{group}-{number}" for group, last in GROUPS.items() for number in range(1, last + 1)]
+SHOWN.insert(SHOWN.index("OPT-6") + 1, "Rprop")
+LECTURES = (ROOT / "docs" / "lectures.md").read_text()
+DIFFER, SLIPS = "Where the lectures differ", "Slips"
+
+
+def lecture_rows(*titles: str) -> list[list[str]]:
+    """Return the cells of the rows of all tables in the sections with these titles, heads left out."""
+    parts = [section.partition("\n") for section in LECTURES.split("\n## ")[1:]]
+    lines = [line for title, _, text in parts if title in titles for line in text.splitlines() if line[:2] == "| "]
+    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return [row for row in rows if row[0] != "what"]
+
+
+SECTIONS = [title for title in re.findall(r"^## (.*)$", LECTURES, re.MULTILINE) if title not in (DIFFER, SLIPS)]
+
+
+def first_word(row: list[str]) -> str:
+    return row[0].split()[0]
+
+
+def code_in(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def evaluate(calls: list[str]) -> None:
+    """Evaluate calls after what the page says they come after."""
+    prelude = re.search(r"```python\n(.*?)```", LECTURES, re.DOTALL)
+    assert prelude is not None
+    names: dict[str, object] = {"X": np.random.default_rng(0).normal(size=(12, 4)), "y": np.arange(12) % 3}
+    exec(prelude[1], names)
+    for call in calls:
+        eval(call, names)
+
+
+def assert_test_exists(name: str) -> None:
+    file, _, function = name.partition("::")
+    assert (ROOT / file).exists(), f"docs/lectures.md names {file}, which does not exist"
+    functions = [node.name for node in ast.parse((ROOT / file).read_text()).body if isinstance(node, ast.FunctionDef)]
+    tests = [function for function in functions if function.startswith("test_")]
+    assert function in tests, f"docs/lectures.md names {name}, which does not exist"
+
+
+def test_the_page_of_the_lectures_has_every_row_once() -> None:
+    assert [first_word(row) for row in lecture_rows(*SECTIONS)] == SHOWN
+    traps = [first_word(row) for row in lecture_rows(DIFFER, SLIPS) if re.match(r"T\d", row[0])]
+    assert sorted(traps, key=lambda trap: int(trap[1:])) == [f"T{number}" for number in range(1, 27)]
+
+
+@pytest.mark.parametrize("row", lecture_rows(*SECTIONS), ids=first_word)
+def test_what_the_lectures_show_can_be_called_and_is_tested(row: list[str]) -> None:
+    _, lectures, formula, calls, tests = row
+    assert re.fullmatch(r"all|\[00\d\](, \[00\d\])*", lectures)
+    assert all((formula, code_in(calls), code_in(tests))), "a row has a formula, a call and a test"
+    evaluate(code_in(calls))
+    for name in code_in(tests):
+        assert_test_exists(name)
+
+
+@pytest.mark.parametrize("row", lecture_rows(DIFFER), ids=first_word)
+def test_every_reading_of_the_lectures_can_be_called(row: list[str]) -> None:
+    _, _, readings, default = row
+    assert len(code_in(readings)) >= 2
+    assert default
+    evaluate(code_in(readings))
+
+
+@pytest.mark.parametrize("row", lecture_rows(SLIPS), ids=lambda row: row[0])
+def test_slips_of_the_lectures_are_told_where_they_matter(row: list[str]) -> None:
+    _, slide, _, told_in = row
+    tags = re.findall(r"\[00\d\]", slide)
+    assert tags
+    for name in code_in(told_in):
+        if name.startswith("tests/"):
+            assert_test_exists(name)
+        else:
+            text = inspect.getdoc(getattr(cr, name)) or ""
+            assert any(tag in text for tag in tags), f"the docstring of {name} tells nothing of the slip in {tags}"
 
 
 Members = dict[str, list[str] | None]
@@ -230,7 +333,9 @@ def test_the_stubs_declare_what_the_engine_has(stub: str, module: ModuleType) ->
     where = f"_engine/{stub}.pyi and the engine differ"
     public = {name for name in dir(module) if not name.startswith("_")} - {"float32", "float64"}
     # One class of the engine, declared in the stub of each precision that takes it.
-    assert public - {"Initializer"} == {*functions, *classes} - {"Initializer"}, where
+    single, double = vars(_engine.float32), vars(_engine.float64)
+    both = {name for name, kind in single.items() if inspect.isclass(kind) and kind is double.get(name)}
+    assert public - both == {*functions, *classes} - both, where
     assert_signatures(where, module, functions)
     for name, members in classes.items():
         kind = getattr(module, name)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import _engine
+from chainrule import _engine, storage
 
 safetensors = pytest.importorskip("safetensors.numpy", reason="needs safetensors")
 
@@ -17,11 +17,14 @@ safetensors = pytest.importorskip("safetensors.numpy", reason="needs safetensors
 def network(dtype="float32"):
     layers = [
         cr.Dense(6, activation=cr.LeakyReLU(slope=0.1), weight_init="he_uniform", bias_init=cr.Normal(0.1)),
+        cr.BatchNorm(momentum=0.25),
         cr.Dropout(rate=0.25),
         cr.Activation("tanh"),
-        cr.Dense(3, bias=False),
+        cr.Dense(3, bias=False, connections=["101", "011"] * 3, weight_constraint=cr.MaxNorm(0.5)),
     ]
-    return cr.Network(layers, inputs=4, seed=2**64 - 1, dtype=dtype)
+    net = cr.Network(layers, inputs=4, seed=2**64 - 1, dtype=dtype)
+    net.freeze(0)
+    return net
 
 
 def parts(net):
@@ -33,13 +36,14 @@ def parts(net):
         "dtype": net.dtype.name,
         "seed": net.seed,
         "steps": 0,
-        "layers": [{"kind": "Dense", "options": {"units": 3, "activation": "relu"}}],
+        "frozen": [],
+        "layers": [{"kind": "Dense", "options": {"units": 3, "activation": "tanh"}}],
     }
     return net.state_dict(), document
 
 
 def small():
-    return cr.Network([cr.Dense(3, activation="relu")], inputs=2, seed=5)
+    return cr.Network([cr.Dense(3, activation="tanh")], inputs=2, seed=5)
 
 
 def write(path, tensors, document):
@@ -52,8 +56,10 @@ def write(path, tensors, document):
 
 def same(net, other):
     assert repr(net) == repr(other)
-    for name, value in net.parameters().items():
-        assert np.array_equal(value, other.parameters()[name]), name
+    assert net.layers == other.layers
+    assert net.frozen == other.frozen
+    for name, value in net.state_dict().items():
+        assert np.array_equal(value, other.state_dict()[name]), name
 
 
 def test_round_trip(tmp_path, dtype):
@@ -67,12 +73,33 @@ def test_round_trip(tmp_path, dtype):
     assert np.array_equal(np.asarray(net(x)), np.asarray(again(x)))
 
 
+def test_statistics_come_back_and_a_frozen_layer_stays_so(tmp_path):
+    net, x = network(), np.random.default_rng(0).normal(size=(9, 4))
+    net(x)
+    net.freeze(1, 3)
+    net.save(tmp_path / "net")
+    again = cr.load(tmp_path / "net")
+    assert again.frozen == (0, 1, 3)
+    assert np.array_equal(again.statistics()["1.running_mean"], net.statistics()["1.running_mean"])
+    assert again.statistics()["1.running_mean"].any()
+    # The frozen normalization takes them in training too.
+    assert np.array_equal(np.asarray(net(x)), np.asarray(again(x)))
+
+
+@pytest.mark.filterwarnings("error::chainrule.PlacementWarning")
+def test_a_file_is_not_warned_of(tmp_path):
+    with pytest.warns(cr.PlacementWarning):
+        net = cr.Network([cr.Dense(3, activation="softmax"), cr.Dense(2, activation="relu")], inputs=4)
+    net.save(tmp_path / "net")
+    same(net, cr.load(tmp_path / "net"))
+
+
 def test_the_file_is_plain_safetensors(tmp_path):
     net = network()
     net.save(tmp_path / "net.safetensors")
     tensors = safetensors.load_file(tmp_path / "net.safetensors")
-    assert set(tensors) == set(net.parameters())
-    assert all(np.array_equal(tensors[name], value) for name, value in net.parameters().items())
+    assert set(tensors) == {*net.parameters(), *net.statistics()}
+    assert all(np.array_equal(tensors[name], value) for name, value in net.state_dict().items())
 
 
 def test_a_file_written_by_hand_is_read(tmp_path):
@@ -106,6 +133,17 @@ def test_a_failed_save_leaves_the_old_file(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["folder", path.name]
 
 
+def test_tuples_come_back_as_tuples():
+    # JSON makes lists of them, and options are hashed.
+    class Kind:
+        def __init__(self, **options):
+            self.options = options
+
+    document = json.loads(json.dumps({"kind": "Kind", "options": {"connections": ("10", "01"), "units": 2}}))
+    found = storage.described(document, {"Kind": Kind}, depth=0)
+    assert found.options == {"connections": ("10", "01"), "units": 2}
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="path"):
         cr.load(tmp_path / "nothing")
@@ -124,6 +162,13 @@ def test_a_wrong_device_is_not_the_files_fault(tmp_path):
         cr.load(tmp_path / "net", device="gpu")
 
 
+def test_a_sound_normalization_is_read(tmp_path):
+    # What the hostile ones below change is all that is wrong with them.
+    tensors, document = parts(small())
+    normalized(tensors, document)
+    assert cr.load(write(tmp_path / "sound", tensors, document)).layers == (cr.BatchNorm(),)
+
+
 def test_folders_and_devices_are_refused(tmp_path):
     for path in (tmp_path, "/dev/zero"):
         with pytest.raises(ValueError, match="not a file"):
@@ -138,7 +183,15 @@ def edited(change):
 
 
 def layer(**options):
-    return [{"kind": "Dense", "options": {"units": 3, "activation": "relu", **options}}]
+    return [{"kind": "Dense", "options": {"units": 3, "activation": "tanh", **options}}]
+
+
+def normalized(tensors, document, variance=1.0, **options):
+    """Let the file be of a BatchNorm alone."""
+    names = ("gamma", "beta", "running_mean", "running_variance")
+    tensors.clear()
+    tensors.update({f"0.{name}": np.full(2, variance, np.float32) for name in names})
+    document.update(layers=[{"kind": "BatchNorm", "options": options}])
 
 
 HOSTILE = {
@@ -163,6 +216,13 @@ HOSTILE = {
     "a seed that is true": lambda t, d: d.update(seed=True),
     "negative steps": lambda t, d: d.update(steps=-1),
     "too many steps": lambda t, d: d.update(steps=2**64),
+    "frozen that is null": lambda t, d: d.update(frozen=None),
+    "frozen that is a number": lambda t, d: d.update(frozen=0),
+    "a frozen layer that is not there": lambda t, d: d.update(frozen=[1]),
+    "a negative frozen layer": lambda t, d: d.update(frozen=[-1]),
+    "a frozen layer that is true": lambda t, d: d.update(frozen=[True]),
+    "a frozen layer that is a list": lambda t, d: d.update(frozen=[[0]]),
+    "a layer that is frozen twice": lambda t, d: d.update(frozen=[0, 0]),
     "no layers": lambda t, d: d.update(layers=[]),
     "layers that are a dict": lambda t, d: d.update(layers={}),
     "too many layers": lambda t, d: d.update(layers=[{"kind": "Dropout", "options": {"rate": 0.1}}] * 20_000),
@@ -198,6 +258,42 @@ HOSTILE = {
     "a slope beyond the engine": lambda t, d: d.update(
         layers=layer(activation={"kind": "LeakyReLU", "options": {"slope": 1e7}})
     ),
+    "connections of too few inputs": lambda t, d: d.update(layers=layer(connections=["111"])),
+    "connections of too few units": lambda t, d: d.update(layers=layer(connections=["11", "11"])),
+    "connections that are no digits": lambda t, d: d.update(layers=layer(connections=["1x1", "111"])),
+    "connections that are text": lambda t, d: d.update(layers=layer(connections="111")),
+    "connections that are numbers": lambda t, d: d.update(layers=layer(connections=[3, 4])),
+    "connections that are mixed": lambda t, d: d.update(layers=layer(connections=["111", 1])),
+    "connections nested deep": lambda t, d: d.update(layers=layer(connections=json.loads("[" * 90 + "]" * 90))),
+    "connections where weights are not 0": lambda t, d: d.update(layers=layer(connections=["111", "011"])),
+    "a constraint that is no constraint": lambda t, d: d.update(
+        layers=layer(weight_constraint={"kind": "ELU", "options": {}})
+    ),
+    "a constraint without its limit": lambda t, d: d.update(
+        layers=layer(weight_constraint={"kind": "MaxNorm", "options": {}})
+    ),
+    "a constraint of a negative limit": lambda t, d: d.update(
+        layers=layer(weight_constraint={"kind": "MaxNorm", "options": {"limit": -1}})
+    ),
+    "a constraint below float32": lambda t, d: d.update(
+        layers=layer(weight_constraint={"kind": "MaxNorm", "options": {"limit": 1e-60}})
+    ),
+    "endless pieces": lambda t, d: d.update(layers=[{"kind": "Maxout", "options": {"units": 3, "pieces": 2**31 - 1}}]),
+    "no pieces": lambda t, d: d.update(layers=[{"kind": "Maxout", "options": {"units": 3, "pieces": 0}}]),
+    "a dropout that drops all": lambda t, d: d.update(
+        layers=[*layer(), {"kind": "Dropout", "options": {"rate": 0.9, "variant": "fixed_count"}}]
+    ),
+    "a dropout without a rate": lambda t, d: d.update(layers=[*layer(), {"kind": "Dropout", "options": {}}]),
+    "a dropout with two rates": lambda t, d: d.update(
+        layers=[*layer(), {"kind": "Dropout", "options": {"rate": 0.1, "keep_prob": 0.9}}]
+    ),
+    "a noise beyond float32": lambda t, d: d.update(
+        layers=[*layer(), {"kind": "GaussianNoise", "options": {"std": 1e300}}]
+    ),
+    "an eps below float32": lambda t, d: normalized(t, d, eps=1e-60),
+    "a momentum above 1": lambda t, d: normalized(t, d, momentum=1.5),
+    "a negative variance": lambda t, d: normalized(t, d, variance=-1.0),
+    "a normalization without statistics": lambda t, d: normalized(t, d) or t.pop("0.running_mean"),
     "a version that is a list": lambda t, d: d.update(version=[1]),
     "a version that is NaN": lambda t, d: d.update(version=float("nan")),
     "a missing tensor": lambda t, d: t.pop("0.bias"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from problems import bits, built, network, problem, subclasses, trainer
+from problems import bits, built, network, problem, subclasses, trainer, variants
 
 import chainrule as cr
 from chainrule import _engine, data
@@ -15,9 +15,7 @@ from chainrule import _engine, data
 OPTIMIZERS = pytest.mark.parametrize("optimizer", subclasses(cr.Optimizer), ids=lambda kind: kind.__name__)
 
 
-@OPTIMIZERS
-@pytest.mark.parametrize("penalty", [None, *map(built, subclasses(cr.Penalty))], ids=repr)
-def test_the_loop_by_hand_is_fit(dtype, optimizer, penalty):
+def check_the_loop_by_hand_is_fit(dtype, optimizer, penalty):
     X, y = problem()
     fitted = network(dtype)
     trainer(fitted, optimizer=optimizer(0.01), penalty=penalty).fit(X, y, epochs=3, batch_size=7)
@@ -29,9 +27,36 @@ def test_the_loop_by_hand_is_fit(dtype, optimizer, penalty):
             net.zero_grad()
             loss = loss_fn(net(xb), yb)
             loss.backward()
+            rows = {"m": len(X), "batch": len(xb)}
             if penalty is not None:
-                penalty.add_gradient(net)
+                penalty.add_gradient(net, **rows)
+                penalty.before_step(net, 0.01, **rows)
             by_hand.step(net)
+            if penalty is not None:
+                penalty.after_step(net, 0.01, **rows)
+    assert bits(net) == bits(fitted)
+
+
+@OPTIMIZERS
+def test_the_loop_by_hand_is_fit(dtype, optimizer):
+    check_the_loop_by_hand_is_fit(dtype, optimizer, None)
+
+
+@pytest.mark.parametrize("penalty", [one for kind in subclasses(cr.Penalty) for one in variants(kind)], ids=repr)
+def test_the_loop_by_hand_is_fit_with_a_penalty(dtype, penalty):
+    check_the_loop_by_hand_is_fit(dtype, cr.Adam, penalty)
+
+
+def test_the_loop_by_hand_is_fit_with_a_schedule(dtype):
+    X, y = problem()
+    fitted, net = network(dtype), network(dtype)
+    make = cr.Adam(cr.StepDecay(0.01, drop=0.5, every=2), layer_lr={0: 0.5}, clip_norm=0.3)
+    trainer(fitted, optimizer=make).fit(X, y, epochs=5, batch_size=7)
+    for epoch in range(5):
+        for xb, yb in cr.batches(X, y, batch_size=7, seed=0, epoch=epoch):
+            net.zero_grad()
+            cr.CrossEntropy()(net(xb), yb).backward()
+            make.step(net, epoch=epoch)
     assert bits(net) == bits(fitted)
 
 
@@ -58,7 +83,9 @@ def test_any_number_of_threads_gives_the_same_bits(dtype):
         cr.set_num_threads(threads)
         net = network(dtype)
         assert net.core.threads(32) == threads
-        history = trainer(net, penalty=cr.L2(1e-3), metrics=["accuracy"]).fit(
+        penalty = [cr.L2(1e-3), cr.Lp(1e-3, p=1.5, norm="norm"), cr.L1(1e-2, update="proximal")]
+        optimizer = cr.Adam(0.01, clip_norm=0.2, clip_value=0.1, layer_lr={0: 0.5})
+        history = trainer(net, optimizer=optimizer, penalty=penalty, metrics=["accuracy"]).fit(
             X, y, epochs=3, batch_size=32, validation_split=0.3
         )
         figures = {name: values for name, values in history.items() if name != "seconds"}
@@ -78,7 +105,8 @@ def test_wide_layers_give_the_same_bits_too(dtype, loss):
         cr.set_num_threads(threads)
         net = cr.Network([cr.Dense(257, activation="relu"), cr.Dense(10)], inputs=300, dtype=dtype)
         assert net.core.threads(64) == threads
-        history = trainer(net, loss=loss, penalty=cr.L2(1e-3)).fit(X, targets, epochs=2, batch_size=64)
+        options = {"optimizer": cr.Adam(0.01, clip_norm=0.2), "penalty": cr.Lp(1e-3, p=2, norm="norm")}
+        history = trainer(net, loss=loss, **options).fit(X, targets, epochs=2, batch_size=64)
         seen.append((bits(net), history["loss"], history["penalty"], net.predict(X).tobytes()))
     assert seen[0] == seen[1] == seen[2]
 
@@ -180,7 +208,7 @@ def test_a_sine():
 def test_history_and_evaluate_are_what_numpy_computes():
     X, y = problem(rows=50)
     net = network("float64")
-    learner = trainer(net, metrics=["accuracy"], penalty=[cr.L2(0.1), cr.L2(0.01, biases=True)])
+    learner = trainer(net, metrics=["accuracy"], penalty=[cr.L2(0.1), cr.L2(0.01, bias_strength=0.01)])
     history = learner.fit(X[:30], y[:30], epochs=2, validation_data=(X[30:], y[30:]))
     p = net.predict(X[30:])
     log_f = p - p.max(axis=1, keepdims=True)

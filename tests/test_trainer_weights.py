@@ -117,3 +117,14 @@ def test_what_a_trainer_is_made_with_is_fixed(name):
 def test_unsuited_metrics_list_the_suiting_ones():
     with pytest.raises(ValueError, match=r"does not suit .* suiting are accuracy"):
         trainer(network(), metrics=["mse"])
+
+
+def test_a_batch_may_count_for_nothing_by_hand_too():
+    # As in a fit, where rows of weight 0 may happen to come together.
+    net = network()
+    loss = cr.CrossEntropy()(net(X[:4]), LABELS[:4], sample_weight=np.zeros(4))
+    loss.backward()
+    assert float(loss) == 0
+    assert not any(gradient.any() for gradient in net.gradients().values())
+    with pytest.raises(ValueError, match=r"^sample_weight must be above 0 in some row; all are 0"):
+        trainer(net).evaluate(X, LABELS, np.zeros(len(X)))

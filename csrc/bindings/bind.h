@@ -7,8 +7,8 @@ namespace chainrule::bindings {
 
 namespace py = pybind11;
 
-void bind_process(py::module_& module);     // versions, instruction sets, threads, random numbers
-void bind_initializer(py::module_& module); // the same for both precisions
+void bind_process(py::module_& module);      // versions, instruction sets, threads, random numbers
+void bind_descriptions(py::module_& module); // initializers, constraints, schedules: the same for both precisions
 
 template <class T> void bind_kernels(py::module_& module);
 template <class T> void bind_layers(py::module_& module);

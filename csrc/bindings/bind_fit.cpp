@@ -37,11 +37,14 @@ private:
 };
 
 template <class T>
-Objective<T> objective_of(const std::shared_ptr<Loss<T>>& loss,
-                          const std::vector<std::shared_ptr<Penalty<T>>>& penalties,
-                          const std::vector<std::string>& metrics, double threshold) {
-  Objective<T> objective{
-      .loss = loss, .penalties = {penalties.begin(), penalties.end()}, .metrics = {}, .threshold = threshold};
+Objective<T>
+objective_of(const std::shared_ptr<Loss<T>>& loss, const std::vector<std::shared_ptr<Penalty<T>>>& penalties,
+             const std::vector<std::string>& metrics, double threshold, Index penalty_rows, Index penalty_batch) {
+  Objective<T> objective{.loss = loss,
+                         .penalties = {penalties.begin(), penalties.end()},
+                         .penalty_rows = {static_cast<double>(penalty_rows), static_cast<double>(penalty_batch)},
+                         .metrics = {},
+                         .threshold = threshold};
   for (const auto& penalty : penalties) check(penalty != nullptr, "a penalty is None");
   for (const std::string& metric : metrics) objective.metrics.push_back(metric_named(metric));
   return objective;
@@ -70,7 +73,9 @@ public:
       double threshold)
       : network_(std::move(network)), metrics_(std::move(metrics)),
         arrays_(network_->network(), *loss, metrics_, x, y, weight),
-        epoch_(network_->network(), optimizer, objective_of<T>(loss, penalties, metrics_, threshold),
+        epoch_(network_->network(), optimizer,
+               objective_of<T>(loss, penalties, metrics_, threshold, arrays_.data().rows(),
+                               std::min(batch_size, arrays_.data().rows())),
                Sampler<T>(arrays_.data(), batch_size, shuffle, drop_last, seed)) {}
 
   Index steps() const { return epoch_.steps(); }
@@ -115,9 +120,13 @@ template <class T>
 py::dict evaluate_arrays(const NetworkPointer<T>& network, const std::shared_ptr<Loss<T>>& loss,
                          const std::vector<std::shared_ptr<Penalty<T>>>& penalties,
                          const std::vector<std::string>& metrics, const py::object& x, const py::object& y,
-                         const py::object& weight, double threshold) {
+                         const py::object& weight, double threshold, Index penalty_rows, Index penalty_batch) {
   const DataArrays<T> arrays(network->network(), *loss, metrics, x, y, weight);
-  const Objective<T> objective = objective_of<T>(loss, penalties, metrics, threshold);
+  check(penalty_rows >= 0 && penalty_batch >= 0, "rows of a penalty must not be negative");
+  const Index rows = arrays.data().rows();
+  const Objective<T> objective =
+      objective_of<T>(loss, penalties, metrics, threshold, penalty_rows > 0 ? penalty_rows : rows,
+                      penalty_batch > 0 ? penalty_batch : rows);
   const double start = seconds_now();
   Evaluation<T> evaluation(network->network(), objective, arrays.data());
   network->in_slices_alone([&](double seconds) { return evaluation.advance(seconds); });
@@ -138,7 +147,8 @@ template <class T> void bind_fit(py::module_& module) {
       .def_property_readonly("steps_per_epoch", &Fit<T>::steps)
       .def("run", &Fit<T>::run, arg("epoch"), arg("progress") = py::none());
   module.def("evaluate", evaluate_arrays<T>, arg("network").none(false), arg("loss").none(false), arg("penalties"),
-             arg("metrics"), arg("x"), arg("y"), arg("weight"), arg("threshold"));
+             arg("metrics"), arg("x"), arg("y"), arg("weight"), arg("threshold"), arg("penalty_rows"),
+             arg("penalty_batch"));
 }
 
 template void bind_fit<float>(py::module_&);

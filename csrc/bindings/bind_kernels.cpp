@@ -8,6 +8,7 @@
 #include "bindings/arrays.h"
 #include "bindings/bind.h"
 #include "bindings/unlocked.h"
+#include "core/named.h"
 #include "cpu/table.h"
 #include "nn/layers/layer_activation.h"
 
@@ -17,12 +18,12 @@ namespace {
 
 using Ints = Array<std::int32_t>;
 
-template <std::size_t N, class Enum>
-Enum named(const char* const (&names)[N], const char* what, const std::string& name) {
-  for (std::size_t i = 0; i < N; ++i) {
-    if (name == names[i]) return static_cast<Enum>(i);
-  }
-  fail("unknown ", what, " \"", name, "\"");
+constexpr Index random_elements = Index{1} << 34; // a stream has 2^32 blocks of four words
+
+PenaltyTerm penalty_term_named(const std::string& name, double power) {
+  const PenaltyTerm term{named<PenaltyTermKind>(penalty_term_names, "term", name), power};
+  check(term.kind != PenaltyTermKind::power || power >= 1, "power must be at least 1; got ", power);
+  return term;
 }
 
 /// One table with a team to run it.
@@ -71,11 +72,27 @@ public:
     });
   }
 
-  Array<T> dropout(const py::object& x_in, double rate, std::uint64_t seed, std::uint32_t layer, std::uint64_t step) {
+  Array<T> dropout(const py::object& x_in, double rate, Index count, bool same, double scale, std::uint64_t seed,
+                   std::uint32_t layer, std::uint64_t step) {
     const Array<T> x = array_of<T>(x_in, "x");
+    check(x.size() < random_elements, "x must have fewer than 2^34 elements; it has ", x.size());
     check(rate >= 0 && rate < 1, "rate must be at least 0 and below 1; got ", rate);
-    const Stream stream{seed, Purpose::dropout, layer, step};
-    return filled(x, [&](const Team& team, T* y) { kernels_.dropout(team, stream, rate, x.data(), y, x.size()); });
+    const bool matrix = x.ndim() == 2;
+    const Index rows = matrix ? x.shape(0) : 1, columns = matrix ? x.shape(1) : x.size();
+    check(count >= -1 && count <= columns, "count must be -1 to ", columns, "; got ", count);
+    const DropMask mask{{seed, Purpose::dropout, layer, step}, rate, count, same};
+    return filled(x, [&](const Team& team, T* y) {
+      kernels_.dropout(team, mask, scale, dense_view<const T>(x.data(), rows, columns), dense_view(y, rows, columns));
+    });
+  }
+
+  Array<T> add_noise(const py::object& x_in, double deviation, std::uint64_t seed, std::uint32_t layer,
+                     std::uint64_t step) {
+    const Array<T> x = array_of<T>(x_in, "x");
+    check(x.size() < random_elements, "x must have fewer than 2^34 elements; it has ", x.size());
+    const Stream stream{seed, Purpose::noise, layer, step};
+    return filled(x,
+                  [&](const Team& team, T* y) { kernels_.add_noise(team, stream, deviation, x.data(), y, x.size()); });
   }
 
   Array<T> add_scaled(double factor, const py::object& x_in, const py::object& y_in) {
@@ -84,6 +101,17 @@ public:
     T* out = y.mutable_data();
     run([&](const Team& team) { kernels_.add_scaled(team, factor, x.data(), out, x.size()); });
     return y;
+  }
+
+  Array<T> scale(double factor, const py::object& x_in) { return with_number(&Kernels<T>::scale, factor, x_in); }
+  Array<T> clip(double limit, const py::object& x_in) { return with_number(&Kernels<T>::clip, limit, x_in); }
+  Array<T> soft_threshold(double threshold, const py::object& x_in) {
+    return with_number(&Kernels<T>::soft_threshold, threshold, x_in);
+  }
+
+  Array<T> multiply(const py::object& x_in, const py::object& factors_in) {
+    const Array<T> x = array_of<T>(x_in, "x"), factors = array_of<T>(factors_in, "factors", shape_of(x));
+    return filled(x, [&](const Team& team, T* y) { kernels_.multiply(team, x.data(), factors.data(), y, x.size()); });
   }
 
   Array<T> fill(double value, Index n) {
@@ -95,16 +123,20 @@ public:
   }
 
   py::tuple update(const py::object& w_in, const py::object& g_in, const py::object& state1_in,
-                   const py::object& state2_in, const std::string& rule_name, double rate, double beta1, double beta2,
-                   double epsilon, double correction1, double correction2) {
-    const auto rule = named<std::size(update_rule_names), UpdateRule>(update_rule_names, "rule", rule_name);
+                   const py::object& state2_in, const py::object& state3_in, const std::string& rule_name, double rate,
+                   double beta1, double beta2, double epsilon, double correction1, double correction2, double gain,
+                   double memory, double fresh, double shrink, double grow, double least, double most, double keep) {
+    const auto rule = named<UpdateRule>(update_rule_names, "rule", rule_name);
     const Array<T> g = array_of<T>(g_in, "g");
-    Array<T> w = result(w_in, "w", shape_of(g));
-    Array<T> state1 = result(state1_in, "state1", shape_of(g)), state2 = result(state2_in, "state2", shape_of(g));
-    const UpdateNumbers numbers{rate, beta1, beta2, epsilon, correction1, correction2};
-    T *w_out = w.mutable_data(), *out1 = state1.mutable_data(), *out2 = state2.mutable_data();
-    run([&](const Team& team) { kernels_.update(team, rule, numbers, w_out, g.data(), out1, out2, g.size()); });
-    return py::make_tuple(w, state1, state2);
+    const Shape shape = shape_of(g);
+    Array<T> w = result(w_in, "w", shape), state1 = result(state1_in, "state1", shape);
+    Array<T> state2 = result(state2_in, "state2", shape), state3 = result(state3_in, "state3", shape);
+    const UpdateNumbers numbers{rate,   beta1, beta2,  epsilon, correction1, correction2, gain,
+                                memory, fresh, shrink, grow,    least,       most,        keep};
+    T* const w_out = w.mutable_data();
+    const UpdateStates<T> states{state1.mutable_data(), state2.mutable_data(), state3.mutable_data()};
+    run([&](const Team& team) { kernels_.update(team, rule, numbers, w_out, g.data(), states, g.size()); });
+    return py::make_tuple(w, state1, state2, state3);
   }
 
   Array<T> softmax_forward(const py::object& z_in) {
@@ -118,6 +150,26 @@ public:
     const Array<T> h = array_of<T>(h_in, "h", {-1, -1}), dh = array_of<T>(dh_in, "dh", shape_of(h));
     return filled(h, [&](const Team& team, T* dz) {
       kernels_.softmax_backward(team, view_of(h), view_of(dh), dense_view(dz, h.shape(0), h.shape(1)));
+    });
+  }
+
+  Array<T> max_pieces_forward(const py::object& z_in, Index pieces) {
+    const Array<T> z = array_of<T>(z_in, "z", {-1, -1});
+    check(pieces >= 1 && z.shape(1) % pieces == 0, "z has ", z.shape(1), " columns: not a multiple of ", pieces,
+          " pieces");
+    Array<T> h = result(py::none(), "", {z.shape(0), z.shape(1) / pieces});
+    const MatrixView<T> out = view_of_mutable(h);
+    run([&](const Team& team) { kernels_.max_pieces_forward(team, view_of(z), out); });
+    return h;
+  }
+
+  Array<T> max_pieces_backward(const py::object& z_in, const py::object& dh_in) {
+    const Array<T> z = array_of<T>(z_in, "z", {-1, -1}), dh = array_of<T>(dh_in, "dh", {z.shape(0), -1});
+    const Index units = dh.shape(1), columns = z.shape(1);
+    check(units > 0 ? columns >= units && columns % units == 0 : columns == 0, "z has ", columns,
+          " columns: not a multiple of dh's ", units);
+    return filled(z, [&](const Team& team, T* dz) {
+      kernels_.max_pieces_backward(team, view_of(z), view_of(dh), dense_view(dz, z.shape(0), columns));
     });
   }
 
@@ -139,9 +191,60 @@ public:
     return y;
   }
 
-  py::tuple element_loss(const py::object& p_in, const py::object& y_in, const std::string& loss_name,
+  py::tuple column_moments(const py::object& x_in) {
+    const Array<T> x = array_of<T>(x_in, "x", {-1, -1});
+    check(x.shape(0) >= 1, "x has no rows: no mean is defined");
+    Array<T> mean = result(py::none(), "", {x.shape(1)}), variance = result(py::none(), "", {x.shape(1)});
+    T *const mean_out = mean.mutable_data(), *const variance_out = variance.mutable_data();
+    run([&](const Team& team) { kernels_.column_moments(team, view_of(x), mean_out, variance_out); });
+    return py::make_tuple(mean, variance);
+  }
+
+  Array<T> normalize_forward(const py::object& x_in, const py::object& mean_in, const py::object& variance_in,
+                             const py::object& gamma_in, const py::object& beta_in, double epsilon) {
+    const Array<T> x = array_of<T>(x_in, "x", {-1, -1});
+    const Shape columns{x.shape(1)};
+    const Array<T> mean = array_of<T>(mean_in, "mean", columns);
+    const Array<T> variance = array_of<T>(variance_in, "variance", columns);
+    const Array<T> gamma = array_of<T>(gamma_in, "gamma", columns), beta = array_of<T>(beta_in, "beta", columns);
+    return filled(x, [&](const Team& team, T* h) {
+      kernels_.normalize_forward(team, view_of(x), mean.data(), variance.data(), epsilon, gamma.data(), beta.data(),
+                                 dense_view(h, x.shape(0), x.shape(1)));
+    });
+  }
+
+  py::tuple normalize_backward(const py::object& x_in, const py::object& mean_in, const py::object& variance_in,
+                               const py::object& gamma_in, const py::object& dh_in, double epsilon, bool moments_of_x,
+                               const std::optional<std::pair<py::object, py::object>>& add_to) {
+    const Array<T> x = array_of<T>(x_in, "x", {-1, -1}), dh = array_of<T>(dh_in, "dh", shape_of(x));
+    const Shape columns{x.shape(1)};
+    const Array<T> mean = array_of<T>(mean_in, "mean", columns);
+    const Array<T> variance = array_of<T>(variance_in, "variance", columns);
+    const Array<T> gamma = array_of<T>(gamma_in, "gamma", columns);
+    Array<T> dgamma = result(add_to ? add_to->first : py::none(), "add_to[0]", columns);
+    Array<T> dbeta = result(add_to ? add_to->second : py::none(), "add_to[1]", columns);
+    Array<T> dx = result(py::none(), "", shape_of(x));
+    const Write write = add_to ? Write::add : Write::overwrite;
+    T *const gamma_out = dgamma.mutable_data(), *const beta_out = dbeta.mutable_data();
+    const MatrixView<T> dx_out = view_of_mutable(dx);
+    run([&](const Team& team) {
+      kernels_.normalize_backward(team, view_of(x), mean.data(), variance.data(), epsilon, gamma.data(), view_of(dh),
+                                  moments_of_x, write, gamma_out, beta_out, dx_out);
+    });
+    return py::make_tuple(dx, dgamma, dbeta);
+  }
+
+  Array<T> constrain_columns(const py::object& w_in, const std::string& name, double limit) {
+    const auto constraint = named<ColumnConstraint>(column_constraint_names, "constraint", name);
+    Array<T> w = result(w_in, "w", shape_of(array_of<T>(w_in, "w", {-1, -1})));
+    const MatrixView<T> out = view_of_mutable(w);
+    run([&](const Team& team) { kernels_.constrain_columns(team, constraint, limit, out); });
+    return w;
+  }
+
+  py::tuple element_loss(const py::object& p_in, const py::object& y_in, const std::string& name, double parameter,
                          const py::object& weight_in, double scale) {
-    const auto loss = named<std::size(element_loss_names), ElementLoss>(element_loss_names, "loss", loss_name);
+    const ElementLoss loss{named<ElementLossKind>(element_loss_names, "loss", name), parameter};
     const Array<T> p = array_of<T>(p_in, "p", {-1, -1}), y = array_of<T>(y_in, "y", shape_of(p));
     const auto weight = weights_of<T>(weight_in, p.shape(0));
     return loss_and_gradient(p, [&](const Team& team, T* row_loss, MatrixView<T> dp) {
@@ -149,14 +252,15 @@ public:
     });
   }
 
-  py::tuple cross_entropy(const py::object& p_in, const py::object& y_in, bool from_logits, const py::object& weight_in,
-                          double scale) {
+  py::tuple cross_entropy(const py::object& p_in, const py::object& y_in, bool from_logits, double smoothing,
+                          const py::object& weight_in, double scale) {
     const Array<T> p = array_of<T>(p_in, "p", {-1, -1});
+    check(smoothing >= 0 && smoothing < 1, "smoothing must be at least 0 and below 1; got ", smoothing);
     const TargetArrays<T> y = targets_of<T>(y_in, p.shape(0), p.shape(1), true);
     const auto weight = weights_of<T>(weight_in, p.shape(0));
     return loss_and_gradient(p, [&](const Team& team, T* row_loss, MatrixView<T> dp) {
-      kernels_.cross_entropy(team, from_logits, view_of(p), y.targets(), weight ? weight->data() : nullptr, scale,
-                             row_loss, dp);
+      kernels_.cross_entropy(team, from_logits, smoothing, view_of(p), y.targets(), weight ? weight->data() : nullptr,
+                             scale, row_loss, dp);
     });
   }
 
@@ -179,13 +283,24 @@ public:
     return sum;
   }
 
-  double sum_squares(const py::object& x_in) {
-    const Array<T> x = array_of<T>(x_in, "x");
-    Buffer<double> blocks(x.size() / sum_block + 1);
-    run([&](const Team& team) { kernels_.sum_squares(team, x.data(), x.size(), blocks.data()); });
+  double penalty_sum(const py::object& w_in, const std::string& name, double power) {
+    const PenaltyTerm term = penalty_term_named(name, power);
+    const Array<T> w = array_of<T>(w_in, "w");
+    Buffer<double> blocks(w.size() / sum_block + 1);
+    run([&](const Team& team) { kernels_.penalty_sum(team, term, w.data(), w.size(), blocks.data()); });
     double sum = 0;
     for (Index i = 0; i < blocks.size(); ++i) sum += blocks.data()[i];
     return sum;
+  }
+
+  Array<T> penalty_gradient(double factor, const py::object& w_in, const py::object& g_in, const std::string& name,
+                            double power) {
+    const PenaltyTerm term = penalty_term_named(name, power);
+    const Array<T> w = array_of<T>(w_in, "w");
+    Array<T> g = result(g_in, "g", shape_of(w));
+    T* out = g.mutable_data();
+    run([&](const Team& team) { kernels_.penalty_gradient(team, term, factor, w.data(), out, w.size()); });
+    return g;
   }
 
 private:
@@ -219,6 +334,13 @@ private:
     T* out = array.mutable_data();
     run([&](const Team& team) { body(team, out); });
     return array;
+  }
+
+  /// An operation of one number and one array.
+  Array<T> with_number(void (*Kernels<T>::*operation)(const Team&, double, const T*, T*, Index), double number,
+                       const py::object& x_in) {
+    const Array<T> x = array_of<T>(x_in, "x");
+    return filled(x, [&](const Team& team, T* y) { (kernels_.*operation)(team, number, x.data(), y, x.size()); });
   }
 
   template <class Body> py::tuple loss_and_gradient(const Array<T>& p, Body body) {
@@ -262,23 +384,43 @@ template <class T> void bind_kernels(py::module_& module) {
            arg("parameter") = 0.0)
       .def("activation_backward", &Runner<T>::activation_backward, arg("h"), arg("dh"), py::kw_only(),
            arg("activation"), arg("parameter") = 0.0)
-      .def("dropout", &Runner<T>::dropout, arg("x"), py::kw_only(), arg("rate"), arg("seed"), arg("layer"), arg("step"))
+      .def("dropout", &Runner<T>::dropout, arg("x"), py::kw_only(), arg("rate") = 0.0, arg("count") = -1,
+           arg("same") = false, arg("scale"), arg("seed"), arg("layer"), arg("step"))
+      .def("add_noise", &Runner<T>::add_noise, arg("x"), py::kw_only(), arg("deviation"), arg("seed"), arg("layer"),
+           arg("step"))
       .def("add_scaled", &Runner<T>::add_scaled, arg("factor"), arg("x"), arg("y"))
+      .def("scale", &Runner<T>::scale, arg("factor"), arg("x"))
+      .def("multiply", &Runner<T>::multiply, arg("x"), arg("factors"))
+      .def("clip", &Runner<T>::clip, arg("limit"), arg("x"))
+      .def("soft_threshold", &Runner<T>::soft_threshold, arg("threshold"), arg("x"))
       .def("fill", &Runner<T>::fill, arg("value"), arg("n"))
-      .def("update", &Runner<T>::update, arg("w"), arg("g"), arg("state1"), arg("state2"), py::kw_only(), arg("rule"),
-           arg("rate"), arg("beta1") = 0.0, arg("beta2") = 0.0, arg("epsilon") = 0.0, arg("correction1") = 1.0,
-           arg("correction2") = 1.0)
+      .def("update", &Runner<T>::update, arg("w"), arg("g"), arg("state1"), arg("state2"), arg("state3"), py::kw_only(),
+           arg("rule"), arg("rate"), arg("beta1") = 0.0, arg("beta2") = 0.0, arg("epsilon") = 0.0,
+           arg("correction1") = 1.0, arg("correction2") = 1.0, arg("gain") = 1.0, arg("memory") = 0.0,
+           arg("fresh") = 1.0, arg("shrink") = 0.5, arg("grow") = 1.2, arg("least") = 0.0, arg("most") = 0.0,
+           arg("keep") = 1.0)
       .def("softmax_forward", &Runner<T>::softmax_forward, arg("z"))
       .def("softmax_backward", &Runner<T>::softmax_backward, arg("h"), arg("dh"))
+      .def("max_pieces_forward", &Runner<T>::max_pieces_forward, arg("z"), py::kw_only(), arg("pieces"))
+      .def("max_pieces_backward", &Runner<T>::max_pieces_backward, arg("z"), arg("dh"))
       .def("gather_rows", &Runner<T>::gather_rows, arg("x"), arg("rows"))
       .def("gather_labels", &Runner<T>::gather_labels, arg("labels"), arg("rows"))
+      .def("column_moments", &Runner<T>::column_moments, arg("x"))
+      .def("normalize_forward", &Runner<T>::normalize_forward, arg("x"), arg("mean"), arg("variance"), arg("gamma"),
+           arg("beta"), py::kw_only(), arg("epsilon"))
+      .def("normalize_backward", &Runner<T>::normalize_backward, arg("x"), arg("mean"), arg("variance"), arg("gamma"),
+           arg("dh"), py::kw_only(), arg("epsilon"), arg("moments_of_x") = true, arg("add_to") = none)
+      .def("constrain_columns", &Runner<T>::constrain_columns, arg("w"), py::kw_only(), arg("constraint"),
+           arg("limit") = 1.0)
       .def("element_loss", &Runner<T>::element_loss, arg("p"), arg("y"), py::kw_only(), arg("loss"),
-           arg("weight") = none, arg("scale") = 1.0)
+           arg("parameter") = 0.0, arg("weight") = none, arg("scale") = 1.0)
       .def("cross_entropy", &Runner<T>::cross_entropy, arg("p"), arg("y"), py::kw_only(), arg("from_logits") = true,
-           arg("weight") = none, arg("scale") = 1.0)
+           arg("smoothing") = 0.0, arg("weight") = none, arg("scale") = 1.0)
       .def("correct_rows", &Runner<T>::correct_rows, arg("p"), arg("y"), py::kw_only(), arg("threshold") = 0.0)
       .def("column_sum", &Runner<T>::column_sum, arg("x"), py::kw_only(), arg("add_to") = none)
-      .def("sum_squares", &Runner<T>::sum_squares, arg("x"));
+      .def("penalty_sum", &Runner<T>::penalty_sum, arg("w"), py::kw_only(), arg("term"), arg("power") = 0.0)
+      .def("penalty_gradient", &Runner<T>::penalty_gradient, arg("factor"), arg("w"), arg("g"), py::kw_only(),
+           arg("term"), arg("power") = 0.0);
 }
 
 template void bind_kernels<float>(py::module_&);

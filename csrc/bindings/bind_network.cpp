@@ -10,14 +10,14 @@ namespace {
 
 using py::arg;
 
-/// Views of arrays laid out as the arena at `base`, by name: "0.weight", "0.bias", ...
-template <class T> py::dict views(const py::object& owner, Network<T>& network, T* base) {
+/// Views of arrays laid out as the arena at `base`, by name: "0.weight", "0.bias", ...: of those that can learn, or of
+/// the statistics.
+template <class T> py::dict views(const py::object& owner, Network<T>& network, T* base, bool statistics) {
   py::dict result;
-  for (Index layer = 0; layer < network.depth(); ++layer) {
-    for (const Parameter& parameter : network.layer_parameters(layer)) {
-      const Shape shape(parameter.shape.begin(), parameter.shape.end());
-      result[py::str(text(layer, ".", parameter.name))] = py::array_t<T>(shape, base + parameter.offset, owner);
-    }
+  for (const Parameter& parameter : network.parameters()) {
+    if (statistics ? parameter.role != Role::statistic : !parameter.can_learn()) continue;
+    const Shape shape(parameter.shape.begin(), parameter.shape.end());
+    result[py::str(text(parameter.layer, ".", parameter.name))] = py::array_t<T>(shape, base + parameter.offset, owner);
   }
   return result;
 }
@@ -26,13 +26,17 @@ template <class T> py::list layers(BoundNetwork<T>& self) {
   py::list list;
   const Network<T>& network = self.network();
   for (Index layer = 0; layer < network.depth(); ++layer) {
-    Index parameters = 0;
-    for (const Parameter& parameter : network.layer_parameters(layer)) parameters += parameter.size();
+    Index parameters = 0, statistics = 0;
+    for (const Parameter& parameter : network.layer_parameters(layer)) {
+      if (parameter.can_learn()) parameters += parameter.size();
+      if (parameter.role == Role::statistic) statistics += parameter.size();
+    }
     py::dict info;
     info["kind"] = network.layer_kind(layer);
     info["inputs"] = network.layer_inputs(layer);
     info["outputs"] = network.layer_outputs(layer);
     info["parameters"] = parameters;
+    info["statistics"] = statistics;
     list.append(info);
   }
   return list;
@@ -65,13 +69,19 @@ template <class T> void bind_network(py::module_& module) {
       .def("parameters",
            [](const py::object& self) {
              Network<T>& network = self.cast<Self&>().network();
-             return views<T>(self, network, network.arena());
+             return views<T>(self, network, network.arena(), false);
+           })
+      .def("statistics",
+           [](const py::object& self) {
+             Network<T>& network = self.cast<Self&>().network();
+             return views<T>(self, network, network.arena(), true);
            })
       .def("gradients",
            [](const py::object& self) {
              T* base = self.cast<Self&>().alone([](Network<T>& network) { return network.gradients(); });
-             return views<T>(self, self.cast<Self&>().network(), base);
+             return views<T>(self, self.cast<Self&>().network(), base, false);
            })
+      .def("set_trainable", &Self::set_trainable, arg("trainable"))
       .def("forward", &Self::forward, arg("x"), arg("training"))
       .def_property_readonly("pass_number", &Self::pass_number)
       .def("backward", &Self::backward, arg("dy"))

@@ -4,15 +4,28 @@
 #include "bindings/bind.h"
 #include "bindings/bound_network.h"
 #include "nn/layers/activation_layer.h"
+#include "nn/layers/batch_norm.h"
 #include "nn/layers/dense.h"
+#include "nn/layers/drop_connect.h"
 #include "nn/layers/dropout.h"
-#include "nn/losses/binary_cross_entropy.h"
+#include "nn/layers/gaussian_noise.h"
+#include "nn/layers/maxout.h"
 #include "nn/losses/cross_entropy.h"
-#include "nn/losses/squared_error.h"
+#include "nn/losses/elementwise_loss.h"
+#include "nn/optimizers/adadelta.h"
+#include "nn/optimizers/adagrad.h"
 #include "nn/optimizers/adam.h"
 #include "nn/optimizers/momentum.h"
+#include "nn/optimizers/nadam.h"
+#include "nn/optimizers/rmsprop.h"
+#include "nn/optimizers/rprop.h"
 #include "nn/optimizers/sgd.h"
-#include "nn/penalties/l2.h"
+#include "nn/penalties/decoupled_decay.h"
+#include "nn/penalties/power_penalty.h"
+#include "nn/penalties/proximal_l1.h"
+#include "nn/schedules/cosines.h"
+#include "nn/schedules/decays.h"
+#include "train/update.h"
 
 namespace chainrule::bindings {
 
@@ -49,32 +62,70 @@ py::tuple loss_value(const Loss<T>& loss, const py::object& p_in, const py::obje
 }
 
 /// One step of an optimizer with the gradients that a network has.
-template <class T> void step(Optimizer<T>& optimizer, BoundNetwork<T>& network) {
+template <class T> void step(Optimizer<T>& optimizer, BoundNetwork<T>& network, double epoch) {
+  check(epoch >= 0 && epoch < 1e15, "epoch must be at least 0; got ", epoch);
   optimizer.prepare(network.network().id(), network.network().arena_size());
   network.alone([&](Network<T>& n) {
-    const std::uint64_t t = optimizer.steps() + 1;
-    T* gradients = n.gradients();
-    auto body = [&](const Team& team) {
-      optimizer.update({team, n.kernels()}, t, n.arena(), gradients, n.arena_size());
-    };
+    const std::uint64_t done = optimizer.steps();
+    n.gradients(); // allocated before the threads start
+    optimizer.plan(n.parameters());
+    optimizer.begin_step({done, epoch, 1}); // by hand an epoch counts as one step
+    auto body = [&](const Team& team) { update<T>({team, n.kernels()}, n, optimizer, {}, {}, nullptr); };
     ThreadTeam(threads_for(2.0 * static_cast<double>(n.arena_size()))).run(body);
-    optimizer.set_steps(t);
+    optimizer.set_steps(done + 1);
   });
 }
 
+template <class T>
+void configure(Optimizer<T>& optimizer, std::shared_ptr<Schedule> schedule, std::map<Index, double> layer_rates,
+               double clip_norm, double clip_value, double decay, bool decay_biases) {
+  optimizer.configure({.schedule = std::move(schedule),
+                       .layer_factors = std::move(layer_rates),
+                       .clipping = {.norm = clip_norm, .value = clip_value},
+                       .decay = decay,
+                       .decay_biases = decay_biases});
+}
+
+PenaltyRows penalty_rows(Index data, Index batch) {
+  check(data >= 1, "data_rows must be at least 1; got ", data);
+  check(batch >= 1, "batch_rows must be at least 1; got ", batch);
+  return {static_cast<double>(data), static_cast<double>(batch)};
+}
+
 /// A penalty of a network's parameters as they are now.
-template <class T> double penalty_value(const std::shared_ptr<Penalty<T>>& penalty, BoundNetwork<T>& network) {
-  return network.alone([&](Network<T>& n) { return penalty_of<T>(n, {penalty}); });
+template <class T>
+double penalty_value(const std::shared_ptr<Penalty<T>>& penalty, BoundNetwork<T>& network, Index data, Index batch) {
+  const PenaltyRows rows = penalty_rows(data, batch);
+  return network.alone([&](Network<T>& n) { return penalty_of<T>(n, {penalty}, rows); });
 }
 
 /// Adds a penalty's gradient to the gradients that a network has.
-template <class T> void add_penalty_gradient(const Penalty<T>& penalty, BoundNetwork<T>& network) {
+template <class T>
+void add_penalty_gradient(const Penalty<T>& penalty, BoundNetwork<T>& network, Index data, Index batch) {
+  const PenaltyRows rows = penalty_rows(data, batch);
   network.alone([&](Network<T>& n) {
     T* gradients = n.gradients();
+    Buffer<double> blocks(n.arena_size() / sum_block + 1);
     auto body = [&](const Team& team) {
-      penalty.add_gradient({team, n.kernels()}, n.parameters(), n.arena(), gradients);
+      penalty.add_gradient({team, n.kernels()}, n.parameters(), rows, n.arena(), gradients, blocks.data());
     };
-    ThreadTeam(1).run(body);
+    ThreadTeam(threads_for(2.0 * static_cast<double>(n.arena_size()))).run(body);
+  });
+}
+
+/// What a penalty does to a network's parameters beside an update, if it acts there; constraints hold afterwards.
+template <class T, PenaltyActs place>
+void shrink(const Penalty<T>& penalty, BoundNetwork<T>& network, double rate, Index data, Index batch) {
+  const PenaltyRows rows = penalty_rows(data, batch);
+  const LayerRates rates{representable<T>("rate", rate), {}};
+  if (penalty.acts() != place) return;
+  network.alone([&](Network<T>& n) {
+    auto body = [&](const Team& team) {
+      const Pass<T> pass{team, n.kernels()};
+      penalty.shrink(pass, n.parameters(), rows, rates, n.arena());
+      n.constrain(pass);
+    };
+    ThreadTeam(threads_for(2.0 * static_cast<double>(n.arena_size()))).run(body);
   });
 }
 
@@ -90,10 +141,7 @@ template <class T> py::list state_views(const py::object& self) {
 
 template <class T> void restore(Optimizer<T>& optimizer, std::uint64_t steps, const py::sequence& state) {
   if (steps == 0 && state.empty()) { // back to the start
-    for (int i = 0; i < optimizer.states() && optimizer.size() > 0; ++i) {
-      std::fill_n(optimizer.state(i), optimizer.size(), T(0));
-    }
-    optimizer.set_steps(0);
+    optimizer.reset();
     return;
   }
   std::vector<Array<T>> arrays;
@@ -102,62 +150,174 @@ template <class T> void restore(Optimizer<T>& optimizer, std::uint64_t steps, co
   }
   const auto expected = static_cast<std::size_t>(optimizer.size() == 0 ? 0 : optimizer.states());
   check(arrays.size() == expected, "state must have ", expected, " arrays; got ", arrays.size());
+  optimizer.set_steps(steps); // throws where there cannot be so many
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     std::copy_n(arrays[i].data(), arrays[i].size(), optimizer.state(static_cast<int>(i)));
   }
-  optimizer.set_steps(steps);
+}
+
+using OptionalConstraint = std::optional<Constraint>;
+
+template <class T>
+Affine<T> affine(Index columns, bool bias, const Initializer& weight_init, const Initializer& bias_init,
+                 const OptionalConstraint& constraint) {
+  return {columns, bias, weight_init, bias_init, constraint};
+}
+
+/// A mask of zeros and ones, row by row; empty for None.
+template <class T> std::vector<T> mask_of(const py::object& object, Index units) {
+  if (object.is_none()) return {};
+  const Array<T> array = array_of<T>(object, "connections", {-1, units});
+  check(array.size() > 0, "connections has no rows");
+  std::vector<T> mask(array.data(), array.data() + array.size());
+  for (const T one : mask) check(one == 0 || one == 1, "connections must be 0 or 1; got ", one);
+  return mask;
+}
+
+PenaltyStrength strength(double weights, double biases, double factor, const std::string& per,
+                         std::optional<std::vector<Index>> layers) {
+  return {weights, biases, factor, named<PenaltyPer>(penalty_per_names, "per", per), std::move(layers)};
 }
 
 } // namespace
 
-void bind_initializer(py::module_& module) {
+void bind_descriptions(py::module_& module) {
   py::class_<Initializer>(module, "Initializer").def(py::init<std::string, double>(), arg("kind"), arg("a"));
+  py::class_<Constraint>(module, "Constraint")
+      .def(py::init([](const std::string& kind, double limit) {
+             return Constraint{named<ColumnConstraint>(column_constraint_names, "constraint", kind),
+                               representable<double>("limit", limit)};
+           }),
+           arg("kind"), arg("limit"));
+
+  py::class_<Schedule, std::shared_ptr<Schedule>>(module, "Schedule");
+  under<TimeDecay, Schedule>(module, "TimeDecay")
+      .def(py::init<double, double, bool>(), arg("rate"), arg("decay"), arg("per_epoch"));
+  under<StepDecay, Schedule>(module, "StepDecay")
+      .def(py::init<double, double, double, bool, bool>(), arg("rate"), arg("drop"), arg("every"), arg("floor"),
+           arg("per_epoch"));
+  under<ExponentialDecay, Schedule>(module, "ExponentialDecay")
+      .def(py::init<double, double, bool>(), arg("rate"), arg("decay"), arg("per_epoch"));
+  under<CosineDecay, Schedule>(module, "CosineDecay")
+      .def(py::init<double, double, double, double, bool>(), arg("rate"), arg("length"), arg("warmup"), arg("end"),
+           arg("per_epoch"));
+  under<OneCycle, Schedule>(module, "OneCycle")
+      .def(py::init<double, double, double, double, double, bool>(), arg("rate"), arg("length"), arg("rise"),
+           arg("start"), arg("end"), arg("per_epoch"));
 }
 
 template <class T> void bind_layers(py::module_& module) {
   py::class_<Layer<T>, std::shared_ptr<Layer<T>>>(module, "Layer");
   under<Dense<T>, Layer<T>>(module, "Dense")
       .def(py::init([](Index units, const std::string& activation, double parameter, bool bias,
-                       const Initializer& weight_init, const Initializer& bias_init) {
-             return Dense<T>(units, {activation, parameter}, bias, weight_init, bias_init);
+                       const Initializer& weight_init, const Initializer& bias_init, const py::object& connections,
+                       const OptionalConstraint& constraint) {
+             return Dense<T>(affine<T>(units, bias, weight_init, bias_init, constraint), {activation, parameter},
+                             mask_of<T>(connections, units));
            }),
-           arg("units"), arg("activation"), arg("parameter"), arg("bias"), arg("weight_init"), arg("bias_init"));
+           arg("units"), arg("activation"), arg("parameter"), arg("bias"), arg("weight_init"), arg("bias_init"),
+           arg("connections"), arg("constraint"));
+  under<DropConnect<T>, Layer<T>>(module, "DropConnect")
+      .def(py::init([](Index units, const std::string& activation, double parameter, bool bias,
+                       const Initializer& weight_init, const Initializer& bias_init, double rate, bool classic,
+                       const OptionalConstraint& constraint) {
+             return DropConnect<T>(affine<T>(units, bias, weight_init, bias_init, constraint), {activation, parameter},
+                                   rate, classic);
+           }),
+           arg("units"), arg("activation"), arg("parameter"), arg("bias"), arg("weight_init"), arg("bias_init"),
+           arg("rate"), arg("classic"), arg("constraint"));
+  under<Maxout<T>, Layer<T>>(module, "Maxout")
+      .def(py::init([](Index units, Index pieces, bool bias, const Initializer& weight_init,
+                       const Initializer& bias_init, const OptionalConstraint& constraint) {
+             check(pieces >= 1 && pieces < Index{1} << 31, "pieces must be 1 to 2147483647; got ", pieces);
+             const Index columns = checked_units(units) * pieces;
+             return Maxout<T>(affine<T>(columns, bias, weight_init, bias_init, constraint), pieces);
+           }),
+           arg("units"), arg("pieces"), arg("bias"), arg("weight_init"), arg("bias_init"), arg("constraint"));
+  under<BatchNorm<T>, Layer<T>>(module, "BatchNorm").def(py::init<double, double>(), arg("epsilon"), arg("momentum"));
   under<ActivationLayer<T>, Layer<T>>(module, "ActivationLayer")
       .def(py::init([](const std::string& activation, double parameter) {
              return ActivationLayer<T>({activation, parameter});
            }),
            arg("activation"), arg("parameter"));
-  under<Dropout<T>, Layer<T>>(module, "Dropout").def(py::init<double>(), arg("rate"));
+  under<Dropout<T>, Layer<T>>(module, "Dropout")
+      .def(py::init<double, std::string, bool>(), arg("rate"), arg("variant"), arg("per_batch"));
+  under<GaussianNoise<T>, Layer<T>>(module, "GaussianNoise").def(py::init<double>(), arg("deviation"));
 }
 
 template <class T> void bind_losses(py::module_& module) {
   py::class_<Loss<T>, std::shared_ptr<Loss<T>>>(module, "Loss")
       .def("value", loss_value<T>, arg("p"), arg("y"), arg("weight") = py::none());
-  under<SquaredError<T>, Loss<T>>(module, "SquaredError").def(py::init<bool, bool>(), arg("mean"), arg("half"));
-  under<CrossEntropy<T>, Loss<T>>(module, "CrossEntropy").def(py::init<bool>(), arg("from_logits"));
-  under<BinaryCrossEntropy<T>, Loss<T>>(module, "BinaryCrossEntropy").def(py::init<bool>(), arg("from_logits"));
+  under<ElementwiseLoss<T>, Loss<T>>(module, "ElementwiseLoss")
+      .def(py::init([](const std::string& formula, double parameter, double factor, const std::string& reduction) {
+             return ElementwiseLoss<T>(formula, parameter, factor,
+                                       named<Reduction>(reduction_names, "reduction", reduction));
+           }),
+           arg("formula"), arg("parameter"), arg("factor"), arg("reduction"));
+  under<CrossEntropy<T>, Loss<T>>(module, "CrossEntropy")
+      .def(py::init([](bool from_logits, double smoothing, const std::string& reduction) {
+             return CrossEntropy<T>(from_logits, smoothing, named<Reduction>(reduction_names, "reduction", reduction));
+           }),
+           arg("from_logits"), arg("smoothing"), arg("reduction"));
 }
 
 template <class T> void bind_optimizers(py::module_& module) {
   py::class_<Optimizer<T>, std::shared_ptr<Optimizer<T>>>(module, "Optimizer")
       .def_property("steps", &Optimizer<T>::steps, &Optimizer<T>::set_steps)
       .def_property("rate", &Optimizer<T>::rate, &Optimizer<T>::set_rate)
-      .def("step", step<T>, arg("network"))
+      .def("configure", configure<T>, arg("schedule"), arg("layer_rates"), arg("clip_norm"), arg("clip_value"),
+           arg("decay"), arg("decay_biases"))
+      .def("step", step<T>, arg("network"), arg("epoch") = 0.0)
       .def("state", state_views<T>)
       .def("restore", restore<T>, arg("steps"), arg("state"));
   under<SGD<T>, Optimizer<T>>(module, "SGD").def(py::init<double>(), arg("rate"));
   under<Momentum<T>, Optimizer<T>>(module, "Momentum")
       .def(py::init<double, double, std::string>(), arg("rate"), arg("beta"), arg("style"));
+  under<AdaGrad<T>, Optimizer<T>>(module, "AdaGrad")
+      .def(py::init<double, double, bool>(), arg("rate"), arg("epsilon"), arg("epsilon_inside"));
+  under<AdaDelta<T>, Optimizer<T>>(module, "AdaDelta")
+      .def(py::init<double, double, double>(), arg("rate"), arg("rho"), arg("epsilon"));
+  under<RMSprop<T>, Optimizer<T>>(module, "RMSprop")
+      .def(py::init<double, double, double, bool, bool>(), arg("rate"), arg("beta"), arg("epsilon"),
+           arg("bias_correction"), arg("epsilon_inside"));
+  under<Rprop<T>, Optimizer<T>>(module, "Rprop")
+      .def(py::init<double, double, double, double, double>(), arg("rate"), arg("shrink"), arg("grow"), arg("least"),
+           arg("most"));
   under<Adam<T>, Optimizer<T>>(module, "Adam")
-      .def(py::init<double, double, double, double, bool, bool>(), arg("rate"), arg("beta1"), arg("beta2"),
-           arg("epsilon"), arg("bias_correction"), arg("epsilon_inside"));
+      .def(py::init<double, double, double, double, bool, bool, bool>(), arg("rate"), arg("beta1"), arg("beta2"),
+           arg("epsilon"), arg("bias_correction"), arg("epsilon_inside"), arg("amsgrad"));
+  under<NAdam<T>, Optimizer<T>>(module, "NAdam")
+      .def(py::init<double, double, double, double, double, bool, bool>(), arg("rate"), arg("beta1"), arg("beta2"),
+           arg("epsilon"), arg("momentum_decay"), arg("bias_correction"), arg("epsilon_inside"));
 }
 
 template <class T> void bind_penalties(py::module_& module) {
   py::class_<Penalty<T>, std::shared_ptr<Penalty<T>>>(module, "Penalty")
-      .def("value", penalty_value<T>, arg("network"))
-      .def("add_gradient", add_penalty_gradient<T>, arg("network"));
-  under<L2<T>, Penalty<T>>(module, "L2").def(py::init<double, bool>(), arg("strength"), arg("biases"));
+      .def("value", penalty_value<T>, arg("network"), arg("data_rows"), arg("batch_rows"))
+      .def("add_gradient", add_penalty_gradient<T>, arg("network"), arg("data_rows"), arg("batch_rows"))
+      .def("before_step", shrink<T, PenaltyActs::before_update>, arg("network"), arg("rate"), arg("data_rows"),
+           arg("batch_rows"))
+      .def("after_step", shrink<T, PenaltyActs::after_update>, arg("network"), arg("rate"), arg("data_rows"),
+           arg("batch_rows"));
+  using Layers = std::optional<std::vector<Index>>;
+  under<PowerPenalty<T>, Penalty<T>>(module, "PowerPenalty")
+      .def(py::init([](const std::string& term, double power, double weights, double biases, double factor,
+                       const std::string& per, bool true_norm, Layers layers) {
+             return PowerPenalty<T>({named<PenaltyTermKind>(penalty_term_names, "term", term), power},
+                                    strength(weights, biases, factor, per, std::move(layers)), true_norm);
+           }),
+           arg("term"), arg("power"), arg("weights"), arg("biases"), arg("factor"), arg("per"), arg("true_norm"),
+           arg("layers"));
+  under<DecoupledDecay<T>, Penalty<T>>(module, "DecoupledDecay")
+      .def(py::init([](double weights, double biases, double factor, const std::string& per, bool raw, Layers layers) {
+             return DecoupledDecay<T>(strength(weights, biases, factor, per, std::move(layers)), raw);
+           }),
+           arg("weights"), arg("biases"), arg("factor"), arg("per"), arg("raw"), arg("layers"));
+  under<ProximalL1<T>, Penalty<T>>(module, "ProximalL1")
+      .def(py::init([](double weights, double biases, double factor, const std::string& per, Layers layers) {
+             return ProximalL1<T>(strength(weights, biases, factor, per, std::move(layers)));
+           }),
+           arg("weights"), arg("biases"), arg("factor"), arg("per"), arg("layers"));
 }
 
 template void bind_layers<float>(py::module_&);

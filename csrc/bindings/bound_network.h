@@ -71,8 +71,13 @@ public:
       step_->set_rows(rows);
       std::copy_n(x.data(), x.size(), x_.data());
       step_number_ = network.steps();
-      run(network.threads(rows, training),
-          [&](const Team& team) { network.forward(pass(team, training), kept_x(), *step_); });
+      run(network.threads(rows, training), [&](const Team& team) {
+        if (training) {
+          network.forward_training(pass(team, true), kept_x(), *step_);
+        } else {
+          network.forward(pass(team, false), kept_x(), *step_);
+        }
+      });
       const MatrixView<T> result = step_->result();
       std::copy_n(result.data, result.size(), out);
       if (training) network.set_steps(step_number_ + 1);
@@ -94,6 +99,13 @@ public:
       run(network.threads(step_->rows(), true),
           [&](const Team& team) { network.backward(pass(team, true), kept_x(), *step_); });
       can_go_back_ = false;
+    });
+  }
+
+  void set_trainable(const std::vector<bool>& trainable) {
+    alone([&](Network<T>& network) {
+      network.set_trainable(trainable);
+      can_go_back_ = false; // a layer may have gone forward in another way
     });
   }
 

@@ -5,12 +5,16 @@ PYBIND11_MODULE(_engine, module) {
   using namespace chainrule::bindings;
   module.doc() = "The native core of chainrule. Use it through the package; the stubs beside it say what is here.";
   bind_process(module);
-  bind_initializer(module);
+  bind_descriptions(module);
 
   py::module_ float32 = module.def_submodule("float32", "The engine in single precision.");
   py::module_ float64 = module.def_submodule("float64", "The engine in double precision.");
-  float32.attr("Initializer") = module.attr("Initializer");
-  float64.attr("Initializer") = module.attr("Initializer");
+  const py::dict names = module.attr("__dict__").attr("copy")();
+  for (const auto& [name, value] : names) { // the classes that both precisions share
+    if (!py::isinstance<py::type>(value)) continue;
+    float32.attr(name) = value;
+    float64.attr(name) = value;
+  }
   bind_precision<float>(float32);
   bind_precision<double>(float64);
 }

@@ -16,7 +16,7 @@
 namespace chainrule {
 
 /// What a stream of random numbers is for: streams of different purposes never share a counter.
-enum class Purpose : std::uint32_t { initial_weights = 1, shuffle = 2, dropout = 3 };
+enum class Purpose : std::uint32_t { initial_weights = 1, shuffle = 2, dropout = 3, noise = 4 };
 
 /// Names one stream. Element e of a stream is a pure function of the stream and e.
 struct Stream {

@@ -5,21 +5,37 @@
 namespace chainrule::cpu::CHAINRULE_ISA {
 namespace {
 
+/// The loop of one rule. `decays`: whether w is multiplied by keep first; where it is not, not even a product with 1
+/// may be fused into the rule.
+template <class T, bool decays, class Rule>
+void each_parameter(Range range, Rule rule, const UpdateNumbers& given, T* w, const T* g, UpdateStates<T> states) {
+  const UpdateNumbers numbers = given; // a copy that no store to w can be taken to change
+  constexpr int count = Rule::states;
+  each_vector<T>(range, [&](Index i, auto part) {
+    Vec<T> weight = load(w + i, part);
+    if constexpr (decays) weight = Vec<T>(numbers.keep) * weight;
+    Vec<T> first(0), second(0), third(0);
+    if constexpr (count > 0) first = load(states.first + i, part);
+    if constexpr (count > 1) second = load(states.second + i, part);
+    if constexpr (count > 2) third = load(states.third + i, part);
+    rule(numbers, weight, load(g + i, part), first, second, third);
+    store(weight, w + i, part);
+    if constexpr (count > 0) store(first, states.first + i, part);
+    if constexpr (count > 1) store(second, states.second + i, part);
+    if constexpr (count > 2) store(third, states.third + i, part);
+  });
+}
+
 template <class T>
-void update(const Team& team, UpdateRule rule, const UpdateNumbers& numbers, T* w, const T* g, T* state1, T* state2,
+void update(const Team& team, UpdateRule rule, const UpdateNumbers& numbers, T* w, const T* g, UpdateStates<T> states,
             Index n) {
+  const Range range = team.share(n, line_elements<T>);
   with_formula(rule, [&](auto formula) {
-    constexpr int states = decltype(formula)::states;
-    each_vector<T>(team.share(n, line_elements<T>), [&](Index i, auto part) {
-      Vec<T> weight = load(w + i, part);
-      Vec<T> first(0), second(0);
-      if constexpr (states > 0) first = load(state1 + i, part);
-      if constexpr (states > 1) second = load(state2 + i, part);
-      formula(numbers, weight, load(g + i, part), first, second);
-      store(weight, w + i, part);
-      if constexpr (states > 0) store(first, state1 + i, part);
-      if constexpr (states > 1) store(second, state2 + i, part);
-    });
+    if (numbers.keep != 1) {
+      each_parameter<T, true>(range, formula, numbers, w, g, states);
+    } else {
+      each_parameter<T, false>(range, formula, numbers, w, g, states);
+    }
   });
 }
 

@@ -146,6 +146,29 @@ template <class T> void store(Vec<T> x, T* to, Partial part) {
 }
 #endif
 
+/// As numbers of another precision: `Vec<To>::width` elements of `from`, or the first of them.
+template <class To, class From> Vec<To> load_as(const From* from, Full) {
+  if constexpr (std::is_same_v<To, From>) return load(from);
+  typedef From Numbers __attribute__((vector_size(sizeof(From) * Vec<To>::width)));
+  Numbers x;
+  std::memcpy(&x, from, sizeof x);
+  return Vec<To>(__builtin_convertvector(x, typename Vec<To>::Numbers));
+}
+template <class To, class From> Vec<To> load_as(const From* from, Partial part) {
+  Vec<To> x(0);
+  for (Index lane = 0; lane < part.count; ++lane) x.v[lane] = static_cast<To>(from[lane]);
+  return x;
+}
+template <class From, class To> void store_as(Vec<From> x, To* to, Full) {
+  if constexpr (std::is_same_v<To, From>) return store(x, to);
+  typedef To Numbers __attribute__((vector_size(sizeof(To) * Vec<From>::width)));
+  const Numbers y = __builtin_convertvector(x.v, Numbers);
+  std::memcpy(to, &y, sizeof y);
+}
+template <class From, class To> void store_as(Vec<From> x, To* to, Partial part) {
+  for (Index lane = 0; lane < part.count; ++lane) to[lane] = static_cast<To>(x.v[lane]);
+}
+
 /// Calls body(i, Full{}) for every whole register of `range` and body(i, Partial{rest}) for what is left.
 template <class T, class Body> void each_vector(Range range, Body body) {
   constexpr Index width = Vec<T>::width;

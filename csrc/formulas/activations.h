@@ -14,9 +14,11 @@ struct Identity {
 };
 
 struct Step {
-  //  g(z) = 1 if z >= 0 else 0    g' = 0 (almost everywhere: a step learns nothing by gradients)
+  //  g(z) = 1 if z >= 0 else 0    g' = 0 (almost everywhere: a step learns nothing by gradients), or a in its place:
+  //                               with a = 1 the gradient goes straight through, as in the perceptron's rule
+  double a;
   template <class V> V value(V z) const { return select(z >= V(0), V(1), select(z < V(0), V(0), z)); }
-  template <class V> V slope(V) const { return V(0); }
+  template <class V> V slope(V) const { return V(a); }
 };
 
 struct Sigmoid {
@@ -55,7 +57,7 @@ struct Elu {
 // instruction set know it. `_{}` takes no parameter, `_{a}` takes one.
 #define CHAINRULE_ACTIVATIONS(_)                                                                                       \
   _(identity, Identity{})                                                                                              \
-  _(step, Step{})                                                                                                      \
+  _(step, Step{a})                                                                                                     \
   _(sigmoid, Sigmoid{})                                                                                                \
   _(tanh, Tanh{})                                                                                                      \
   _(relu, Relu{})                                                                                                      \
@@ -74,7 +76,8 @@ inline constexpr const char* activation_names[] = {
 #undef CHAINRULE_LINE
 };
 
-/// An activation with its parameter: the slope of leaky_relu, the alpha of elu; unused by the others.
+/// An activation with its parameter: the slope of leaky_relu and of the way back through step, the alpha of elu; unused
+/// by the others.
 struct Activation {
   ActivationKind kind = ActivationKind::identity;
   double a = 0;

@@ -9,7 +9,7 @@ namespace chainrule {
 template <class T> struct Pass {
   const Team& team;
   const Kernels<T>& kernels;
-  bool training = false;
+  bool training = false; // set by the network, as the way through it is
   std::uint64_t seed = 0;
   std::uint64_t step = 0;
   Write gradients = Write::overwrite; // whether backward replaces the parameters' gradients or adds to them

@@ -21,18 +21,30 @@ template <class T> Kernels<T> missing_kernels() {
   put_missing(k.activation_forward);
   put_missing(k.activation_backward);
   put_missing(k.dropout);
+  put_missing(k.add_noise);
   put_missing(k.add_scaled);
+  put_missing(k.scale);
+  put_missing(k.multiply);
+  put_missing(k.clip);
+  put_missing(k.soft_threshold);
   put_missing(k.fill);
   put_missing(k.update);
   put_missing(k.softmax_forward);
   put_missing(k.softmax_backward);
+  put_missing(k.max_pieces_forward);
+  put_missing(k.max_pieces_backward);
   put_missing(k.gather_rows);
   put_missing(k.gather_labels);
+  put_missing(k.column_moments);
+  put_missing(k.normalize_forward);
+  put_missing(k.normalize_backward);
+  put_missing(k.constrain_columns);
   put_missing(k.element_loss);
   put_missing(k.cross_entropy);
   put_missing(k.correct_rows);
   put_missing(k.column_sum);
-  put_missing(k.sum_squares);
+  put_missing(k.penalty_sum);
+  put_missing(k.penalty_gradient);
   return k;
 }
 

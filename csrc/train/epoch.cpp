@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/clock.h"
+#include "train/update.h"
 
 namespace chainrule {
 
@@ -11,8 +12,10 @@ template <class T>
 Epoch<T>::Epoch(Network<T>& network, std::shared_ptr<Optimizer<T>> optimizer, const Objective<T>& objective,
                 Sampler<T> sampler)
     : network_(network), optimizer_(std::move(optimizer)), penalties_(objective.penalties),
-      sampler_(std::move(sampler)), buffers_(network, sampler_.batch_size(), true),
-      assessment_(objective, sampler_.batch_size()), team_(network.threads(sampler_.batch_size(), true)) {
+      penalty_rows_(objective.penalty_rows),
+      penalty_blocks_(penalties_.empty() ? 0 : network.arena_size() / sum_block + 1), sampler_(std::move(sampler)),
+      buffers_(network, sampler_.batch_size(), true), assessment_(objective, sampler_.batch_size()),
+      team_(network.threads(sampler_.batch_size(), true)) {
   optimizer_->prepare(network.id(), network.arena_size());
 }
 
@@ -20,6 +23,7 @@ template <class T> void Epoch<T>::begin(std::uint64_t epoch) {
   network_.gradients();                                              // allocated before the first step
   const int threads = network_.threads(sampler_.batch_size(), true); // the limit may have changed
   if (threads != team_.threads()) team_ = ThreadTeam(threads);
+  epoch_ = epoch;
   sampler_.begin(epoch);
   assessment_.begin();
   next_ = 0;
@@ -27,6 +31,7 @@ template <class T> void Epoch<T>::begin(std::uint64_t epoch) {
 }
 
 template <class T> bool Epoch<T>::advance(double seconds) {
+  optimizer_->plan(network_.parameters()); // layers may have been frozen since the last slice
   auto body = [&](const Team& team) { walk(team, seconds); };
   team_.run(body);
   return next_ == steps() || !finite_;
@@ -38,25 +43,27 @@ template <class T> void Epoch<T>::walk(const Team& team, double seconds) {
   const double end = seconds_now() + seconds;
   const std::uint64_t first_step = network_.steps(), first_update = optimizer_->steps();
   const Index begin = next_;
-  Pass<T> pass{.team = team, .kernels = network_.kernels(), .training = true, .seed = network_.seed()};
+  Pass<T> pass{.team = team, .kernels = network_.kernels(), .seed = network_.seed()};
 
   Index step = begin;
   for (bool pause = false; step < steps() && !pause; ++step) {
     const auto done = static_cast<std::uint64_t>(step - begin);
     pass.step = first_step + done;
-    if (team.rank() == 0) buffers_.set_rows(sampler_.rows_of(step));
+    if (team.rank() == 0) {
+      buffers_.set_rows(sampler_.rows_of(step));
+      const double steps_per_epoch = static_cast<double>(steps());
+      const double epoch = static_cast<double>(epoch_) + static_cast<double>(step) / steps_per_epoch;
+      optimizer_->begin_step({first_update + done, epoch, steps_per_epoch});
+    }
     team.barrier();
     const Data<T> batch = sampler_.batch(pass, step);
 
-    network_.forward(pass, batch.x, buffers_);
+    network_.forward_training(pass, batch.x, buffers_);
     assessment_.assess(pass, batch, buffers_.result(), buffers_.gradient(network_.depth() - 1));
     network_.backward(pass, batch.x, buffers_);
 
-    for (const auto& penalty : penalties_) {
-      penalty->add_gradient(pass, network_.parameters(), network_.arena(), network_.gradients());
-    }
-    if (!penalties_.empty()) team.barrier();
-    optimizer_->update(pass, first_update + done + 1, network_.arena(), network_.gradients(), network_.arena_size());
+    const PenaltyRows rows{penalty_rows_.data, static_cast<double>(batch.rows())};
+    update(pass, network_, *optimizer_, penalties_, rows, penalty_blocks_.data());
 
     if (team.rank() == 0) {
       finite_ = finite_ && std::isfinite(assessment_.add(batch.rows()));

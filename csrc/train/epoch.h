@@ -33,11 +33,14 @@ private:
 
   Network<T>& network_;
   std::shared_ptr<Optimizer<T>> optimizer_;
-  std::vector<std::shared_ptr<const Penalty<T>>> penalties_;
+  Penalties<T> penalties_;
+  PenaltyRows penalty_rows_;
+  Buffer<double> penalty_blocks_;
   Sampler<T> sampler_;
   StepBuffers<T> buffers_;
   Assessment<T> assessment_;
   ThreadTeam team_;
+  std::uint64_t epoch_ = 0;
   Index next_ = 0;     // step to do
   bool finite_ = true; // every loss so far
   bool pause_ = false; // rank 0 tells the team to end the slice; read after a barrier

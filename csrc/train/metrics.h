@@ -14,6 +14,7 @@
 namespace chainrule {
 
 enum class Metric { accuracy, mae, mse };
+inline constexpr const char* metric_names[] = {"accuracy", "mae", "mse"};
 
 /// Throws a message that lists the known names.
 Metric metric_named(const std::string& name);
@@ -26,8 +27,8 @@ void score_rows(const Pass<T>& pass, Metric metric, MatrixView<const T> p, Targe
     pass.kernels.correct_rows(pass.team, p, targets, threshold, row_score);
     return;
   }
-  const ElementLoss difference =
-      metric == Metric::mae ? ElementLoss::absolute_difference : ElementLoss::squared_difference;
+  const ElementLoss difference{metric == Metric::mae ? ElementLossKind::absolute_difference
+                                                     : ElementLossKind::squared_difference};
   pass.kernels.element_loss(pass.team, difference, p, targets.values, nullptr, 1 / static_cast<double>(p.cols),
                             row_score, {});
 }

@@ -29,10 +29,11 @@ Network<T>::Network(const Device& device, Index inputs, std::vector<std::shared_
 
   Index width = inputs, total = 0;
   for (const auto& layer : layers_) {
-    Place place{.outputs = layer->outputs(width), .offset = total, .nothing_learns_below = parameters_.empty()};
+    const Place place{.outputs = layer->outputs(width), .offset = total};
     first_parameter_.push_back(static_cast<Index>(parameters_.size()));
     for (Parameter& parameter : layer->parameters(width)) {
       check(parameter.size() < most, "a layer of ", width, " inputs and ", place.outputs, " outputs is too large");
+      parameter.layer = static_cast<Index>(places_.size());
       parameter.offset = total;
       total += arena_extent<T>(parameter.size());
       check(total < most, "the network is too large: more than 2^31 parameters");
@@ -42,6 +43,7 @@ Network<T>::Network(const Device& device, Index inputs, std::vector<std::shared_
     places_.push_back(place);
   }
   first_parameter_.push_back(static_cast<Index>(parameters_.size()));
+  mark();
 
   arena_ = Buffer<T>(total);
   for (Index layer = 0; layer < depth(); ++layer) {
@@ -51,6 +53,34 @@ Network<T>::Network(const Device& device, Index inputs, std::vector<std::shared_
       p.start.fill(arena_.data() + p.offset, p.size(), p.fan_in, p.fan_out,
                    {seed, Purpose::initial_weights, static_cast<std::uint32_t>(layer), number});
     }
+    layers_[at(layer)]->finish_start(arena_.data() + places_[at(layer)].offset, layer_inputs(layer));
+  }
+}
+
+template <class T> void Network<T>::mark() {
+  bool learns_below = false;
+  constrained_.clear();
+  for (Index layer = 0; layer < depth(); ++layer) {
+    Place& place = places_[at(layer)];
+    place.learns = false;
+    for (Index i = first_parameter_[at(layer)]; i < first_parameter_[at(layer + 1)]; ++i) {
+      Parameter& parameter = parameters_[at(i)];
+      parameter.frozen = place.frozen;
+      place.learns = place.learns || parameter.learns();
+      if (parameter.constraint && parameter.learns()) constrained_.push_back(i);
+    }
+    place.learns_below = learns_below;
+    learns_below = learns_below || place.learns;
+  }
+}
+
+template <class T> void Network<T>::set_trainable(const std::vector<bool>& trainable) {
+  check(trainable.size() == layers_.size(), "trainable must have ", layers_.size(),
+        " elements, one for each layer; got ", trainable.size());
+  for (Index layer = 0; layer < depth(); ++layer) places_[at(layer)].frozen = !trainable[at(layer)];
+  mark();
+  for (const Parameter& p : parameters_) {
+    if (p.frozen && gradients_.size() > 0) std::fill_n(gradients_.data() + p.offset, p.size(), T(0));
   }
 }
 
@@ -67,10 +97,22 @@ template <class T> int Network<T>::threads(Index rows, bool training) const {
   return threads_for((training ? 6.0 : 2.0) * static_cast<double>(rows) * static_cast<double>(arena_.size()));
 }
 
-template <class T> void Network<T>::forward(const Pass<T>& pass, MatrixView<const T> x, StepBuffers<T>& buffers) const {
+template <class T> LayerPlace<T> Network<T>::place_of(Index layer, const StepBuffers<T>& buffers) const {
+  const Place& place = places_[at(layer)];
+  return {.number = static_cast<std::uint32_t>(layer),
+          .frozen = place.frozen,
+          .parameters = arena_.data() + place.offset,
+          .scratch = buffers.scratch(layer)};
+}
+
+template <class T>
+void Network<T>::walk_forward(Pass<T> pass, MatrixView<const T> x, StepBuffers<T>& buffers, bool training,
+                              T* statistics) const {
+  pass.training = training;
   for (Index layer = 0; layer < depth(); ++layer) {
     const MatrixView<T> h = buffers.output(layer);
-    const LayerPlace<T> place{static_cast<std::uint32_t>(layer), arena_.data() + places_[at(layer)].offset, nullptr};
+    LayerPlace<T> place = place_of(layer, buffers);
+    if (training) place.statistics = statistics + places_[at(layer)].offset;
     layers_[at(layer)]->forward(pass, place, x, h);
     pass.team.barrier();
     x = h;
@@ -79,63 +121,82 @@ template <class T> void Network<T>::forward(const Pass<T>& pass, MatrixView<cons
 
 template <class T> void Network<T>::backward(const Pass<T>& pass, MatrixView<const T> x, StepBuffers<T>& buffers) {
   for (Index layer = depth() - 1; layer >= 0; --layer) {
-    const auto& [outputs, offset, nothing_learns_below] = places_[at(layer)];
-    const LayerPlace<T> place{static_cast<std::uint32_t>(layer), arena_.data() + offset, gradients_.data() + offset};
+    const Place& known = places_[at(layer)];
+    if (!known.learns && !known.learns_below) break;
+    LayerPlace<T> place = place_of(layer, buffers);
+    if (known.learns) place.gradients = gradients_.data() + known.offset;
     const MatrixView<const T> below = layer == 0 ? x : buffers.output(layer - 1);
-    const MatrixView<T> dx = nothing_learns_below ? MatrixView<T>{} : buffers.gradient(layer - 1);
+    const MatrixView<T> dx = known.learns_below ? buffers.gradient(layer - 1) : MatrixView<T>{};
     layers_[at(layer)]->backward(pass, place, below, buffers.output(layer), buffers.gradient(layer), dx);
     pass.team.barrier();
-    if (nothing_learns_below) break;
   }
 }
 
+template <class T> void Network<T>::constrain(const Pass<T>& pass) {
+  if (constrained_.empty()) return;
+  pass.team.barrier(); // the update is over
+  for (const Index i : constrained_) {
+    const Parameter& p = parameters_[at(i)];
+    const MatrixView<T> w = dense_view(arena_.data() + p.offset, p.shape[0], p.shape[1]);
+    pass.kernels.constrain_columns(pass.team, p.constraint->kind, p.constraint->limit, w);
+  }
+  pass.team.barrier();
+}
+
 template <class T>
-std::vector<Index> StepBuffers<T>::layout(const Network<T>& network, Index capacity, bool training, Index& total) {
-  std::vector<Index> offsets;
-  Index widest = 1;
-  for (Index layer = 0; layer < network.depth(); ++layer) widest = std::max(widest, network.layer_outputs(layer));
+typename StepBuffers<T>::Layout StepBuffers<T>::layout(const Network<T>& network, Index capacity, bool training) {
   constexpr Index most = Index{1} << 34; // elements of a layer that counted random numbers reach
-  check(capacity <= most / widest, "a batch of ", capacity, " rows by ", widest, " columns is too large");
-  total = 0;
-  auto reserve = [&](Index width) {
-    offsets.push_back(total);
-    total += extent(capacity, width);
+  Layout plan;
+  Index widest = 1, scratch = 0;
+  for (Index layer = 0; layer < network.depth(); ++layer) widest = std::max(widest, network.layer_outputs(layer));
+  check(capacity < Index{1} << 31 && capacity <= most / widest, "a batch of ", capacity, " rows by ", widest,
+        " columns is too large");
+  auto reserve = [&](Index elements) {
+    const Index begin = plan.total;
+    plan.total += arena_extent<T>(elements);
+    return begin;
   };
-  if (training) {
-    for (Index layer = 0; layer < network.depth(); ++layer) reserve(network.layer_outputs(layer));
-  } else {
-    // Layers write to the two buffers in turn.
-    const Index pair[2] = {total, total + extent(capacity, widest)};
-    for (Index layer = 0; layer < network.depth(); ++layer) offsets.push_back(pair[layer % 2]);
-    total += (network.depth() > 1 ? 2 : 1) * extent(capacity, widest);
+  for (Index layer = 0; layer < network.depth(); ++layer) {
+    if (training) plan.outputs.push_back(reserve(capacity * network.layer_outputs(layer)));
+    const Index own = network.layer_scratch(layer, capacity, training);
+    check(own <= most, "a batch of ", capacity, " rows is too large for layer ", layer);
+    plan.scratch.push_back(own == 0 ? -1 : training ? reserve(own) : 0);
+    scratch = std::max(scratch, own);
   }
   if (training) {
-    reserve(widest);
-    reserve(widest);
+    for (Index& gradient : plan.gradients) gradient = reserve(capacity * widest);
+    return plan;
   }
-  return offsets;
+  // Layers write to the two buffers in turn; none needs its scratch memory when the next has begun.
+  const Index first = reserve(capacity * widest), second = network.depth() > 1 ? reserve(capacity * widest) : first;
+  for (Index layer = 0; layer < network.depth(); ++layer) plan.outputs.push_back(layer % 2 == 0 ? first : second);
+  const Index shared = reserve(scratch);
+  for (Index& begin : plan.scratch) begin = begin < 0 ? begin : shared;
+  return plan;
 }
 
 template <class T>
 StepBuffers<T>::StepBuffers(const Network<T>& network, Index capacity, bool training)
-    : capacity_(capacity), rows_(capacity), offsets_(layout(network, capacity, training, total_)),
-      memory_(total_, Contents::undefined) {
+    : capacity_(capacity), rows_(capacity), layout_(layout(network, capacity, training)),
+      memory_(layout_.total, Contents::undefined) {
   for (Index layer = 0; layer < network.depth(); ++layer) widths_.push_back(network.layer_outputs(layer));
 }
 
 template <class T> MatrixView<T> StepBuffers<T>::output(Index layer) const {
-  return dense_view(memory_.data() + offsets_[at(layer)], rows_, widths_[at(layer)]);
+  return dense_view(memory_.data() + layout_.outputs[at(layer)], rows_, widths_[at(layer)]);
 }
 
 template <class T> MatrixView<T> StepBuffers<T>::gradient(Index layer) const {
-  const std::size_t turn = widths_.size() + at(layer % 2);
-  return dense_view(memory_.data() + offsets_[turn], rows_, widths_[at(layer)]);
+  return dense_view(memory_.data() + layout_.gradients[layer % 2], rows_, widths_[at(layer)]);
+}
+
+template <class T> T* StepBuffers<T>::scratch(Index layer) const {
+  const Index begin = layout_.scratch[at(layer)];
+  return begin < 0 ? nullptr : memory_.data() + begin;
 }
 
 template <class T> Index StepBuffers<T>::bytes(const Network<T>& network, Index capacity, bool training) {
-  Index total = 0;
-  layout(network, capacity, training, total);
-  return total * static_cast<Index>(sizeof(T));
+  return layout(network, capacity, training).total * static_cast<Index>(sizeof(T));
 }
 
 template class Network<float>;

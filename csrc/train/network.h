@@ -33,6 +33,10 @@ public:
 
   const char* layer_kind(Index layer) const { return layers_[static_cast<std::size_t>(layer)]->kind(); }
   Index layer_outputs(Index layer) const { return places_[static_cast<std::size_t>(layer)].outputs; }
+  /// Elements of scratch memory that a layer needs for a step.
+  Index layer_scratch(Index layer, Index rows, bool training) const {
+    return layers_[static_cast<std::size_t>(layer)]->scratch(rows, layer_inputs(layer), training);
+  }
   Index layer_inputs(Index layer) const { return layer == 0 ? inputs_ : layer_outputs(layer - 1); }
 
   /// All parameters, with their offsets into the arena, and those of one layer.
@@ -46,21 +50,42 @@ public:
   /// Gradients in the layout of the arena; made, all zero, when first asked for.
   T* gradients();
 
+  /// Whether each layer learns; at first all do. The gradients of those that do not become zero.
+  void set_trainable(const std::vector<bool>& trainable);
+
   /// Threads that a step of `rows` rows is worth: training multiplies three times by every weight, prediction once.
   int threads(Index rows, bool training) const;
 
-  /// From x (B, inputs) through all layers, into the outputs of `buffers`. Called by all threads; ends with a barrier.
-  void forward(const Pass<T>&, MatrixView<const T> x, StepBuffers<T>& buffers) const;
+  /// From x (B, inputs) through all layers, into the outputs of `buffers`, to evaluate or predict. Called by all
+  /// threads; ends with a barrier.
+  void forward(const Pass<T>& pass, MatrixView<const T> x, StepBuffers<T>& buffers) const {
+    walk_forward(pass, x, buffers, false, nullptr);
+  }
+  /// The same in training: layers write their statistics.
+  void forward_training(const Pass<T>& pass, MatrixView<const T> x, StepBuffers<T>& buffers) {
+    walk_forward(pass, x, buffers, true, arena_.data());
+  }
   /// The gradients of all parameters from dp (B, outputs), which buffers.gradient(depth() - 1) holds. Called by all
-  /// threads after forward with the same x; ends with a barrier. gradients() must have been called before.
+  /// threads after forward_training with the same x; ends with a barrier. gradients() must have been called before.
   void backward(const Pass<T>&, MatrixView<const T> x, StepBuffers<T>& buffers);
+
+  /// Makes the parameters obey their constraints, if there are any. Called by all threads after an update; ends with a
+  /// barrier.
+  void constrain(const Pass<T>&);
 
 private:
   struct Place {
     Index outputs = 0;
-    Index offset = 0;                  // of the layer's parameters in the arena
-    bool nothing_learns_below = false; // so the gradient by its input is not needed
+    Index offset = 0;          // of the layer's parameters in the arena
+    bool frozen = false;       // as set_trainable said
+    bool learns = false;       // whether it has parameters that learn
+    bool learns_below = false; // whether a layer below it does, so that the gradient by its input is needed
   };
+
+  LayerPlace<T> place_of(Index layer, const StepBuffers<T>& buffers) const;
+  void walk_forward(Pass<T>, MatrixView<const T> x, StepBuffers<T>& buffers, bool training, T* statistics) const;
+  /// Says of each place and each parameter whether it learns, and collects the constraints that then hold.
+  void mark();
 
   std::uint64_t id_;
   const Kernels<T>* kernels_;
@@ -69,6 +94,7 @@ private:
   std::vector<Place> places_;
   std::vector<Parameter> parameters_;
   std::vector<Index> first_parameter_; // of each layer, and the total
+  std::vector<Index> constrained_;     // parameters that learn and have a constraint
   Buffer<T> arena_;
   Buffer<T> gradients_;
   std::uint64_t seed_;
@@ -76,8 +102,8 @@ private:
 };
 
 /// The plan of a step: where the activations and their gradients of up to `capacity` rows lie, all in one
-/// allocation. Training keeps every layer's output for the way back; prediction keeps two, which take turns.
-/// Going back, two gradients take turns.
+/// allocation. Training keeps every layer's output, and its scratch memory, for the way back; prediction keeps two
+/// outputs, which take turns, and the largest scratch memory. Going back, two gradients take turns.
 template <class T> class StepBuffers {
 public:
   StepBuffers(const Network<T>& network, Index capacity, bool training);
@@ -92,18 +118,24 @@ public:
   MatrixView<T> result() const { return output(static_cast<Index>(widths_.size()) - 1); }
   /// The gradient by a layer's output (B, out): the loss fills that of the last layer.
   MatrixView<T> gradient(Index layer) const;
+  /// Scratch memory of a layer, null where it asks for none.
+  T* scratch(Index layer) const;
 
   static Index bytes(const Network<T>& network, Index capacity, bool training);
 
 private:
-  static Index extent(Index rows, Index width) { return arena_extent<T>(rows * width); }
-  static std::vector<Index> layout(const Network<T>& network, Index capacity, bool training, Index& total);
+  /// Where everything lies, in elements from the start.
+  struct Layout {
+    std::vector<Index> outputs, scratch; // of each layer; -1 for no scratch memory
+    Index gradients[2] = {0, 0};         // which take turns
+    Index total = 0;
+  };
+  static Layout layout(const Network<T>& network, Index capacity, bool training);
 
   Index capacity_;
   Index rows_ = 0;
-  Index total_ = 0;            // elements of all of them
-  std::vector<Index> widths_;  // of the layers' outputs
-  std::vector<Index> offsets_; // of the outputs, then of the two gradients
+  std::vector<Index> widths_; // of the layers' outputs
+  Layout layout_;
   mutable Buffer<T> memory_;
 };
 

@@ -6,14 +6,14 @@
 namespace chainrule {
 
 template <class T>
-double penalty_of(const Network<T>& network, const std::vector<std::shared_ptr<const Penalty<T>>>& penalties) {
+double penalty_of(const Network<T>& network, const Penalties<T>& penalties, const PenaltyRows& rows) {
   if (penalties.empty()) return 0;
   double sum = 0;
   Buffer<double> blocks(network.arena_size() / sum_block + 1);
   auto body = [&](const Team& team) {
     const Pass<T> pass{team, network.kernels()};
     for (const auto& penalty : penalties) {
-      const double value = penalty->value(pass, network.parameters(), network.arena(), blocks.data());
+      const double value = penalty->value(pass, network.parameters(), rows, network.arena(), blocks.data());
       if (team.rank() == 0) sum += value;
     }
   };
@@ -41,7 +41,7 @@ void Assessment<T>::assess(const Pass<T>& pass, const Data<T>& batch, MatrixView
 template <class T> EpochRecord Assessment<T>::record(const Network<T>& network, Index steps) const {
   EpochRecord record{.finished = std::isfinite(totals_.loss()),
                      .loss = totals_.loss(),
-                     .penalty = penalty_of(network, objective_.penalties),
+                     .penalty = penalty_of(network, objective_.penalties, objective_.penalty_rows),
                      .scores = {},
                      .steps = steps,
                      .rows = totals_.rows()};
@@ -51,7 +51,7 @@ template <class T> EpochRecord Assessment<T>::record(const Network<T>& network, 
 
 #define CHAINRULE_INSTANTIATE(T)                                                                                       \
   template class Assessment<T>;                                                                                        \
-  template double penalty_of(const Network<T>&, const std::vector<std::shared_ptr<const Penalty<T>>>&);
+  template double penalty_of(const Network<T>&, const Penalties<T>&, const PenaltyRows&);
 CHAINRULE_INSTANTIATE(float)
 CHAINRULE_INSTANTIATE(double)
 

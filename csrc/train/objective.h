@@ -11,10 +11,13 @@
 
 namespace chainrule {
 
+template <class T> using Penalties = std::vector<std::shared_ptr<const Penalty<T>>>;
+
 /// The loss, the penalties, and the metrics that are reported.
 template <class T> struct Objective {
   std::shared_ptr<const Loss<T>> loss;
-  std::vector<std::shared_ptr<const Penalty<T>>> penalties;
+  Penalties<T> penalties;
+  PenaltyRows penalty_rows; // what the reported penalty is divided by
   std::vector<Metric> metrics;
   double threshold = 0; // of binary accuracy
 };
@@ -30,8 +33,7 @@ struct EpochRecord {
 };
 
 /// The sum of all penalties of a network's parameters.
-template <class T>
-double penalty_of(const Network<T>& network, const std::vector<std::shared_ptr<const Penalty<T>>>& penalties);
+template <class T> double penalty_of(const Network<T>& network, const Penalties<T>& penalties, const PenaltyRows& rows);
 
 /// The loss and the scores of the rows of a batch, and their totals over the batches so far.
 template <class T> class Assessment {

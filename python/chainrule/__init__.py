@@ -22,9 +22,23 @@ if TYPE_CHECKING:
     from .activations import Tanh as Tanh
     from .callbacks import Callback as Callback
     from .callbacks import EarlyStopping as EarlyStopping
+    from .callbacks import ReduceLROnPlateau as ReduceLROnPlateau
+    from .comparison import Comparison as Comparison
+    from .comparison import compare as compare
+    from .comparison import lecture_optimizers as lecture_optimizers
+    from .complexity import GradientReport as GradientReport
+    from .complexity import WeightReport as WeightReport
+    from .complexity import gradient_report as gradient_report
+    from .complexity import weight_report as weight_report
+    from .constraints import Constraint as Constraint
+    from .constraints import MaxNorm as MaxNorm
+    from .constraints import NonNegative as NonNegative
+    from .constraints import UnitNorm as UnitNorm
     from .data import batches as batches
     from .gradients import GradientCheck as GradientCheck
     from .gradients import check_gradients as check_gradients
+    from .heads import Head as Head
+    from .heads import head_for as head_for
     from .history import History as History
     from .initializers import Constant as Constant
     from .initializers import GlorotNormal as GlorotNormal
@@ -32,29 +46,63 @@ if TYPE_CHECKING:
     from .initializers import HeNormal as HeNormal
     from .initializers import HeUniform as HeUniform
     from .initializers import Initializer as Initializer
+    from .initializers import LectureNormal as LectureNormal
     from .initializers import Normal as Normal
     from .initializers import Uniform as Uniform
     from .initializers import Zeros as Zeros
     from .layers import Activation as Activation
+    from .layers import BatchNorm as BatchNorm
     from .layers import Dense as Dense
+    from .layers import DropConnect as DropConnect
     from .layers import Dropout as Dropout
+    from .layers import GaussianNoise as GaussianNoise
     from .layers import Layer as Layer
+    from .layers import Maxout as Maxout
     from .losses import BinaryCrossEntropy as BinaryCrossEntropy
     from .losses import CrossEntropy as CrossEntropy
+    from .losses import Huber as Huber
     from .losses import Loss as Loss
+    from .losses import MeanAbsoluteError as MeanAbsoluteError
     from .losses import MeanSquaredError as MeanSquaredError
+    from .losses import Pinball as Pinball
+    from .losses import Poisson as Poisson
     from .network import Network as Network
     from .optimizers import SGD as SGD
+    from .optimizers import AdaDelta as AdaDelta
+    from .optimizers import AdaGrad as AdaGrad
     from .optimizers import Adam as Adam
+    from .optimizers import AdamW as AdamW
+    from .optimizers import AMSGrad as AMSGrad
     from .optimizers import Momentum as Momentum
+    from .optimizers import NAdam as NAdam
     from .optimizers import Optimizer as Optimizer
+    from .optimizers import RMSprop as RMSprop
+    from .optimizers import Rprop as Rprop
     from .output import LossValue as LossValue
     from .output import Output as Output
+    from .penalties import L1 as L1
     from .penalties import L2 as L2
+    from .penalties import ElasticNet as ElasticNet
+    from .penalties import Lp as Lp
     from .penalties import Penalty as Penalty
+    from .placement import PlacementWarning as PlacementWarning
+    from .playground import Landscape as Landscape
+    from .playground import descend as descend
+    from .playground import descent_trajectories as descent_trajectories
+    from .schedules import ConstantRate as ConstantRate
+    from .schedules import CosineDecay as CosineDecay
+    from .schedules import ExponentialDecay as ExponentialDecay
+    from .schedules import OneCycle as OneCycle
+    from .schedules import Schedule as Schedule
+    from .schedules import StepDecay as StepDecay
+    from .schedules import TimeDecay as TimeDecay
     from .storage import load as load
     from .threads import get_num_threads as get_num_threads
     from .threads import set_num_threads as set_num_threads
+    from .topology import Growth as Growth
+    from .topology import grow as grow
+    from .topology import pruned as pruned
+    from .topology import with_units as with_units
     from .trainer import DivergenceWarning as DivergenceWarning
     from .trainer import Trainer as Trainer
     from .versions import show_versions as show_versions
@@ -63,9 +111,13 @@ __version__: str = _engine.build_info()["version"]
 
 _PUBLIC = {
     "activations": ["ELU", "ActivationFunction", "Identity", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Step", "Tanh"],
-    "callbacks": ["Callback", "EarlyStopping"],
+    "callbacks": ["Callback", "EarlyStopping", "ReduceLROnPlateau"],
+    "comparison": ["Comparison", "compare", "lecture_optimizers"],
+    "complexity": ["GradientReport", "WeightReport", "gradient_report", "weight_report"],
+    "constraints": ["Constraint", "MaxNorm", "NonNegative", "UnitNorm"],
     "data": ["batches"],
     "gradients": ["GradientCheck", "check_gradients"],
+    "heads": ["Head", "head_for"],
     "history": ["History"],
     "initializers": [
         "Constant",
@@ -74,18 +126,44 @@ _PUBLIC = {
         "HeNormal",
         "HeUniform",
         "Initializer",
+        "LectureNormal",
         "Normal",
         "Uniform",
         "Zeros",
     ],
-    "layers": ["Activation", "Dense", "Dropout", "Layer"],
-    "losses": ["BinaryCrossEntropy", "CrossEntropy", "Loss", "MeanSquaredError"],
+    "layers": ["Activation", "BatchNorm", "Dense", "DropConnect", "Dropout", "GaussianNoise", "Layer", "Maxout"],
+    "losses": [
+        "BinaryCrossEntropy",
+        "CrossEntropy",
+        "Huber",
+        "Loss",
+        "MeanAbsoluteError",
+        "MeanSquaredError",
+        "Pinball",
+        "Poisson",
+    ],
     "network": ["Network"],
-    "optimizers": ["SGD", "Adam", "Momentum", "Optimizer"],
+    "optimizers": [
+        "AMSGrad",
+        "AdaDelta",
+        "AdaGrad",
+        "Adam",
+        "AdamW",
+        "Momentum",
+        "NAdam",
+        "Optimizer",
+        "RMSprop",
+        "Rprop",
+        "SGD",
+    ],
     "output": ["LossValue", "Output"],
-    "penalties": ["L2", "Penalty"],
+    "penalties": ["ElasticNet", "L1", "L2", "Lp", "Penalty"],
+    "placement": ["PlacementWarning"],
+    "playground": ["Landscape", "descend", "descent_trajectories"],
+    "schedules": ["ConstantRate", "CosineDecay", "ExponentialDecay", "OneCycle", "Schedule", "StepDecay", "TimeDecay"],
     "storage": ["load"],
     "threads": ["get_num_threads", "set_num_threads"],
+    "topology": ["Growth", "grow", "pruned", "with_units"],
     "trainer": ["DivergenceWarning", "Trainer"],
     "versions": ["show_versions"],
 }

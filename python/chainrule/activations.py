@@ -1,6 +1,7 @@
 """Activation functions: the words and their options. The maths stands in csrc/formulas/activations.h.
 
-An activation goes into `Dense(..., activation=...)` or stands alone as the layer `Activation(...)`.
+An activation goes into `Dense(..., activation=...)` or stands alone as the layer `Activation(...)`. Tags such as [004]
+name lectures; docs/catalogue.md lists them.
 """
 
 from __future__ import annotations
@@ -37,10 +38,28 @@ class Identity(ActivationFunction):
 
 @dataclass(frozen=True)
 class Step(ActivationFunction):
-    """g(z) = 1 if z >= 0, else 0. Its gradient is 0 almost everywhere: it learns nothing by gradients."""
+    """g(z) = 1 if z >= 0, else 0: the threshold of the perceptron ([004]).
+
+    Parameters
+    ----------
+    straight_through : bool, default False
+        What the way back takes for the derivative. False: 0, which it is almost everywhere, so that nothing in front
+        of a step learns by gradients. True: 1, as if the step were not there (Hinton 2012; Bengio et al. 2013). A
+        Dense layer that ends with such a step, trained with MeanSquaredError(reduction="sum", half=True), follows the
+        perceptron rule: w <- w + lr (y - h) x. As that is no derivative, a gradient check refutes it.
+    """
 
     word = "step"
     has_kink = True
+    straight_through: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        checks.option(self, "straight_through", checks.flag)
+
+    def parameter(self) -> float:
+        """Return the slope on the way back."""
+        return 1.0 if self.straight_through else 0.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +71,10 @@ class Sigmoid(ActivationFunction):
 
 @dataclass(frozen=True)
 class Tanh(ActivationFunction):
-    """g(z) = tanh(z)."""
+    """g(z) = tanh(z) = (1 - exp(-2 z)) / (1 + exp(-2 z)).
+
+    One lecture ([004]) prints it with a brace, as if it had cases; it has none.
+    """
 
     word = "tanh"
 
@@ -72,7 +94,8 @@ class LeakyReLU(ActivationFunction):
     Parameters
     ----------
     slope : float, default 0.01
-        From 0 to 1e6. Some lectures use 0.1.
+        From 0 to 1e6. The default is that of Maas et al. 2013; lecture [003] uses 0.1, max(0.1 z, z). Lecture [004]
+        prints max(z, 0) under this name, which is a slip: that is ReLU.
     """
 
     word = "leaky_relu"
@@ -113,7 +136,12 @@ class ELU(ActivationFunction):
 
 @dataclass(frozen=True)
 class Softmax(ActivationFunction):
-    """h_i = exp(z_i) / sum over j of exp(z_j), in each row: probabilities of classes that exclude each other."""
+    """h_i = exp(z_i) / sum over j of exp(z_j), in each row: probabilities of classes that exclude each other.
+
+    Both i and j run over all classes (lecture [004] starts one at 1 and the other at 0). The greatest z of a row is
+    subtracted first, which changes nothing and keeps exp from overflowing. It belongs to the last layer, and questions
+    that do not exclude each other take sigmoids; see `CrossEntropy`.
+    """
 
     word = "softmax"
 

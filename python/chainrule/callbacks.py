@@ -11,6 +11,7 @@ from . import checks
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from .history import History
     from .trainer import Trainer
 
 HOOKS = ("on_train_begin", "on_epoch_begin", "on_epoch_end", "on_train_end")
@@ -33,6 +34,10 @@ class Callback:
         if unknown:
             raise TypeError(f"{cls.__name__}.{unknown[0]} would never be called; the hooks are {', '.join(HOOKS)}")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes but the trainer, for pickle and copy: a trainer can be neither."""
+        return {name: value for name, value in vars(self).items() if name != "trainer"}
+
     def on_train_begin(self, logs: Mapping[str, float]) -> None:
         """Before the first epoch. `logs` is empty."""
 
@@ -50,6 +55,27 @@ class Callback:
         """After the last epoch, also if the loss diverged, not after an exception. `logs` is the last epoch's."""
 
 
+# What is monitored ----------------------------------------------------------------------------------------------------
+
+MODES = ("auto", "min", "max")
+
+
+def check_monitored(monitor: str, history: History) -> None:
+    """Raise ValueError where the history will have no figure of that name."""
+    if monitor not in history:
+        names = ", ".join(history)
+        hint = "; give validation_split or validation_data" if monitor.startswith("val_") else ""
+        raise ValueError(f"monitor={monitor!r} is not in the history, which has {names}{hint}")
+
+
+def is_better(value: float, best: float | None, monitor: str, mode: str, min_delta: float) -> bool:
+    """Return whether a figure is better than the best so far by more than `min_delta`; NaN never is."""
+    if best is None:
+        return value == value
+    large_is_good = mode == "max" or (mode == "auto" and monitor.endswith("accuracy"))
+    return (value - best if large_is_good else best - value) > min_delta
+
+
 class Best(NamedTuple):
     """The best epoch so far."""
 
@@ -62,7 +88,8 @@ class Best(NamedTuple):
 class EarlyStopping(Callback):
     """Stop when the monitored figure has not improved for `patience` epochs, and take the best weights back.
 
-    Monitor the validation part, never the test set: a test set that chose the epoch no longer tests.
+    Monitor the validation part, as [000], [001] and [002] say, and never the test set, as [004] has it: a test set that
+    chose the epoch no longer tests.
 
     Parameters
     ----------
@@ -89,26 +116,22 @@ class EarlyStopping(Callback):
 
     def __post_init__(self) -> None:
         """Check the options."""
-        if not isinstance(self.monitor, str):
-            raise TypeError(f"monitor must be a name in the history; got {checks.shown(self.monitor)}")
+        self.monitor = checked_monitor("monitor", self.monitor)
         self.patience = checks.whole("patience", self.patience)
         self.min_delta = checks.number("min_delta", self.min_delta, least=0)
-        checks.word("mode", self.mode, ("auto", "min", "max"))
+        checks.word("mode", self.mode, MODES)
         self.restore_best_weights = checks.flag("restore_best_weights", self.restore_best_weights)
 
     def on_train_begin(self, logs: Mapping[str, float]) -> None:
         """Check that the figure will be there, and forget earlier runs."""
-        history = self.trainer.history
-        if self.monitor not in history:
-            names = ", ".join(history)
-            hint = "; give validation_split or validation_data" if self.monitor.startswith("val_") else ""
-            raise ValueError(f"monitor={self.monitor!r} is not in the history, which has {names}{hint}")
+        check_monitored(self.monitor, self.trainer.history)
         self._best = self._second = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Keep the weights if this is the best epoch so far; stop if the best lies too far back."""
         value = logs[self.monitor]
-        if self._improves(value):
+        before = None if self._best is None else self._best.value
+        if is_better(value, before, self.monitor, self.mode, self.min_delta):
             weights = self.trainer.net.core.arena().copy() if self.restore_best_weights else None
             self._best, self._second = Best(value, epoch, weights), self._best
         best = self._best
@@ -129,12 +152,89 @@ class EarlyStopping(Callback):
                 self.trainer.net.core.arena()[...] = best.weights
         self._best = self._second = None
 
-    def _improves(self, value: float) -> bool:
-        large_is_good = self.mode == "max" or (self.mode == "auto" and self.monitor.endswith("accuracy"))
-        gain = (value if large_is_good else -value) - self.min_delta
-        if self._best is None:
-            return value == value  # not NaN
-        return gain > (self._best.value if large_is_good else -self._best.value)
+
+@dataclass
+class ReduceLROnPlateau(Callback):
+    """Lower the learning rate when the monitored figure has not improved for `patience` epochs.
+
+    ::
+
+        lr <- max(factor lr, min_lr)
+
+    When to decay? When the "loss has stopped decreasing" [003]. The learning rate must be a number: a schedule would
+    not heed it. Names and counting are Keras's, but for `cooldown`: exactly so many epochs are not counted, as in
+    PyTorch, whose own `patience` however waits for one epoch more. Any improvement counts by default; Keras's and
+    PyTorch's default is 1e-4, in PyTorch as a share of the best.
+
+    Parameters
+    ----------
+    monitor : str, default "val_loss"
+        A name in the history.
+    factor : float, default 0.1
+        By what the rate is multiplied, above 0 and below 1.
+    patience : int, default 10
+        Epochs without improvement after which to lower it, at least 1.
+    min_delta : float, default 0.0
+        Less than this is no improvement; at least 0.
+    cooldown : int, default 0
+        Epochs after a reduction that are not counted, at least 0.
+    min_lr : float, default 0.0
+        The rate is not lowered further; at least 0.
+    mode : {"auto", "min", "max"}
+        Whether small or large is good; "auto" knows: accuracy up, all else down.
+    """
+
+    monitor: str = "val_loss"
+    _: KW_ONLY
+    factor: float = 0.1
+    patience: int = 10
+    min_delta: float = 0.0
+    cooldown: int = 0
+    min_lr: float = 0.0
+    mode: str = "auto"
+    _best: float | None = field(default=None, init=False, repr=False, compare=False)
+    _waited: int = field(default=0, init=False, repr=False, compare=False)
+    _cooling: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        self.monitor = checked_monitor("monitor", self.monitor)
+        self.factor = checks.number("factor", self.factor, above=0, below=1)
+        self.patience = checks.whole("patience", self.patience)
+        self.min_delta = checks.number("min_delta", self.min_delta, least=0)
+        self.cooldown = checks.whole("cooldown", self.cooldown, least=0)
+        self.min_lr = checks.number("min_lr", self.min_lr, least=0)
+        checks.word("mode", self.mode, MODES)
+
+    def on_train_begin(self, logs: Mapping[str, float]) -> None:
+        """Check that there is a figure to monitor and a rate to lower, and forget earlier runs."""
+        check_monitored(self.monitor, self.trainer.history)
+        optimizer = self.trainer.optimizer
+        if optimizer.is_scheduled:
+            raise ValueError(f"ReduceLROnPlateau needs an lr that is a number; lr={optimizer.lr!r} goes its own way")
+        self._best, self._waited, self._cooling = None, 0, 0
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Count the epochs without improvement, and lower the rate after enough of them."""
+        value = logs[self.monitor]
+        better = is_better(value, self._best, self.monitor, self.mode, self.min_delta)
+        if better:
+            self._best = value
+        self._waited = 0 if better or self._cooling else self._waited + 1
+        self._cooling = max(self._cooling - 1, 0)
+        if self._waited >= self.patience:
+            rate = self.trainer.learning_rate
+            lower = max(rate * self.factor, self.min_lr)
+            if 0 < lower < rate:
+                self.trainer.learning_rate = lower
+            self._waited, self._cooling = 0, self.cooldown
+
+
+def checked_monitor(argument: str, value: object) -> str:
+    """Return the name of a figure."""
+    if not isinstance(value, str):
+        raise TypeError(f"{argument} must be a name in the history; got {checks.shown(value)}")
+    return value
 
 
 def checked(argument: str, value: object) -> tuple[Callback, ...]:

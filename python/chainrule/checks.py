@@ -92,7 +92,7 @@ def word(argument: str, value: object, known: Collection[str]) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{argument} must be one of {listed}; got {shown(value)}")
     if value not in known:
-        raise ValueError(f"{argument}={value!r} is unknown; known are {listed}")
+        raise ValueError(f"{argument}={shown(value)} is unknown; known are {listed}")
     return value
 
 
@@ -117,7 +117,7 @@ def precision(argument: str, value: object) -> np.dtype[Any]:
         raise TypeError(f"{expected}; got None")
     try:
         dtype: np.dtype[Any] = np.dtype(value)  # type: ignore[call-overload]
-    except TypeError:
+    except Exception:  # NumPy's TypeError, or what a broken __repr__ raised inside it
         kind = ValueError if isinstance(value, str) else TypeError
         raise kind(f"{expected}; got {shown(value)}") from None
     if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):

@@ -130,6 +130,15 @@ def shares(argument: str, value: object, rows: int, outputs: int, dtype: np.dtyp
     return array
 
 
+def not_negative(argument: str, value: object, rows: int, outputs: int, dtype: np.dtype[Any]) -> Array:
+    """Return targets as (rows, outputs), each at least 0."""
+    array = numbers(argument, value, rows, outputs, dtype)
+    if (array < 0).any():
+        row, column = (int(i) for i in np.argwhere(array < 0)[0])
+        raise ValueError(f"{argument} must be at least 0; row {row} has {array[row, column]}")
+    return array
+
+
 def classes(argument: str, value: object, rows: int, outputs: int, dtype: np.dtype[Any]) -> Array:
     """Return targets as labels (rows,) int32, or as probabilities (rows, outputs) of `dtype`."""
     array = real(argument, value)
@@ -162,7 +171,15 @@ def labels(argument: str, array: Array, outputs: int) -> Array:
 
 
 def weights(argument: str, value: object, rows: int, dtype: np.dtype[Any]) -> Array:
-    """Return factors of rows as (rows,) of `dtype`: finite, at least 0, not all 0."""
+    """Return factors of the rows of a whole data set, as row_factors() does; ValueError where all are 0."""
+    result = row_factors(argument, value, rows, dtype)
+    if not result.any():
+        raise ValueError(f"{argument} must be above 0 in some row; all are 0")
+    return result
+
+
+def row_factors(argument: str, value: object, rows: int, dtype: np.dtype[Any]) -> Array:
+    """Return factors of rows as (rows,) of `dtype`: finite, at least 0; in a single batch all may be 0."""
     array = real(argument, value)
     same_rows(argument, array, rows)
     if array.ndim != 1:
@@ -171,8 +188,6 @@ def weights(argument: str, value: object, rows: int, dtype: np.dtype[Any]) -> Ar
     if (result < 0).any():
         row = int((result < 0).argmax())
         raise ValueError(f"{argument} must be at least 0; row {row} has {array[row]}")
-    if not result.any():
-        raise ValueError(f"{argument} must be above 0 in some row; all are 0")
     return result
 
 

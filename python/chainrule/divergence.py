@@ -1,4 +1,4 @@
-"""What a run goes back to when its loss stops being finite, and the sentence that says so.
+"""What a run goes back to when loss or parameters stop being finite, and the sentence that says so.
 
 The loss of a step is that before its update, so the last update of an epoch is judged by the next loss only: the
 state of the epoch before is therefore kept too. Nothing here decides whether a run diverged; the trainer does.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class State:
-    """A run at one moment: parameters, the optimizer's state, the counts of dropout masks and of updates."""
+    """A run at one moment: parameters, the optimizer's state and rate, the counts of dropout masks and of updates."""
 
     def __init__(self, core: CoreNetwork) -> None:
         self._core = core
@@ -33,12 +33,14 @@ class State:
         np.copyto(self.weights, self._core.arena())
         self._states = [state.copy() for state in optimizer.state()]
         self._steps = (self._core.steps, optimizer.steps)
+        self._rate = optimizer.rate
 
     def restore(self, optimizer: CoreOptimizer) -> None:
         """Make it now again."""
         self._core.arena()[...] = self.weights
         self._core.steps = self._steps[0]
         optimizer.restore(self._steps[1], self._states)
+        optimizer.rate = self._rate
 
 
 class LastGood:
@@ -71,6 +73,12 @@ class LastGood:
     def is_here(self) -> bool:
         """Return whether the network has the last good weights."""
         return np.array_equal(self._core.arena(), self._last.weights)
+
+
+def went_wrong(where: str, loss_is_finite: bool, rate: float) -> str:
+    """Return what happened in an epoch: its loss is not finite, or else something that the network learned is not."""
+    what = "parameters or statistics were" if loss_is_finite else "the loss was"
+    return f"{what} no longer finite {where}, with learning rate {rate:g}"
 
 
 def updates_went_wrong(where: str, epoch: int, rate: float) -> str:

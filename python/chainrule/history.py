@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 class History(Mapping[str, list[float]]):
     """The record of one `Trainer.fit`: a mapping from names to one number an epoch.
 
-    Names are "loss" (of the data, without penalties; the mean over the epoch's steps, while the weights change),
-    the metrics, "penalty" where there is one (at the end of the epoch), the same of the validation part with "val_"
-    in front (with the weights of the end of the epoch), "learning_rate", and "seconds" (of training, without
-    validation).
+    Names are "loss" (of the data, without penalties, while the weights change: the mean over the epoch's rows, or the
+    sum over them where the loss has reduction="sum"), the metrics, "penalty" where there is one (at the end of the
+    epoch), the same of the validation part with "val_" in front (with the weights of the end of the epoch),
+    "learning_rate" (of the epoch's last step), and "seconds" (of training, without validation).
 
     Attributes
     ----------

@@ -1,6 +1,7 @@
 """How parameters start. The draws themselves are the engine's: counted random numbers, keyed by seed and layer.
 
-fan_in and fan_out are a layer's inputs and outputs. A bias takes the fans of its layer.
+fan_in and fan_out are a layer's inputs and units, also where a unit has several pieces (`Maxout`) or is not connected
+with all inputs (`Dense(connections=)`). A bias takes the fans of its layer.
 """
 
 from __future__ import annotations
@@ -78,6 +79,22 @@ class HeNormal(Initializer):
 
 
 @dataclass(frozen=True)
+class LectureNormal(Initializer):
+    """Normal with standard deviation 2 / sqrt(fan_in), as lecture [004] prints the rule: to compare, not to use.
+
+    With it fan_in * variance is 4 where it should be about 1: the outputs of a linear layer have four times the mean
+    square of its inputs, those of ReLU layers twice, and activations and gradients grow with every layer. He's rule,
+    sqrt(2 / fan_in), is what was meant (`HeNormal`); and n counts the inputs of a layer, not layers.
+    """
+
+    word = "lecture_normal"
+
+    def engine_form(self) -> tuple[str, float]:
+        """Return the engine's kind and number."""
+        return "fan_in_normal", 4.0
+
+
+@dataclass(frozen=True)
 class Normal(Initializer):
     """Normal with mean 0 and standard deviation `std`, at least 0."""
 
@@ -127,7 +144,13 @@ class Constant(Initializer):
 
 @dataclass(frozen=True)
 class Zeros(Initializer):
-    """Every parameter starts at 0: right for biases; weights of hidden layers would stay alike for ever."""
+    """Every parameter starts at 0: right for biases, and for the weights of a network without hidden layers.
+
+    Lecture [003] says of weights of 0 that all activations, the loss and all gradients are then 0. Of hidden layers of
+    ReLU or tanh the activations are, and with them all gradients but those of the last bias. Sigmoids give 1/2, so that
+    the last layer learns; but all units of a layer stay alike for ever. Nor is the loss 0: cross-entropy over K classes
+    starts at log K.
+    """
 
     word = "zeros"
 
@@ -137,7 +160,8 @@ class Zeros(Initializer):
 
 
 KNOWN: dict[str, type[Initializer]] = {
-    kind.word: kind for kind in (GlorotUniform, GlorotNormal, HeUniform, HeNormal, Normal, Uniform, Constant, Zeros)
+    kind.word: kind
+    for kind in (GlorotUniform, GlorotNormal, HeUniform, HeNormal, LectureNormal, Normal, Uniform, Constant, Zeros)
 }
 
 

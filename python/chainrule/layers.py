@@ -1,120 +1,32 @@
-"""Layers, described: sizes, words and options. Their maths is in csrc/nn/layers/.
+"""The layers that there are, by name; and those of one value at a time, Activation and BatchNorm.
 
-A description holds no weights. The same one may stand in several networks; each network has its own parameters.
-Adding a layer: docs/adding_a_layer.md.
+Layers with weights are in affine.py, those that disturb in noise.py, what all share in layer.py. The maths is in
+csrc/nn/layers/. Adding a layer: docs/adding_a_layer.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import activations, checks, initializers
-from .activations import ELU, ActivationFunction, LeakyReLU, ReLU
-from .initializers import GlorotUniform, HeNormal, Initializer
+from . import activations, checks
+from .activations import ActivationFunction, Identity
+from .affine import Dense as Dense
+from .affine import DropConnect as DropConnect
+from .affine import Maxout as Maxout
+from .layer import Layer as Layer
+from .layer import Shapes
+from .noise import Dropout as Dropout
+from .noise import GaussianNoise as GaussianNoise
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from ._engine.float32 import Layer as CoreLayer
 
-
-@dataclass(frozen=True)
-class Layer:
-    """What all layers share. Use one of the classes derived from it."""
-
-    def outputs(self, inputs: int) -> int:
-        """Return how many outputs the layer has for so many inputs."""
-        return inputs
-
-    def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the layer's parameters by name, for so many inputs."""
-        return {}
-
-    def activation_function(self) -> ActivationFunction | None:
-        """Return what shapes the layer's outputs, or None where the layer leaves that to the one before it."""
-        return None
-
-    def start(self) -> str:
-        """Name the initializer of the weights, "" where there are none."""
-        return ""
-
-    def build(self, engine: ModuleType) -> CoreLayer:
-        """Return the engine's object."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Dense(Layer):
-    """Fully connected: h = g(x W + b), x (B, inputs), W (inputs, units), b (units).
-
-    Parameters
-    ----------
-    units : int
-        Number of outputs.
-    activation : str or ActivationFunction, default "identity"
-        g.
-    bias : bool, default True
-        Whether there is a b.
-    weight_init : str or Initializer, optional
-        How W starts. None: He normal before ReLU, LeakyReLU and ELU, which pass about half of what comes in;
-        Glorot uniform otherwise.
-    bias_init : str or Initializer, default "zeros"
-        How b starts.
-    """
-
-    units: int
-    _: KW_ONLY
-    activation: str | ActivationFunction = "identity"
-    bias: bool = True
-    weight_init: str | Initializer | None = None
-    bias_init: str | Initializer = "zeros"
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        checks.option(self, "units", checks.whole)
-        checks.option(self, "bias", checks.flag)
-        activations.resolve("activation", self.activation)
-        if self.weight_init is not None:
-            initializers.resolve("weight_init", self.weight_init)
-        initializers.resolve("bias_init", self.bias_init)
-
-    def outputs(self, inputs: int) -> int:
-        """Return the units."""
-        return self.units
-
-    def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
-        """Return {"weight": (inputs, units), "bias": (units,)}."""
-        weight = {"weight": (inputs, self.units)}
-        return {**weight, "bias": (self.units,)} if self.bias else {**weight}
-
-    def activation_function(self) -> ActivationFunction | None:
-        """Return g."""
-        return activations.resolve("activation", self.activation)
-
-    def weight_initializer(self) -> Initializer:
-        """Return how W starts: what was asked for, or what suits g."""
-        if self.weight_init is not None:
-            return initializers.resolve("weight_init", self.weight_init)
-        passes_half = isinstance(self.activation_function(), (ReLU, LeakyReLU, ELU))
-        return HeNormal() if passes_half else GlorotUniform()
-
-    def start(self) -> str:
-        """Name the initializer of W."""
-        return self.weight_initializer().word
-
-    def build(self, engine: ModuleType) -> CoreLayer:
-        """Return the engine's object."""
-        g = activations.resolve("activation", self.activation)
-        built: CoreLayer = engine.Dense(
-            self.units,
-            g.word,
-            g.parameter(),
-            self.bias,
-            self.weight_initializer().build(engine),
-            initializers.resolve("bias_init", self.bias_init).build(engine),
-        )
-        return built
+    Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -133,50 +45,143 @@ class Activation(Layer):
         """Check the options."""
         activations.resolve("kind", self.kind)
 
-    def activation_function(self) -> ActivationFunction | None:
+    def activation_function(self) -> ActivationFunction:
         """Return g."""
         return activations.resolve("kind", self.kind)
 
+    def label(self) -> str:
+        """Name the layer and g."""
+        return f"Activation {self.activation_function().word}"
+
     def build(self, engine: ModuleType) -> CoreLayer:
         """Return the engine's object."""
-        g = activations.resolve("kind", self.kind)
+        g = self.activation_function()
         built: CoreLayer = engine.ActivationLayer(g.word, g.parameter())
         return built
 
 
 @dataclass(frozen=True)
-class Dropout(Layer):
-    """Inverted dropout (Srivastava et al. 2014): in training mode, y = x * mask / (1 - rate), P(mask = 0) = rate.
+class BatchNorm(Layer):
+    """Batch normalization: each column of x (B, inputs) is brought to mean 0 and variance 1, then scaled and shifted.
 
-    In evaluation mode y = x.
+    ::
+
+        training    mu = 1/B sum x      s2 = 1/B sum (x - mu)^2      ("biased": over B, not B - 1)
+                    xhat = (x - mu) / sqrt(s2 + eps)                 h = gamma xhat + beta
+        prediction  the same with running_mean and running_variance for mu and s2
+
+    Algorithm 1 of Ioffe and Szegedy 2015, as in lecture [002]. gamma (starts at 1) and beta (at 0) are learned; weight
+    penalties do not count them. What prediction needs is on no slide; it follows the paper's algorithm 2 and PyTorch::
+
+        running_mean     <- (1 - momentum) running_mean     + momentum mu
+        running_variance <- (1 - momentum) running_variance + momentum s2 B / (B - 1)
+
+    from 0 and 1, in every training step of at least two rows. A step of one row has variance 0: it leaves them alone,
+    and gives h = beta; a `Trainer` refuses to fit with such steps alone. A frozen layer (`net.freeze`) uses its running
+    statistics in training too, and keeps them.
+
+    Where it stands is yours to say: before the activation ([000]; the paper), as in
+    [Dense(64), BatchNorm(), Activation("relu")]; after it; or first of all, on the inputs ([002]). A bias right before
+    it is undone by the mean, and may be left out: Dense(64, bias=False).
 
     Parameters
     ----------
-    rate : float
-        The share that is switched off, at least 0 and below 1. There is no default, so that it cannot be forgotten.
+    eps : float, default 1e-5
+        Keeps the division finite, above 0.
+    momentum : float, default 0.1
+        Share of the new batch in the running statistics, from 0 to 1. (Other libraries call 1 - momentum so.)
     """
 
     _: KW_ONLY
-    rate: float
+    eps: float = 1e-5
+    momentum: float = 0.1
 
     def __post_init__(self) -> None:
         """Check the options."""
-        checks.option(self, "rate", checks.number, least=0, below=1)
+        checks.option(self, "eps", checks.number, above=0)
+        checks.option(self, "momentum", checks.number, least=0, most=1)
+
+    def parameter_shapes(self, inputs: int) -> Shapes:
+        """Return {"gamma": (inputs,), "beta": (inputs,)}."""
+        return {"gamma": (inputs,), "beta": (inputs,)}
+
+    def statistic_shapes(self, inputs: int) -> Shapes:
+        """Return {"running_mean": (inputs,), "running_variance": (inputs,)}."""
+        return {"running_mean": (inputs,), "running_variance": (inputs,)}
+
+    def activation_function(self) -> ActivationFunction:
+        """Return the identity: whatever came in, any number may come out."""
+        return Identity()
+
+    def start(self) -> str:
+        """Say how gamma and beta start."""
+        return "gamma 1, beta 0"
+
+    def flaw(self, name: str, value: Array) -> str:
+        """Say where a running variance is below 0; "" for nowhere."""
+        if name != "running_variance" or not (value < 0).any():
+            return ""
+        place = int((value < 0).argmax())
+        return f"must be at least 0; [{place}] is {value[place]}"
 
     def build(self, engine: ModuleType) -> CoreLayer:
         """Return the engine's object."""
-        built: CoreLayer = engine.Dropout(self.rate)
+        built: CoreLayer = engine.BatchNorm(self.eps, self.momentum)
         return built
 
 
-KNOWN: dict[str, type[Layer]] = {kind.__name__: kind for kind in (Dense, Activation, Dropout)}
+KNOWN: dict[str, type[Layer]] = {
+    kind.__name__: kind for kind in (Dense, DropConnect, Maxout, BatchNorm, Activation, Dropout, GaussianNoise)
+}
 
 
-def parameter_shapes(layers: Iterable[Layer], inputs: int) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of all parameters of a network, by names such as "0.weight"."""
-    shapes = {}
+def started(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers as they are built: where nothing else was asked for, weights start as suits what follows them.
+
+    What follows is the next activation function before the next layer with weights; `BatchNorm` and layers that
+    disturb are looked through. Without one it is the identity.
+    """
+    following: ActivationFunction = Identity()
+    found = []
+    for layer in reversed(layers):
+        found.append(layer.before(following))
+        function = layer.activation_function()
+        if "weight" in layer.parameter_shapes(1):
+            following = Identity()
+        elif function is not None and function != Identity():
+            following = function
+    return found[::-1]
+
+
+class NetworkShapes(NamedTuple):
+    """The shapes of all arrays of a network, by names such as "0.weight"."""
+
+    parameters: Shapes  # what is learned
+    statistics: Shapes  # what is counted along
+
+
+def shapes(layers: Iterable[Layer], inputs: int) -> NetworkShapes:
+    """Return the shapes of all parameters and statistics of a network.
+
+    Raises
+    ------
+    ValueError
+        If a layer cannot take what the one before it gives.
+    """
+    found = NetworkShapes({}, {})
     for number, layer in enumerate(layers):
+        try:
+            outputs = layer.outputs(inputs)
+        except ValueError as error:
+            raise ValueError(f"layers[{number}]: {error}") from None
         for name, shape in layer.parameter_shapes(inputs).items():
-            shapes[f"{number}.{name}"] = shape
-        inputs = layer.outputs(inputs)
-    return shapes
+            found.parameters[f"{number}.{name}"] = shape
+        for name, shape in layer.statistic_shapes(inputs).items():
+            found.statistics[f"{number}.{name}"] = shape
+        inputs = outputs
+    return found
+
+
+def parameter_shapes(layers: Iterable[Layer], inputs: int) -> Shapes:
+    """Return the shapes of all parameters of a network, by names such as "0.weight"."""
+    return shapes(layers, inputs).parameters

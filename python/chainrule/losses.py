@@ -1,22 +1,29 @@
-"""Losses, described: words, options, and which targets they take. The maths stands in csrc/formulas/losses.h.
+"""Losses of classes, described; and all losses by their words. The maths stands in csrc/formulas/losses.h.
 
 A loss is called in the loop by hand, `loss = loss_fn(net(xb), yb)`, or named to a `Trainer`. Losses take logits,
-what a linear last layer gives, unless `from_logits=False` says that probabilities come.
+what a linear last layer gives, unless `from_logits=False` says that probabilities come. Losses of numbers are in
+regression.py, what all share in loss.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import checks, data
 from .activations import ActivationFunction, Sigmoid, Softmax
-from .engines import engine_of
-from .output import LossValue, Output
+from .loss import Loss as Loss
+from .loss import check_undisturbed
 from .registry import find
+from .regression import REDUCTIONS
+from .regression import Huber as Huber
+from .regression import MeanAbsoluteError as MeanAbsoluteError
+from .regression import MeanSquaredError as MeanSquaredError
+from .regression import Pinball as Pinball
+from .regression import Poisson as Poisson
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,103 +32,6 @@ if TYPE_CHECKING:
     from .network import Network
 
     Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Loss:
-    """What all losses share. Use one of the classes derived from it."""
-
-    word: ClassVar[str]
-
-    def __call__(self, output: Output | npt.ArrayLike, y: npt.ArrayLike, sample_weight: object = None) -> LossValue:
-        """Return the loss of a network's output (or of a plain array) for the targets `y`.
-
-        Parameters
-        ----------
-        output : Output or array of shape (B, K)
-            What `net(X)` returned. For a plain array the value is right, but there is no backward().
-        y : array
-            Targets; see the class.
-        sample_weight : array of shape (B,), optional
-            Factor of each row, at least 0.
-        """
-        if isinstance(output, Output):
-            self.check_head(output.net)
-            p, source = output.array, output
-        else:
-            given = getattr(output, "dtype", None)
-            dtype = np.dtype(np.float32) if given == np.float32 else np.dtype(np.float64)
-            p, source = data.features("output", output, None, dtype), None
-        rows, outputs = p.shape
-        if rows == 0:
-            raise ValueError("output has no rows; a loss needs at least one")
-        targets = self.targets("y", y, rows, outputs, p.dtype)
-        weight = None if sample_weight is None else data.weights("sample_weight", sample_weight, rows, p.dtype)
-        core: CoreLoss = self.build(engine_of(p.dtype))
-        value, gradient = core.value(p, targets, weight)
-        return LossValue(value, gradient, source)
-
-    def targets(self, argument: str, y: object, rows: int, outputs: int, dtype: np.dtype[Any]) -> Array:
-        """Return `y` as the engine takes it; ValueError or TypeError where it does not suit."""
-        raise NotImplementedError
-
-    def check_head(self, net: Network) -> None:
-        """Raise ValueError where the last layer of `net` does not give what this loss expects."""
-
-    def metrics(self, outputs: int) -> tuple[str, ...]:
-        """Name the metrics that suit this loss."""
-        raise NotImplementedError
-
-    def threshold(self) -> float:
-        """Return above what a single output means yes."""
-        return 0.0
-
-    def memberships(self, targets: Array) -> Array | None:
-        """Return to which class each row belongs: labels (B,), or shares (B, classes); None where there are none."""
-        return None
-
-    def build(self, engine: ModuleType) -> CoreLoss:
-        """Return the engine's object."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class MeanSquaredError(Loss):
-    """The sum over all elements of (p - y)^2; times 1/2 if `half`; over the number of elements if the mean is asked.
-
-    Targets: numbers (B, K); (B,) where the network has one output.
-
-    Parameters
-    ----------
-    reduction : {"mean", "sum"}
-        "sum" makes gradients B * K times as large: the learning rate must be smaller by as much.
-    half : bool, default False
-        With `reduction="sum"`: the textbook's 1/2 sum (y - p)^2, whose derivative is p - y.
-    """
-
-    word = "mean_squared_error"
-    _: KW_ONLY
-    reduction: str = "mean"
-    half: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        checks.word("reduction", self.reduction, ("mean", "sum"))
-        checks.option(self, "half", checks.flag)
-
-    def targets(self, argument: str, y: object, rows: int, outputs: int, dtype: np.dtype[Any]) -> Array:
-        """Return `y` as (rows, outputs)."""
-        return data.numbers(argument, y, rows, outputs, dtype)
-
-    def metrics(self, outputs: int) -> tuple[str, ...]:
-        """Name the metrics that suit this loss."""
-        return ("mae", "mse")
-
-    def build(self, engine: ModuleType) -> CoreLoss:
-        """Return the engine's object."""
-        built: CoreLoss = engine.SquaredError(self.reduction == "mean", self.half)
-        return built
-
 
 ONE_OUTPUT = (
     "CrossEntropy ('cross_entropy') needs an output for each class; for one output use BinaryCrossEntropy "
@@ -136,19 +46,33 @@ class CrossEntropy(Loss):
     Targets: class labels 0..K-1 as whole numbers, (B,) or (B, 1); or probabilities (B, K) that sum to 1 in each
     row, one-hot or soft.
 
+    One class of many for each row ("multi-class") is a matter of softmax and this loss. Questions of which several may
+    be answered with yes ("multi-label") take sigmoids and `BinaryCrossEntropy`; lecture [003], which asks for softmax
+    there, means the former.
+
     Parameters
     ----------
     from_logits : bool, default True
-        True: the network ends linearly, and f = softmax of its output. False: it ends with a softmax.
+        True: the network ends linearly, and f = softmax of its output. False: it ends with a softmax, and f is its
+        output, kept at least 1e-7.
+    label_smoothing : float, default 0.0
+        eps, at least 0 and below 1: the loss sees y' = (1 - eps) y + eps / K (Szegedy et al. 2016; named in [003]), so
+        that no output need grow without end to be right.
+    reduction : {"mean", "sum"}
+        Over rows, or not divided.
     """
 
     word = "cross_entropy"
     _: KW_ONLY
     from_logits: bool = True
+    label_smoothing: float = 0.0
+    reduction: str = "mean"
 
     def __post_init__(self) -> None:
         """Check the options."""
         checks.option(self, "from_logits", checks.flag)
+        checks.option(self, "label_smoothing", checks.number, least=0, below=1)
+        checks.word("reduction", self.reduction, ("mean", "sum"))
 
     def targets(self, argument: str, y: object, rows: int, outputs: int, dtype: np.dtype[Any]) -> Array:
         """Return `y` as labels (rows,) int32, or as probabilities (rows, outputs)."""
@@ -160,7 +84,7 @@ class CrossEntropy(Loss):
         """Raise ValueError where the last layer of `net` does not give what this loss expects."""
         if net.outputs == 1:
             raise ValueError(ONE_OUTPUT)
-        check_probabilities("CrossEntropy", self.from_logits, net.head, Softmax(), "BinaryCrossEntropy")
+        check_probabilities("CrossEntropy", self.from_logits, net, Softmax(), "BinaryCrossEntropy")
 
     def metrics(self, outputs: int) -> tuple[str, ...]:
         """Name the metrics that suit this loss."""
@@ -172,7 +96,7 @@ class CrossEntropy(Loss):
 
     def build(self, engine: ModuleType) -> CoreLoss:
         """Return the engine's object."""
-        built: CoreLoss = engine.CrossEntropy(self.from_logits)
+        built: CoreLoss = engine.CrossEntropy(self.from_logits, self.label_smoothing, self.reduction)
         return built
 
 
@@ -180,21 +104,31 @@ class CrossEntropy(Loss):
 class BinaryCrossEntropy(Loss):
     """Cross-entropy of independent yes-or-no questions: the mean over elements of -y log f - (1 - y) log(1 - f).
 
-    Targets: numbers from 0 to 1, (B, K); (B,) where the network has one output.
+    Targets: numbers from 0 to 1, (B, K); (B,) where the network has one output. With K outputs: K questions, of which
+    any number may be answered with yes ("multi-label"). For classes that exclude each other, see `CrossEntropy`.
 
     Parameters
     ----------
     from_logits : bool, default True
-        True: the network ends linearly, and f = sigmoid of its output. False: it ends with a sigmoid.
+        True: the network ends linearly, and f = sigmoid of its output. False: it ends with a sigmoid, and f is its
+        output, kept 1e-7 away from 0 and 1.
+    label_smoothing : float, default 0.0
+        eps, at least 0 and below 1: the loss sees y' = (1 - eps) y + eps / 2.
+    reduction : {"mean", "mean_rows", "sum"}
+        Over all elements, over rows, or not divided.
     """
 
     word = "binary_cross_entropy"
     _: KW_ONLY
     from_logits: bool = True
+    label_smoothing: float = 0.0
+    reduction: str = "mean"
 
     def __post_init__(self) -> None:
         """Check the options."""
         checks.option(self, "from_logits", checks.flag)
+        checks.option(self, "label_smoothing", checks.number, least=0, below=1)
+        checks.word("reduction", self.reduction, REDUCTIONS)
 
     def targets(self, argument: str, y: object, rows: int, outputs: int, dtype: np.dtype[Any]) -> Array:
         """Return `y` as (rows, outputs)."""
@@ -202,7 +136,7 @@ class BinaryCrossEntropy(Loss):
 
     def check_head(self, net: Network) -> None:
         """Raise ValueError where the last layer of `net` does not give what this loss expects."""
-        check_probabilities("BinaryCrossEntropy", self.from_logits, net.head, Sigmoid(), "CrossEntropy")
+        check_probabilities("BinaryCrossEntropy", self.from_logits, net, Sigmoid(), "CrossEntropy")
 
     def metrics(self, outputs: int) -> tuple[str, ...]:
         """Name the metrics that suit this loss."""
@@ -219,14 +153,16 @@ class BinaryCrossEntropy(Loss):
 
     def build(self, engine: ModuleType) -> CoreLoss:
         """Return the engine's object."""
-        built: CoreLoss = engine.BinaryCrossEntropy(self.from_logits)
+        form = "logits" if self.from_logits else "probabilities"
+        built: CoreLoss = engine.ElementwiseLoss(
+            f"binary_cross_entropy_{form}", self.label_smoothing, 1.0, self.reduction
+        )
         return built
 
 
-def check_probabilities(
-    loss: str, from_logits: bool, head: ActivationFunction, expected: ActivationFunction, other: str
-) -> None:
-    """Raise ValueError where a network that ends with `head` does not suit `loss`."""
+def check_probabilities(loss: str, from_logits: bool, net: Network, expected: ActivationFunction, other: str) -> None:
+    """Raise ValueError where what shapes the outputs of `net` does not suit `loss`."""
+    head = net.head
     makes_probabilities = isinstance(head, (Softmax, Sigmoid))
     if from_logits and makes_probabilities:
         raise ValueError(
@@ -239,10 +175,16 @@ def check_probabilities(
             f"loss {loss}(from_logits=False) takes probabilities, but the last layer ends with {head.word}: end it "
             f"with activation={expected.word!r}, or use {instead}"
         )
+    if not from_logits:
+        check_undisturbed(f"{loss}(from_logits=False)", "probabilities", net)
 
 
-KNOWN: dict[str, type[Loss]] = {kind.word: kind for kind in (MeanSquaredError, CrossEntropy, BinaryCrossEntropy)}
+KNOWN: dict[str, type[Loss]] = {
+    kind.word: kind
+    for kind in (MeanSquaredError, MeanAbsoluteError, Huber, Pinball, Poisson, CrossEntropy, BinaryCrossEntropy)
+}
 KNOWN["mse"] = MeanSquaredError
+KNOWN["mae"] = MeanAbsoluteError
 
 
 def resolve(argument: str, value: object) -> Loss:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _engine, checks, data
-from .activations import ActivationFunction, Identity
+from . import _engine, checks, data, placement
+from .activations import ActivationFunction
 from .engines import engine_of
-from .layers import Layer, parameter_shapes
+from .layers import Layer, shapes, started
 from .output import Output
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Network:
     inputs : int
         Number of features, the columns of X.
     seed : int, default 0
-        Key of all random numbers: how the parameters start, and the dropout masks.
+        Key of all random numbers: how the parameters start, the masks of dropout, noise.
     dtype : {"float32", "float64"}
         Precision of parameters and of all that is computed.
     device : {"cpu", "cuda", "auto"}
@@ -56,6 +56,8 @@ class Network:
     dtype : numpy.dtype
     device : str
         "cpu" or "cuda". These are read-only: a network is made with them.
+    frozen : tuple of int
+        The numbers of the layers that do not learn, set by freeze() and unfreeze().
     training : bool
         The mode of `net(X)`, set by train() and eval(); True at first. `predict` and `Trainer` do not depend on it.
     core
@@ -67,6 +69,12 @@ class Network:
         If an argument does not suit.
     RuntimeError
         If the device is "cuda" and there is none: no GPU, or a build without CUDA.
+
+    Warns
+    -----
+    PlacementWarning
+        If a softmax stands before the last layer, a ReLU in it, or Dropout or noise behind it. Copies and files are not
+        warned of again.
 
     Examples
     --------
@@ -82,18 +90,32 @@ class Network:
         dtype: npt.DTypeLike = "float32",
         device: str = "cpu",
     ) -> None:
+        self._make(layers, inputs, seed, dtype, device)
+        placement.warn(self.layers, stacklevel=2)
+
+    @classmethod
+    def remade(cls, layers: Sequence[Layer], **options: Any) -> Network:
+        """Return a network like the constructor, without its warnings: for copies of what was warned of before."""
+        net = cls.__new__(cls)
+        net._make(layers, **options)
+        return net
+
+    def _make(self, layers: object, inputs: object, seed: object, dtype: npt.DTypeLike, device: object) -> None:
+        """Check the arguments and set everything up."""
         self._layers = checked_layers(layers)
         self._inputs = checks.whole("inputs", inputs)
         self._seed = checks.seed("seed", seed)
         self._dtype = checks.precision("dtype", dtype)
         self._device = checked_device(device)
+        self._frozen: frozenset[int] = frozenset()
         self.training = True
         # Counted up by what sets parameters (optimizers, trainers, load_state_dict), so that a stale loss is noticed.
         self.parameter_changes = 0
-        count = sum(math.prod(shape) for shape in parameter_shapes(self.layers, self.inputs).values())
+        found = shapes(self.layers, self.inputs)
+        count = sum(math.prod(shape) for one in found for shape in one.values())
         if count > MOST_PARAMETERS:
             raise ValueError(f"layers must have at most {MOST_PARAMETERS} parameters; these have {count}")
-        built = [layer.build(self.engine) for layer in self.layers]
+        built = [layer.build(self.engine) for layer in started(self.layers)]
         self.core: CoreNetwork = self.engine.Network(self.inputs, built, self.seed)
         if not data.all_finite(self.core.arena()):
             raise ValueError(f"layers must start with numbers that fit into {self.dtype}; an initializer's do not")
@@ -136,17 +158,12 @@ class Network:
     @property
     def head(self) -> ActivationFunction:
         """What shapes the outputs: the activation of the last layer that has one."""
-        for layer in reversed(self.layers):
-            activation = layer.activation_function()
-            # A Dense layer ends the search: what stands before it no longer shows in the outputs.
-            if activation is not None and (activation != Identity() or layer.parameter_shapes(1)):
-                return activation
-        return Identity()
+        return placement.head_of(self.layers)[1]
 
     # Passes ----------------------------------------------------------------------------------------------------------
 
     def train(self) -> Network:
-        """Set training mode for `net(X)`: dropout is on, and a loss can go backward. Returns the network."""
+        """Set training mode for `net(X)`: dropout is on, a loss can go backward. Returns the network."""
         self.training = True
         return self
 
@@ -192,32 +209,38 @@ class Network:
     # Parameters ------------------------------------------------------------------------------------------------------
 
     def parameters(self) -> dict[str, Array]:
-        """Return the parameters by name, "0.weight" (inputs, units) and "0.bias" (units): views that may be written.
+        """Return what is learned by name, "0.weight" (inputs, units) and "0.bias" (units): views that may be written.
 
         Do not write between a forward pass and its backward(): that is not noticed, and the gradients come out wrong.
+        Nor is a weight noticed that is not 0 where `Dense(connections=)` has a 0; `load_state_dict` checks.
         """
         return dict(self.core.parameters())
 
     def gradients(self) -> dict[str, Array]:
-        """Return views of the gradients by the same names: zeros before the first backward()."""
+        """Return views of the gradients by the same names: zeros before the first backward(), and in frozen layers."""
         return dict(self.core.gradients())
 
+    def statistics(self) -> dict[str, Array]:
+        """Return what is counted along in training by name, "1.running_mean" (inputs,): views that may be written."""
+        return dict(self.core.statistics())
+
     def state_dict(self) -> dict[str, Array]:
-        """Return copies of the parameters by name."""
-        return {name: value.copy() for name, value in self.core.parameters().items()}
+        """Return copies of the parameters and the statistics by name."""
+        return {name: value.copy() for name, value in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
-        """Set all parameters from a mapping like `state_dict()` gives.
+        """Set all parameters and statistics from a mapping like `state_dict()` gives.
 
         Raises
         ------
         ValueError, TypeError
-            If a name is missing or unknown, or an array has another shape or is not of real numbers that fit
-            into the network's dtype. Then no parameter has changed.
+            If a name is missing or unknown, an array has another shape or is not of real numbers that fit into the
+            network's dtype, a weight is not 0 where nothing is connected, or a running variance is below 0. Then
+            nothing has changed.
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be a mapping from names to arrays; got {checks.shown(state)}")
-        own = self.core.parameters()
+        own = self._state()
         missing = [name for name in own if name not in state]
         unknown = [name for name in state if name not in own]
         if missing or unknown:
@@ -228,23 +251,84 @@ class Network:
             if array.shape != parameter.shape:
                 raise ValueError(f"state[{name!r}] must have shape {parameter.shape}; got {array.shape}")
             new[name] = data.cast(f"state[{name!r}]", array, self.dtype)
+            number, own_name = name.split(".")
+            flaw = self.layers[int(number)].flaw(own_name, new[name])
+            if flaw:
+                raise ValueError(f"state[{name!r}] {flaw}")
         self.parameter_changes += 1
         for name, parameter in own.items():
             parameter[...] = new[name]
 
+    def _state(self) -> dict[str, Array]:
+        """Return views of all that training changes."""
+        return {**self.core.parameters(), **self.core.statistics()}
+
+    # Learning in part ------------------------------------------------------------------------------------------------
+
+    @property
+    def frozen(self) -> tuple[int, ...]:
+        """The numbers of the layers that do not learn, in ascending order."""
+        return tuple(sorted(self._frozen))
+
+    def freeze(self, *layers: int) -> None:
+        """Let some layers learn no more: `net.freeze(0, 1)` the first two, `net.freeze()` all.
+
+        Their gradients are 0, no optimizer or penalty moves them, and a `BatchNorm` among them uses its running
+        statistics, in training too. So a network that was trained before keeps its first layers while new last ones
+        learn ([000]: transfer learning).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no layer of a number.
+        """
+        self._set_frozen(self._frozen | self._numbers(layers))
+
+    def unfreeze(self, *layers: int) -> None:
+        """Let some layers learn again: `net.unfreeze(0)` the first, `net.unfreeze()` all.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no layer of a number.
+        """
+        self._set_frozen(self._frozen - self._numbers(layers))
+
+    def _numbers(self, layers: tuple[object, ...]) -> frozenset[int]:
+        """Return the numbers of layers, checked; those of all layers for none."""
+        count = len(self.layers)
+        return frozenset(checks.whole("layers", one, least=0, most=count - 1) for one in layers or range(count))
+
+    def _set_frozen(self, frozen: frozenset[int]) -> None:
+        """Tell the engine which layers learn."""
+        self.core.set_trainable([number not in frozen for number in range(len(self.layers))])
+        self._frozen = frozen
+        # What a forward pass kept is no longer what backward() would need.
+        self.parameter_changes += 1
+
+    # Copies ----------------------------------------------------------------------------------------------------------
+
     def copy(self, *, dtype: npt.DTypeLike | None = None) -> Network:
         """Return a network of the same layers with copies of the parameters, in another dtype if asked."""
-        kind = self.dtype if dtype is None else dtype
-        other = Network(self.layers, inputs=self.inputs, seed=self.seed, dtype=kind, device=self.device)
-        other.load_state_dict(self.core.parameters())
-        other.core.steps = self.core.steps
-        other.training = self.training
-        return other
+        options = self._options()
+        if dtype is not None:
+            options["dtype"] = dtype
+        return rebuild(self.layers, options, self._state(), self.core.steps, self.training, self.frozen)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let pickle and copy.deepcopy make the network again."""
-        options = {"inputs": self.inputs, "seed": self.seed, "dtype": self.dtype.name, "device": self.device}
-        return rebuild, (self.layers, options, self.state_dict(), self.core.steps, self.training)
+        return rebuild, (
+            self.layers,
+            self._options(),
+            self.state_dict(),
+            self.core.steps,
+            self.training,
+            self.frozen,
+        )
+
+    def _options(self) -> dict[str, Any]:
+        """Return the options that the network was made with."""
+        return {"inputs": self.inputs, "seed": self.seed, "dtype": self.dtype.name, "device": self.device}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file, from which `chainrule.load(path)` makes it again.
@@ -254,7 +338,7 @@ class Network:
         ImportError
             If the package safetensors is missing: pip install "chainrule[export]".
         ValueError
-            If a parameter is not finite.
+            If a parameter or a statistic is not finite.
         """
         from . import storage
 
@@ -275,13 +359,20 @@ class Network:
 
 
 def rebuild(
-    layers: tuple[Layer, ...], options: dict[str, Any], state: dict[str, Array], steps: int, training: bool
+    layers: tuple[Layer, ...],
+    options: Mapping[str, Any],
+    state: Mapping[str, Array],
+    steps: int,
+    training: bool,
+    frozen: Sequence[int],
 ) -> Network:
-    """Make a network again from what pickle kept."""
-    net = Network(layers, **options)
+    """Make a network again from what a copy, pickle or a file kept."""
+    net = Network.remade(layers, **options)
     net.load_state_dict(state)
     net.core.steps = steps
     net.training = training
+    if frozen:
+        net.freeze(*frozen)
     return net
 
 

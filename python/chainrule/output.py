@@ -135,8 +135,8 @@ class LossValue:
         ------
         RuntimeError
             If the loss was not made from a network's output, the forward pass was in evaluation mode, the network
-            has made another forward pass or got other parameters since, or backward() was called before. Only
-            parameters set through `net.parameters()` are not noticed.
+            has made another forward pass, got other parameters or other frozen layers since, or backward() was called
+            before. Only parameters set through `net.parameters()` are not noticed.
         """
         again = "make a new forward pass: loss_fn(net(X), y)"
         if self._output is None:
@@ -149,6 +149,8 @@ class LossValue:
         if (core.pass_number, core.steps) != (self._output.pass_number, self._output.steps):
             raise RuntimeError(f"{stale}: the network has made another forward pass since; {again}")
         if net.parameter_changes != self._output.changes:
-            raise RuntimeError(f"{stale}: the parameters have changed since the forward pass; {again}")
+            raise RuntimeError(
+                f"{stale}: the parameters, or which layers are frozen, have changed since the forward pass; {again}"
+            )
         core.backward(self._gradient)
         self._done = True

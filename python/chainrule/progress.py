@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
+from . import checks
+
 __all__ = ["Progress", "bar", "figures", "somebody_watches"]
 
 # Of an epoch's record; they would push what matters off a narrow terminal.
@@ -118,12 +120,12 @@ def bar(epochs: int, steps_per_epoch: int, verbose: bool | int | str = "auto") -
     """
     if isinstance(verbose, str):
         if verbose != "auto":
-            raise ValueError(f'verbose must be "auto", True or False; got {verbose!r}')
+            raise ValueError(f'verbose must be "auto", True or False; got {checks.shown(verbose)}')
         wanted = somebody_watches()
     elif isinstance(verbose, int) and verbose in (0, 1):  # a bool is an int
         wanted = bool(verbose)
     else:
-        raise ValueError(f'verbose must be "auto", True or False; got {verbose!r}')
+        raise ValueError(f'verbose must be "auto", True or False; got {checks.shown(verbose)}')
     if not wanted:
         return Progress()
     try:

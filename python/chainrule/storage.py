@@ -2,10 +2,10 @@
 
 The metadata has one key, "chainrule", with a JSON document::
 
-    {"format": 1, "version": "0.1.0", "inputs": 64, "dtype": "float32", "seed": 0, "steps": 0,
+    {"format": 1, "version": "0.1.0", "inputs": 64, "dtype": "float32", "seed": 0, "steps": 0, "frozen": [],
      "layers": [{"kind": "Dense", "options": {"units": 10, "activation": "relu", "bias": true, ...}}, ...]}
 
-The tensors have the names of `Network.parameters()`. A file is believed only after all of it has been checked; what
+The tensors have the names of `Network.state_dict()`. A file is believed only after all of it has been checked; what
 the document asks for must be there in tensors before any memory is taken for it.
 """
 
@@ -17,12 +17,13 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from . import activations, checks, data, initializers, layers
+from . import activations, checks, constraints, data, initializers, layers
 from ._engine import build_info
 from .activations import ActivationFunction
+from .constraints import Constraint
 from .initializers import Initializer
 from .layers import Layer
-from .network import MOST_LAYERS, Network, checked_device
+from .network import MOST_LAYERS, Network, checked_device, rebuild
 
 FORMAT = 1
 KEY = "chainrule"
@@ -77,6 +78,7 @@ def description(net: Network) -> dict[str, Any]:
         "dtype": net.dtype.name,
         "seed": net.seed,
         "steps": net.core.steps,
+        "frozen": list(net.frozen),
         "layers": [plain(layer) for layer in net.layers],
     }
 
@@ -138,11 +140,25 @@ def read(file: Any, device: str) -> Network:
     """Return the network in an open file."""
     document = checked_document((file.metadata() or {}).get(KEY))
     described = [checked_layer(number, layer) for number, layer in enumerate(document["layers"])]
-    shapes = layers.parameter_shapes(described, document["inputs"])
+    try:
+        found = layers.shapes(described, document["inputs"])
+    except ValueError as error:
+        raise HostileError(str(error)) from None
+    state = checked_tensors(file, {**found.parameters, **found.statistics}, document["dtype"])
+    options = {name: document[name] for name in ("inputs", "seed", "dtype")}
+    try:
+        return rebuild(
+            tuple(described), {**options, "device": device}, state, document["steps"], True, document["frozen"]
+        )
+    except ValueError as error:
+        raise HostileError(str(error)) from None
+
+
+def checked_tensors(file: Any, shapes: Mapping[str, tuple[int, ...]], dtype: str) -> dict[str, Any]:
+    """Return the tensors of an open file, which must have these shapes and be finite."""
     names = sorted(file.keys())
     if names != sorted(shapes):
         raise HostileError(f"its layers need the tensors {short(sorted(shapes))}, it has {short(names)}")
-    dtype = document["dtype"]
     for name, shape in shapes.items():
         header = file.get_slice(name)
         found = f"{header.get_dtype()} of shape {tuple(header.get_shape())}"
@@ -153,13 +169,7 @@ def read(file: Any, device: str) -> Network:
     for name, value in state.items():
         if not data.all_finite(value):
             raise HostileError(f"tensor {name!r} has NaN or infinity")
-    try:
-        net = Network(described, inputs=document["inputs"], seed=document["seed"], dtype=dtype, device=device)
-    except ValueError as error:
-        raise HostileError(str(error)) from None
-    net.load_state_dict(state)
-    net.core.steps = document["steps"]
-    return net
+    return state
 
 
 def checked_document(text: str | None) -> dict[str, Any]:
@@ -170,7 +180,7 @@ def checked_document(text: str | None) -> dict[str, Any]:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise HostileError(f"its metadata is not JSON: {type(error).__name__}") from None
-    fields = ["format", "version", "inputs", "dtype", "seed", "steps", "layers"]
+    fields = ["format", "version", "inputs", "dtype", "seed", "steps", "frozen", "layers"]
     if not isinstance(document, dict) or sorted(document) != sorted(fields):
         raise HostileError(f"its metadata must have the fields {', '.join(fields)}")
     if document["format"] != FORMAT:
@@ -186,7 +196,20 @@ def checked_document(text: str | None) -> dict[str, Any]:
         raise HostileError(str(error)) from None
     if not isinstance(document["layers"], list) or not 1 <= len(document["layers"]) <= MOST_LAYERS:
         raise HostileError(f"layers must be a list of 1 to {MOST_LAYERS}")
+    check_frozen(document["frozen"], len(document["layers"]))
     return document
+
+
+def check_frozen(frozen: object, count: int) -> None:
+    """Raise HostileError unless `frozen` lists numbers of `count` layers, each once, in ascending order."""
+    if not isinstance(frozen, list):
+        raise HostileError(f"frozen must be a list of layer numbers; got {checks.shown(frozen)}")
+    try:
+        numbers = [checks.whole("a number in frozen", number, least=0, most=count - 1) for number in frozen]
+    except (TypeError, ValueError) as error:
+        raise HostileError(str(error)) from None
+    if numbers != sorted(set(numbers)):
+        raise HostileError(f"frozen must list each layer once, in ascending order; got {checks.shown(frozen)}")
 
 
 def checked_layer(number: int, value: object) -> Layer:
@@ -205,10 +228,13 @@ def described(value: object, known: Mapping[str, type[Any]], depth: int) -> Any:
         raise ValueError(f"it must be a kind with options; got {checks.shown(value)}")
     kind = known[checks.word("kind", value["kind"], known)]
     options = {}
-    for name, option in value["options"].items():
+    for name, given in value["options"].items():
+        option = given
         # Options of a layer may be objects themselves; theirs are plain.
-        nested = isinstance(option, dict) and depth == 0
-        options[name] = described(option, NESTED, depth + 1) if nested else option
+        if isinstance(option, dict) and depth == 0:
+            option = described(option, NESTED, depth + 1)
+        # JSON knows no tuples.
+        options[name] = tuple(option) if isinstance(option, list) else option
     return kind(**options)
 
 
@@ -217,9 +243,10 @@ def by_class_name(kinds: Mapping[str, type[Any]]) -> dict[str, type[Any]]:
     return {kind.__name__: kind for kind in kinds.values()}
 
 
-NESTED: dict[str, type[ActivationFunction] | type[Initializer]] = {
+NESTED: dict[str, type[ActivationFunction] | type[Initializer] | type[Constraint]] = {
     **by_class_name(activations.KNOWN),
     **by_class_name(initializers.KNOWN),
+    **by_class_name(constraints.KNOWN),
 }
 
 

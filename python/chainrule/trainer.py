@@ -9,15 +9,15 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from . import callbacks as callbacks_
-from . import checks, data, losses, optimizers, penalties
+from . import checks, data, losses, optimizers, penalties, training_rows
 from .callbacks import Callback
 from .data import Rows
-from .divergence import LastGood, updates_went_wrong, whole_sentence
+from .divergence import LastGood, updates_went_wrong, went_wrong, whole_sentence
 from .history import History
 from .losses import Loss
 from .optimizers import Optimizer
@@ -40,21 +40,22 @@ JUDGED_ROWS = 256
 
 
 class DivergenceWarning(RuntimeWarning):
-    """The loss stopped being finite; the network has the weights of the last good epoch, or what a callback set."""
+    """Loss or parameters stopped being finite; the weights are those of the last good epoch, or what a callback set."""
 
 
 class Trainer:
-    """Trains one network. What it was made with is fixed; only the learning rate may be set later.
+    """Trains one network. What it was made with is fixed; only a learning rate that is a number may be set later.
 
     Parameters
     ----------
     net : Network
     loss : str or Loss
-        What is made small: "mean_squared_error" ("mse"), "cross_entropy", "binary_cross_entropy", or an object.
+        What is made small: "mean_squared_error" ("mse"), "cross_entropy", "binary_cross_entropy", another of
+        `losses.KNOWN`, or an object.
     optimizer : str or Optimizer, default "adam"
         The trainer keeps a state of its own for it.
     penalty : Penalty or sequence of Penalty, optional
-        Added to the loss; reported apart.
+        Added to the loss; reported apart. Where a penalty's scale has m, that is the rows that are trained on.
     metrics : sequence of str, default ()
         "accuracy" for classes; "mae", "mse" for numbers.
     seed : int, optional
@@ -85,15 +86,28 @@ class Trainer:
         self._loss.check_head(net)
         self._optimizer = optimizers.resolve("optimizer", optimizer)
         self._penalty = penalties.resolve("penalty", penalty)
+        for one in self._penalty:
+            one.check_layers(net)
+        if isinstance(self._optimizer.lr, float):
+            self._check_decay(self._optimizer.lr)
         self._metrics = checked_metrics(metrics, self._loss, net.outputs)
         self._seed = net.seed if seed is None else checks.seed("seed", seed)
         self.epochs_done = 0
         self.history = History(self._names(validated=False))
         self._core_loss = self._loss.build(net.engine)
-        self._core_optimizer: CoreOptimizer = self._optimizer.build(net.engine)
-        self._core_penalties = [one.build(net.engine) for one in self._penalty]
+        self._core_optimizer: CoreOptimizer = self._optimizer.prepared(net)
+        self._core_penalties = [part for one in self._penalty for part in one.build(net.engine)]
+        # m and the rows of a batch, for penalties that divide by them: those of the last fit; 0 where there was none.
+        self._penalty_rows = (0, 0)
         self._stop_reason: str | None = None
         self._running = threading.Lock()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse pickle and copy."""
+        raise TypeError(
+            "a Trainer cannot be pickled or copied: the state of its optimizer lives in the engine, for one network. "
+            "Pickle, copy or save trainer.net, and make another Trainer for it"
+        )
 
     def __repr__(self) -> str:
         """Return the options."""
@@ -134,12 +148,35 @@ class Trainer:
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the next step; a callback may set it."""
-        return self._core_optimizer.rate
+        """The learning rate of the next step; a callback may set it, unless the optimizer's `lr` is a plan.
+
+        Of a schedule it is the rate of the last step, at first its `lr`; of a function of the epoch, that of the epoch
+        that runs or comes next.
+
+        Raises
+        ------
+        ValueError
+            If it is set where the optimizer's `lr` is a schedule or a function: the next step would not heed it; or so
+            high that decoupled decay would take a whole weight in one step.
+        """
+        planned = self.optimizer.rate_of_epoch(self.epochs_done)
+        return self._core_optimizer.rate if planned is None else planned
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
-        self._core_optimizer.rate = checks.number("learning_rate", rate, above=0)
+        if self.optimizer.is_scheduled:
+            raise ValueError(f"learning_rate cannot be set: the optimizer's lr={self.optimizer.lr!r} decides it")
+        # Rates are kept in the network's precision.
+        greatest = float(np.finfo(self.net.dtype).max)
+        checked = checks.number("learning_rate", rate, above=0, most=greatest)
+        self._check_decay(checked)
+        self._core_optimizer.rate = checked
+
+    def _check_decay(self, rate: float) -> None:
+        """Raise ValueError where decoupled decay with this learning rate turns a weight to 0, or beyond, in a step."""
+        self.optimizer.check_decay(self.net, rate)
+        for one in self.penalty:
+            one.check_decay(self.optimizer.greatest_rate(self.net, rate, one.layers))
 
     def stop(self, reason: str) -> None:
         """End the running fit after this epoch; for callbacks. The history keeps the first reason."""
@@ -179,7 +216,8 @@ class Trainer:
         epochs : int, default 10
             How many times to walk over the data.
         batch_size : int, default 32
-            Rows of a step; the last step of an epoch may have fewer. N for batch gradient descent, 1 for a step a row.
+            Rows of a step; the last step of an epoch may have fewer. N for batch gradient descent, 1 for a step a row,
+            which is an error where a `BatchNorm` learns: it needs at least two.
         validation_split : float, default 0.0
             Share of the rows, at least 0 and below 1, that is not trained on but measured after each epoch: a
             random part, of classes the same share each.
@@ -213,13 +251,17 @@ class Trainer:
         Warns
         -----
         DivergenceWarning
-            If the loss stops being finite. The network and the optimizer are set back to the end of the last epoch
-            after which it was finite, the history ends there, and its `stop_reason` says where it happened.
+            If the loss, a parameter or a statistic stops being finite. The network and the optimizer, its learning
+            rate too, are set back to the end of the last epoch after which all were, before the callbacks changed
+            something there; the history ends with it, and its `stop_reason` says where it happened.
         """
         data.check_finite(self.net.core.parameters(), "trained")
         epochs = checks.whole("epochs", epochs)
         called = callbacks_.checked("callbacks", callbacks)
-        training, validation = self._parts(X, y, validation_split, validation_data, sample_weight, class_weight)
+        training, validation = training_rows.validated_apart(
+            self.net, self.loss, self._rows(X, y, sample_weight), validation_split, validation_data, self.seed
+        )
+        training = training_rows.with_class_weight(self.net, self.loss, training, class_weight)
         options = (checks.whole("batch_size", batch_size), checks.flag("shuffle", shuffle))
         run = self._run(training, *options, checks.flag("drop_last", drop_last))
         judged = training.first(min(options[0], JUDGED_ROWS))
@@ -229,6 +271,7 @@ class Trainer:
             if not self._running.acquire(blocking=False):
                 raise RuntimeError("this trainer is fitting already")
             try:
+                self._penalty_rows = (len(training.x), min(options[0], len(training.x)))
                 history = self.history = History(self._names(validation is not None), self.epochs_done + 1)
                 diverged = self._train(run, epochs, judged, validation, called, progress)
             except BaseException as error:
@@ -249,7 +292,8 @@ class Trainer:
         Returns
         -------
         dict
-            "loss" (of the data alone), the metrics, and "penalty" where there is one.
+            "loss" (of the data alone), the metrics, and "penalty" where there is one: with the numbers of rows of the
+            last fit, or, before any, those of `X`.
         """
         rows = self._rows(X, y, sample_weight)
         record = self._measure(rows)
@@ -258,60 +302,13 @@ class Trainer:
 
     # Checking --------------------------------------------------------------------------------------------------------
 
-    def _rows(self, X: object, y: object, sample_weight: object, prefix: str = "") -> Rows:
-        """Return the arrays as the engine takes them."""
-        net = self.net
-        x = np.ascontiguousarray(data.features(f"{prefix}X", X, net.inputs, net.dtype))
-        count = x.shape[0]
-        if count == 0:
-            raise ValueError(f"{prefix}X must have at least one row; got shape {x.shape}")
-        targets = self.loss.targets(f"{prefix}y", y, count, net.outputs, net.dtype)
-        name = f"{prefix}sample_weight"
-        weight = None if sample_weight is None else data.weights(name, sample_weight, count, net.dtype)
-        return Rows(x, targets, weight)
-
-    def _parts(
-        self,
-        X: object,
-        y: object,
-        validation_split: object,
-        validation_data: object,
-        sample_weight: object,
-        class_weight: object,
-    ) -> tuple[Rows, Rows | None]:
-        """Return what to train on and what to validate with."""
-        share = checks.number("validation_split", validation_split, least=0, below=1)
-        training = self._rows(X, y, sample_weight)
-        validation = None
-        if validation_data is not None:
-            if share:
-                raise ValueError("validation_split and validation_data exclude each other; both were given")
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-                shown = checks.shown(validation_data)
-                raise TypeError(f"validation_data must be (X, y) or (X, y, sample_weight); got {shown}")
-            weight = validation_data[2] if len(validation_data) == 3 else None
-            validation = self._rows(validation_data[0], validation_data[1], weight, "validation_data: ")
-        elif share:
-            members = self.loss.memberships(training.y)
-            strata = members if members is None or members.ndim == 1 else members.argmax(axis=1)
-            trained, held_out = data.split(len(training.x), share, self.seed, strata)
-            training, validation = training.take(trained), training.take(held_out)
-            for part, rows in (("training", training), ("validation", validation)):
-                if rows.weight is not None and not rows.weight.any():
-                    raise ValueError(f"sample_weight must be above 0 in some row of the {part} part; there all are 0")
-        if class_weight is not None:
-            members = self.loss.memberships(training.y)
-            factors = data.class_weights("class_weight", class_weight, members, self.net.outputs)
-            weight = factors if training.weight is None else factors * training.weight
-            if not weight.any():
-                raise ValueError("class_weight and sample_weight must leave some row above 0; together all are 0")
-            training = training._replace(weight=data.converted("class_weight", weight, self.net.dtype))
-        return training, validation
+    def _rows(self, X: object, y: object, sample_weight: object) -> Rows:
+        """Return a data set as the engine takes it."""
+        return training_rows.checked_rows(self.net, self.loss, X, y, sample_weight)
 
     def _run(self, rows: Rows, batch_size: int, shuffle: bool, drop_last: bool) -> CoreFit:
         """Return the engine's run over `rows`."""
-        if drop_last and batch_size > len(rows.x):
-            raise ValueError(f"batch_size={batch_size} with drop_last=True leaves no step of {len(rows.x)} rows")
+        training_rows.check_steps(self.net, len(rows.x), batch_size, drop_last)
         run: CoreFit = self.net.engine.Fit(
             self.net.core,
             self._core_loss,
@@ -380,15 +377,16 @@ class Trainer:
         for number in range(self.history.first_epoch, self.history.first_epoch + epochs):
             for callback in called:
                 callback.on_epoch_begin(number, {})
-            rate = self.learning_rate
+            self._plan_epoch(number - 1)
             self.net.parameter_changes += 1
             record = run.run(number - 1, progress.step)
+            rate = self._core_optimizer.rate  # of the last step
             if not (record["finished"] and np.isfinite(record["loss"]) and good.take()):
                 place = f"in epoch {number}, step {record['steps']}"
                 if record["steps"] == 1 and not record["finished"]:
                     return self._back_before_last(good, place)
                 good.restore()
-                return f"the loss was no longer finite {place}, with learning rate {rate:g}"
+                return went_wrong(place, bool(record["finished"] and np.isfinite(record["loss"])), rate)
             logs = self._logs(record, rate, validation)
             self.history.add(logs)
             self.epochs_done = number
@@ -401,6 +399,12 @@ class Trainer:
         if np.isfinite(self._measure(judged)["loss"]):
             return None
         return self._back_before_last(good, f"at the end of epoch {self.epochs_done}")
+
+    def _plan_epoch(self, epoch: int) -> None:
+        """Set the learning rate of an epoch, 0 being the first, where it is a function of it."""
+        rate = self.optimizer.rate_of_epoch(epoch)
+        if rate is not None:
+            self._core_optimizer.rate = rate
 
     def _back_before_last(self, good: LastGood, place: str) -> str:
         """Take the last epoch back, whose weights give no finite loss; return what happened."""
@@ -429,7 +433,13 @@ class Trainer:
     def _measure(self, rows: Rows) -> EpochRecord:
         """Return the engine's record of `rows` in evaluation mode."""
         record: EpochRecord = self.net.engine.evaluate(
-            self.net.core, self._core_loss, self._core_penalties, list(self.metrics), *rows, self.loss.threshold()
+            self.net.core,
+            self._core_loss,
+            self._core_penalties,
+            list(self.metrics),
+            *rows,
+            self.loss.threshold(),
+            *self._penalty_rows,
         )
         return record
 

@@ -1,63 +1,75 @@
-// Dense: every output is connected to every input.
+// Dense: every output is connected to every input, or to those that a mask names.
 //
 //   forward    z = x W + b           h = g(z)
 //   backward   dz = dh * g'(z)
-//              dW = x^T dz           db = sum of dz over rows        dx = dz W^T
+//              dW = x^T dz           db = sum of dz over rows        dx = dz W^T          (affine.h)
 //
-// x (B, in), W (in, out), b (out), z and h (B, out). The activation is part of the layer so that it happens where
-// the product is stored. Lecture [004] writes W as (out, in) and h = W x; ours is the transpose, rows are samples.
+// With a mask M (in, out) of zeros and ones W starts as W * M, and dW is x^T dz * M: where there is no connection, the
+// weight is 0 and stays 0. "Fully connected, but need not be": lecture [004]. The activation is part of the layer so
+// that it happens where the product is stored.
 #pragma once
 
-#include "nn/layers/layer.h"
+#include "nn/layers/affine.h"
 #include "nn/layers/layer_activation.h"
 
 namespace chainrule {
 
 template <class T> class Dense final : public Layer<T> {
 public:
-  Dense(Index units, LayerActivation activation, bool bias, Initializer weight_init, Initializer bias_init)
-      : units_(units), activation_(activation), bias_(bias), weight_init_(weight_init), bias_init_(bias_init) {
-    check(units >= 1 && units < Index{1} << 31, "units must be 1 to 2147483647; got ", units);
+  /// connections: M, row by row; none where it is empty.
+  Dense(Affine<T> affine, LayerActivation activation, std::vector<T> connections)
+      : affine_(std::move(affine)), activation_(activation), connections_(std::move(connections)) {
+    checked_units(affine_.columns);
   }
 
   const char* kind() const override { return "Dense"; }
-  Index outputs(Index) const override { return units_; }
+  Index outputs(Index) const override { return affine_.columns; }
 
   std::vector<Parameter> parameters(Index inputs) const override {
-    std::vector<Parameter> list{{"weight", {inputs, units_}, false, weight_init_, inputs, units_}};
-    if (bias_) list.push_back({"bias", {units_}, true, bias_init_, inputs, units_});
+    std::vector<Parameter> list = affine_.parameters(inputs, affine_.columns);
+    if (is_masked()) {
+      check(static_cast<Index>(connections_.size()) == inputs * affine_.columns, "connections has ",
+            connections_.size(), " elements; a layer of ", inputs, " inputs and ", affine_.columns, " units has ",
+            inputs * affine_.columns);
+      list.push_back({"connections", {inputs, affine_.columns}, Role::constant, {}, 0, 0});
+    }
     return list;
   }
 
-  void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<T> h) const override {
-    const MatrixView<const T> weight = dense_view<const T>(place.parameters, x.cols, units_);
-    const T* bias = bias_ ? place.parameters + bias_offset(x.cols) : nullptr;
-    pass.kernels.matmul(pass.team, {x}, {weight}, h, Write::overwrite, {bias, activation_.element});
-    if (activation_.softmax) {
-      pass.team.barrier();
-      pass.kernels.softmax_forward(pass.team, h, h);
+  void finish_start(T* parameters, Index inputs) const override {
+    if (!is_masked()) return;
+    T* mask = parameters + affine_.extent(inputs);
+    for (std::size_t e = 0; e < connections_.size(); ++e) {
+      mask[e] = connections_[e];
+      parameters[e] *= connections_[e];
     }
+  }
+
+  void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<T> h) const override {
+    affine_.forward(pass, place, x, affine_.weight(place, x.cols), h, activation_.element);
+    activation_.finish(pass, h);
   }
 
   void backward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<const T> h,
                 MatrixView<T> dh, MatrixView<T> dx) const override {
     activation_.backward(pass, h, dh);
     const MatrixView<const T> dz = dh;
-    const MatrixView<const T> weight = dense_view<const T>(place.parameters, x.cols, units_);
-    const MatrixView<T> dweight = dense_view<T>(place.gradients, x.cols, units_);
-    pass.kernels.matmul(pass.team, {x, true}, {dz}, dweight, pass.gradients, {});
-    if (bias_) pass.kernels.column_sum(pass.team, dz, place.gradients + bias_offset(x.cols), pass.gradients);
-    if (dx.data != nullptr) pass.kernels.matmul(pass.team, {dz}, {weight, true}, dx, Write::overwrite, {});
+    affine_.backward_parameters(pass, place, x, dz);
+    affine_.backward_input(pass, affine_.weight(place, x.cols), dz, dx);
+    if (is_masked() && place.gradients != nullptr) {
+      pass.team.barrier();
+      const MatrixView<T> dweight = affine_.weight_gradient(place, x.cols);
+      const T* mask = place.parameters + affine_.extent(x.cols);
+      pass.kernels.multiply(pass.team, dweight.data, mask, dweight.data, dweight.size());
+    }
   }
 
 private:
-  /// The bias follows the weight, at the next cache line.
-  Index bias_offset(Index inputs) const { return arena_extent<T>(inputs * units_); }
+  bool is_masked() const { return !connections_.empty(); }
 
-  Index units_;
+  Affine<T> affine_;
   LayerActivation activation_;
-  bool bias_;
-  Initializer weight_init_, bias_init_;
+  std::vector<T> connections_;
 };
 
 } // namespace chainrule

@@ -9,11 +9,14 @@
 
 namespace chainrule {
 
-/// Where a layer stands in its network, and its part of the arena.
+/// Where a layer stands in its network, its part of the arena, and its scratch memory in the buffers of the step.
 template <class T> struct LayerPlace {
   std::uint32_t number = 0;
+  bool frozen = false;           // whether the layer is not to learn
   const T* parameters = nullptr; // this layer's first element
-  T* gradients = nullptr;        // only on the way back
+  T* gradients = nullptr;        // the same place among the gradients; only on the way back, null where frozen
+  T* statistics = nullptr;       // parameters again, to write statistics to; only on the way forward in training
+  T* scratch = nullptr;          // scratch() elements; what training writes on the way forward is there on the way back
 };
 
 template <class T> class Layer {
@@ -29,12 +32,25 @@ public:
     (void)inputs;
     return {};
   }
+  /// Called once, when the parameters of a new network have been drawn: sets what no initializer can.
+  virtual void finish_start(T* parameters, Index inputs) const {
+    (void)parameters;
+    (void)inputs;
+  }
+  /// Elements of scratch memory for a step of `rows` rows.
+  virtual Index scratch(Index rows, Index inputs, bool training) const {
+    (void)rows;
+    (void)inputs;
+    (void)training;
+    return 0;
+  }
 
   /// h (B, out) from x (B, in), both without gaps between their rows. Called by all threads; the network places a
   /// barrier after it.
   virtual void forward(const Pass<T>&, const LayerPlace<T>&, MatrixView<const T> x, MatrixView<T> h) const = 0;
 
-  /// dx (B, in), unless dx.data is null, and the gradients of the parameters, from dh (B, out). dh is used up.
+  /// dx (B, in), unless dx.data is null, and the gradients of the parameters, unless place.gradients is null, from
+  /// dh (B, out). dh is used up.
   virtual void backward(const Pass<T>&, const LayerPlace<T>&, MatrixView<const T> x, MatrixView<const T> h,
                         MatrixView<T> dh, MatrixView<T> dx) const = 0;
 };

@@ -3,22 +3,16 @@
 
 #include <string>
 
-#include "core/check.h"
+#include "core/named.h"
 #include "nn/pass.h"
 
 namespace chainrule {
 
 /// An activation of formulas/activations.h by its name; throws a message that lists the known names.
 inline Activation activation_named(const std::string& name, double parameter) {
-  std::string known;
-  for (std::size_t i = 0; i < std::size(activation_names); ++i) {
-    if (name == activation_names[i]) {
-      check(parameter >= 0 && parameter <= 1e6, "the parameter of ", name, " must be 0 to 1e6; got ", parameter);
-      return {static_cast<ActivationKind>(i), parameter};
-    }
-    known += std::string(activation_names[i]) + ", ";
-  }
-  fail("unknown activation \"", name, "\"; known are: ", known, "softmax");
+  const auto kind = named<ActivationKind>(activation_names, "activation", name, "softmax");
+  check(parameter >= 0 && parameter <= 1e6, "the parameter of ", name, " must be 0 to 1e6; got ", parameter);
+  return {kind, parameter};
 }
 
 struct LayerActivation {
@@ -29,6 +23,13 @@ struct LayerActivation {
       : softmax(name == "softmax"), element(softmax ? Activation{} : activation_named(name, parameter)) {}
 
   bool is_identity() const { return !softmax && element.kind == ActivationKind::identity; }
+
+  /// What is left to do where a product has applied `element` already.
+  template <class T> void finish(const Pass<T>& pass, MatrixView<T> h) const {
+    if (!softmax) return;
+    pass.team.barrier();
+    pass.kernels.softmax_forward(pass.team, h, h);
+  }
 
   /// dz = dh g', in place of dh (B, out). Ends with a barrier if it wrote anything.
   template <class T> void backward(const Pass<T>& pass, MatrixView<const T> h, MatrixView<T> dh) const {

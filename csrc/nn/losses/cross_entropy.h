@@ -1,24 +1,29 @@
-// CrossEntropy: the mean over rows of - sum over classes of y log f, with f = softmax(p), or f = p.
+// CrossEntropy: the mean, or the sum, over rows of - sum over classes of y' log f, with f = softmax(p), or f = p.
+//
+//   y' = (1 - smoothing) y + smoothing / K      label smoothing: C. Szegedy et al., CVPR 2016; named in lecture [003]
 #pragma once
 
 #include "nn/losses/loss.h"
+#include "nn/numbers.h"
 
 namespace chainrule {
 
 template <class T> class CrossEntropy final : public Loss<T> {
 public:
-  explicit CrossEntropy(bool from_logits) : from_logits_(from_logits) {}
+  CrossEntropy(bool from_logits, double smoothing, Reduction reduction)
+      : Loss<T>(reduction), from_logits_(from_logits), smoothing_(below_one("label_smoothing", smoothing)) {}
 
   bool takes_labels() const override { return true; }
 
   void evaluate(const Pass<T>& pass, MatrixView<const T> p, Targets<T> targets, const T* weight, T* row_loss,
                 MatrixView<T> dp) const override {
-    const double scale = 1 / static_cast<double>(p.rows);
-    pass.kernels.cross_entropy(pass.team, from_logits_, p, targets, weight, scale, row_loss, dp);
+    const double scale = this->is_mean() ? 1 / static_cast<double>(p.rows) : 1;
+    pass.kernels.cross_entropy(pass.team, from_logits_, smoothing_, p, targets, weight, scale, row_loss, dp);
   }
 
 private:
   bool from_logits_;
+  double smoothing_;
 };
 
 } // namespace chainrule

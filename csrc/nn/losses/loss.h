@@ -1,16 +1,25 @@
 // Loss: how far a prediction is from the targets, and the gradient by the prediction, in one pass.
 #pragma once
 
+#include <string>
+
+#include "core/named.h"
 #include "nn/pass.h"
 
 namespace chainrule {
 
+/// What the sum over a batch (B, K) is divided by: B K, B, or nothing. The gradient is divided too, so that a sum at a
+/// learning rate of 1/B of the mean's makes the same steps.
+enum class Reduction { mean, mean_rows, sum };
+inline constexpr const char* reduction_names[] = {"mean", "mean_rows", "sum"};
+
 template <class T> class Loss {
 public:
+  explicit Loss(Reduction reduction) : reduction_(reduction) {}
   virtual ~Loss() = default;
 
   /// Whether the loss of a batch is a mean over its rows (then so is that of an epoch) or a sum.
-  virtual bool is_mean() const { return true; }
+  bool is_mean() const { return reduction_ != Reduction::sum; }
   /// Whether class numbers (B) may stand for targets (B, K).
   virtual bool takes_labels() const { return false; }
 
@@ -19,6 +28,12 @@ public:
   /// number of rows, not by the sum of the weights. Called by all threads; the caller places a barrier after it.
   virtual void evaluate(const Pass<T>&, MatrixView<const T> p, Targets<T>, const T* weight, T* row_loss,
                         MatrixView<T> dp) const = 0;
+
+protected:
+  Reduction reduction() const { return reduction_; }
+
+private:
+  Reduction reduction_;
 };
 
 } // namespace chainrule

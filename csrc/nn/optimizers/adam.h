@@ -1,7 +1,9 @@
-// Adam: a running mean of gradients over the root of a running mean of their squares (formulas/updates.h).
+// Adam: a running mean of gradients over the root of a running mean of their squares; and AMSGrad, which divides by the
+// greatest such mean so far (formulas/updates.h).
+//
+// Without bias correction, as lecture [002] writes it, the first step is (1 - beta1) / sqrt(1 - beta2) times as long:
+// 3.16 eta at 0.9 and 0.999.
 #pragma once
-
-#include <cmath>
 
 #include "nn/optimizers/optimizer.h"
 
@@ -9,25 +11,23 @@ namespace chainrule {
 
 template <class T> class Adam final : public Optimizer<T> {
 public:
-  Adam(double rate, double beta1, double beta2, double epsilon, bool bias_correction, bool epsilon_inside)
-      : Optimizer<T>(rate), beta1_(decay_rate("beta1", beta1)), beta2_(decay_rate("beta2", beta2)), epsilon_(epsilon),
-        bias_correction_(bias_correction), rule_(epsilon_inside ? UpdateRule::adam_epsilon_inside : UpdateRule::adam) {
-    check(representable<T>("eps", epsilon) > 0 && static_cast<T>(epsilon) > 0, "eps must be above 0",
-          sizeof(T) == 4 ? " in float32" : "", "; got ", epsilon);
-  }
+  Adam(double rate, double beta1, double beta2, double epsilon, bool bias_correction, bool epsilon_inside, bool amsgrad)
+      : Optimizer<T>(rate), beta1_(below_one("beta1", beta1)), beta2_(below_one("beta2", beta2)),
+        epsilon_(positive<T>("eps", epsilon)), bias_correction_(bias_correction),
+        rule_(amsgrad ? (epsilon_inside ? UpdateRule::amsgrad_epsilon_inside : UpdateRule::amsgrad)
+                      : (epsilon_inside ? UpdateRule::adam_epsilon_inside : UpdateRule::adam)) {}
 
   UpdateRule rule() const override { return rule_; }
-  UpdateNumbers numbers(std::uint64_t t) const override {
-    const double steps = static_cast<double>(t);
-    return {.rate = this->rate(),
-            .beta1 = beta1_,
-            .beta2 = beta2_,
-            .epsilon = epsilon_,
-            .correction1 = bias_correction_ ? 1 - std::pow(beta1_, steps) : 1,
-            .correction2 = bias_correction_ ? 1 - std::pow(beta2_, steps) : 1};
-  }
 
 private:
+  UpdateNumbers numbers(std::uint64_t t) const override {
+    return {.beta1 = beta1_,
+            .beta2 = beta2_,
+            .epsilon = epsilon_,
+            .correction1 = bias_correction_ ? filled(beta1_, t) : 1,
+            .correction2 = bias_correction_ ? filled(beta2_, t) : 1};
+  }
+
   double beta1_, beta2_, epsilon_;
   bool bias_correction_;
   UpdateRule rule_;

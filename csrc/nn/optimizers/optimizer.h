@@ -1,17 +1,35 @@
 // Optimizer: an update rule, its numbers for a step, and the state that it keeps beside the parameters.
 //
+//   g <- clip(g)              by value, then by the norm of all that is learned (clipping.h)
+//   w <- keep w               keep = 1 - eta decay, for decoupled decay
+//   w <- rule(w, g, state)    eta from the schedule, times the factor of the parameter's layer
+//
 // An optimizer serves one network: its state arrays are laid out as that network's arena.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <memory>
+#include <span>
 #include <utility>
 
 #include "core/buffer.h"
+#include "nn/layer_rates.h"
 #include "nn/numbers.h"
-#include "nn/pass.h"
+#include "nn/optimizers/clipping.h"
+#include "nn/schedules/schedule.h"
 
 namespace chainrule {
+
+/// What every optimizer may be told besides its rule.
+struct OptimizerOptions {
+  std::shared_ptr<const Schedule> schedule; // of the learning rate; null for a fixed one
+  std::map<Index, double> layer_factors;    // of the learning rate, by layer; 1 for the others
+  Clipping clipping;
+  double decay = 0;          // w <- (1 - eta decay) w, for weights
+  bool decay_biases = false; // and for all else that is learned
+};
 
 template <class T> class Optimizer {
 public:
@@ -19,9 +37,8 @@ public:
   virtual ~Optimizer() = default;
 
   virtual UpdateRule rule() const = 0;
-  /// The numbers of step t = 1, 2, ...
-  virtual UpdateNumbers numbers(std::uint64_t t) const = 0;
 
+  /// The learning rate of the next step; with a schedule, of the last one.
   double rate() const { return rate_; }
   void set_rate(double rate) { rate_ = representable<T>("the learning rate", rate); }
 
@@ -31,34 +48,113 @@ public:
     steps_ = steps;
   }
 
+  void configure(OptimizerOptions options) {
+    check(network_ == 0, "an optimizer is configured before its first step");
+    for (const auto& [layer, factor] : options.layer_factors) representable<T>("a factor of the learning rate", factor);
+    representable<T>("weight_decay", options.decay);
+    options.clipping.template check_limits<T>();
+    rates_.factors = std::move(options.layer_factors);
+    options_ = std::move(options);
+  }
+
   /// Makes the state for the arena of a network, `size` elements, or checks that it was made for that network.
   void prepare(std::uint64_t network, Index size) {
     if (network_ == 0) {
-      std::array<Buffer<T>, 2> state;
+      std::array<Buffer<T>, 3> state;
       for (int i = 0; i < states(); ++i) state[static_cast<std::size_t>(i)] = Buffer<T>(size);
+      Buffer<double> blocks(options_.clipping.norm > 0 ? size / sum_block + 1 : 0);
       state_ = std::move(state);
+      blocks_ = std::move(blocks);
       size_ = size;
       network_ = network;
+      fill_state();
     }
     check(network == network_, "this optimizer has the state of another network: make one for each");
+  }
+  /// Looks which of the network's parameters learn now: after prepare, and whenever that may have changed.
+  void plan(std::span<const Parameter> parameters) {
+    segments_.clear();
+    for (const Parameter& p : parameters) {
+      if (!p.learns()) continue;
+      const double decay = p.role == Role::weight || options_.decay_biases ? options_.decay : 0;
+      const Segment next{p.offset, arena_extent<T>(p.size()), rates_.factor(p), decay};
+      if (!segments_.empty() && segments_.back().take(next)) continue;
+      segments_.push_back(next);
+    }
   }
 
   int states() const { return update_rule_states[static_cast<int>(rule())]; }
   Index size() const { return size_; } // 0 before prepare
   T* state(int i) { return state_[static_cast<std::size_t>(i)].data(); }
+  /// Goes back to before the first step.
+  void reset() {
+    if (size_ > 0) fill_state();
+    steps_ = 0;
+  }
 
-  /// Step t on n parameters w with gradients g. Called by all threads; counts no step.
-  void update(const Pass<T>& pass, std::uint64_t t, T* w, const T* g, Index n) {
-    pass.kernels.update(pass.team, rule(), numbers(t), w, g, state(0), state(1), n);
+  /// Sets the numbers of the step that comes. Called by one thread, before a barrier.
+  void begin_step(const Moment& moment) {
+    if (options_.schedule) rate_ = options_.schedule->rate(moment);
+    rates_.rate = rate_;
+    const UpdateNumbers all = numbers(moment.step + 1);
+    for (Segment& part : segments_) {
+      part.numbers = all;
+      part.numbers.rate = rates_.rate * part.rate;
+      part.numbers.keep = 1 - part.numbers.rate * part.decay;
+    }
+  }
+  /// The learning rates of the step at hand.
+  const LayerRates& rates() const { return rates_; }
+
+  /// The step itself, on parameters w with gradients g, the arena each. Called by all threads; counts no step.
+  void update(const Pass<T>& pass, T* w, T* g) {
+    options_.clipping.apply(pass, g, size_, blocks_.data());
+    for (const Segment& part : segments_) {
+      const UpdateStates<T> states{at(0, part), at(1, part), at(2, part)};
+      pass.kernels.update(pass.team, rule(), part.numbers, w + part.begin, g + part.begin, states, part.size);
+    }
+  }
+
+protected:
+  /// The numbers of step t = 1, 2, ...; the learning rate is put in by the caller.
+  virtual UpdateNumbers numbers(std::uint64_t t) const = 0;
+  /// What state array i holds before the first step.
+  virtual double state_start(int i) const {
+    (void)i;
+    return 0;
   }
 
 private:
+  void fill_state() {
+    for (int i = 0; i < states(); ++i) std::fill_n(state(i), size_, static_cast<T>(state_start(i)));
+  }
+
+  /// Neighbours in the arena that are updated alike.
+  struct Segment {
+    Index begin, size;
+    double rate, decay;      // factor of the learning rate; decay
+    UpdateNumbers numbers{}; // of the step at hand
+
+    /// Becomes longer by what follows, if that is updated alike.
+    bool take(const Segment& next) {
+      if (begin + size != next.begin || rate != next.rate || decay != next.decay) return false;
+      size += next.size;
+      return true;
+    }
+  };
+
+  T* at(int i, const Segment& part) { return i < states() ? state(i) + part.begin : nullptr; }
+
   // Atomic: Python may look at them, or set them, from another thread than the one that trains.
   std::atomic<double> rate_{0};
   std::atomic<std::uint64_t> steps_{0};
+  OptimizerOptions options_;
+  LayerRates rates_; // of the step at hand
+  std::vector<Segment> segments_;
   std::uint64_t network_ = 0; // Network::id, 0 before prepare
   Index size_ = 0;
-  std::array<Buffer<T>, 2> state_;
+  std::array<Buffer<T>, 3> state_;
+  Buffer<double> blocks_; // sums of squares of the gradients, for their norm
 };
 
 } // namespace chainrule

@@ -10,7 +10,9 @@ public:
   using Optimizer<T>::Optimizer;
 
   UpdateRule rule() const override { return UpdateRule::gradient_descent; }
-  UpdateNumbers numbers(std::uint64_t) const override { return {.rate = this->rate()}; }
+
+private:
+  UpdateNumbers numbers(std::uint64_t) const override { return {}; }
 };
 
 } // namespace chainrule

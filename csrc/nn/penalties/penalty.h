@@ -1,24 +1,100 @@
-// Penalty: what is added to the loss for the parameters themselves, and to their gradients.
+// Penalty: what is added to the loss for the parameters themselves; and what shrinks them beside the gradient.
 #pragma once
 
+#include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
+#include "core/named.h"
+#include "nn/layer_rates.h"
+#include "nn/numbers.h"
 #include "nn/parameter.h"
 #include "nn/pass.h"
 
 namespace chainrule {
 
+/// The numbers m that a penalty may be divided by.
+struct PenaltyRows {
+  double data = 1;  // rows of the training set
+  double batch = 1; // rows of the batch at hand
+};
+
+/// What a penalty divides by: nothing; m, the rows of the training set (lecture [002]); or the rows of the batch, as
+/// scikit-learn does, so that the penalty depends on the size of the batches.
+enum class PenaltyPer { one, data, batch };
+inline constexpr const char* penalty_per_names[] = {"one", "data", "batch"};
+
+/// How strongly each parameter is counted: lambda of the weights and of the biases, in all layers or in some.
+struct PenaltyStrength {
+  double weights = 0, biases = 0; // lambda_W, lambda_B; all else is never counted
+  double factor = 1;              // 1 or 1/2
+  PenaltyPer per = PenaltyPer::one;
+  std::optional<std::vector<Index>> layers{};
+
+  void check_numbers() const {
+    representable<double>("the strength of a penalty", weights);
+    representable<double>("the strength of a penalty", biases);
+    representable<double>("the factor of a penalty", factor);
+  }
+
+  /// lambda * factor / m for a parameter, 0 where it is not counted.
+  double of(const Parameter& parameter, const PenaltyRows& rows) const {
+    const double lambda = parameter.role == Role::weight ? weights : parameter.role == Role::bias ? biases : 0;
+    if (lambda == 0 || !covers(parameter.layer)) return 0;
+    return lambda * factor / (per == PenaltyPer::one ? 1 : per == PenaltyPer::data ? rows.data : rows.batch);
+  }
+
+private:
+  bool covers(Index layer) const {
+    if (!layers) return true;
+    for (const Index one : *layers) {
+      if (one == layer) return true;
+    }
+    return false;
+  }
+};
+
+/// How a penalty acts on the parameters: by its gradient, or by shrinking them itself, before or after the update.
+enum class PenaltyActs { by_gradient, before_update, after_update };
+
 template <class T> class Penalty {
 public:
   virtual ~Penalty() = default;
 
-  /// The penalty of parameters w (the arena). `blocks` has room for the block sums of the whole arena (sum_block in
-  /// kernels.h). Called by all threads, each of which gets the result; ends with a barrier.
-  virtual double value(const Pass<T>&, std::span<const Parameter> parameters, const T* w, double* blocks) const = 0;
+  virtual PenaltyActs acts() const = 0;
 
-  /// g += the penalty's gradient at w, each of the arena's size. Called by all threads. An element is read and
-  /// written by the thread that owns it in kernels.add_scaled; the caller places a barrier after it.
-  virtual void add_gradient(const Pass<T>&, std::span<const Parameter> parameters, const T* w, T* g) const = 0;
+  // All are called by all threads. w and g are the arena and its gradients; `blocks` has room for the block sums of the
+  // whole arena (sum_block in kernels.h). An element is read and written by one thread; the caller places a
+  // barrier after each. Frozen parameters count in the value, but nothing changes them.
+
+  /// The penalty of the parameters; each thread gets the result. Ends with a barrier.
+  virtual double value(const Pass<T>&, std::span<const Parameter>, const PenaltyRows&, const T* w,
+                       double* blocks) const = 0;
+  /// g += the penalty's gradient at w, where it acts by that.
+  virtual void add_gradient(const Pass<T>&, std::span<const Parameter>, const PenaltyRows&, const T* w, T* g,
+                            double* blocks) const {
+    (void)w, (void)g, (void)blocks;
+  }
+  /// Shrinks w, where it acts by that.
+  virtual void shrink(const Pass<T>&, std::span<const Parameter>, const PenaltyRows&, const LayerRates&, T* w) const {
+    (void)w;
+  }
 };
+
+/// The sum of a term over the parameters that `counted` names. Called by all threads; ends with a barrier.
+template <class T, class Counted>
+double sum_of_terms(const Pass<T>& pass, std::span<const Parameter> parameters, PenaltyTerm term, const T* w,
+                    double* blocks, Counted counted) {
+  double sum = 0;
+  for (const Parameter& parameter : parameters) {
+    if (!counted(parameter)) continue;
+    pass.kernels.penalty_sum(pass.team, term, w + parameter.offset, parameter.size(), blocks);
+    pass.team.barrier();
+    for (Index i = 0; i < (parameter.size() + sum_block - 1) / sum_block; ++i) sum += blocks[i];
+    pass.team.barrier(); // the blocks are written again for the next parameter
+  }
+  return sum;
+}
 
 } // namespace chainrule

@@ -29,8 +29,24 @@ class Kernels:
     ) -> Array: ...
     def activation_forward(self, z: Array, *, activation: str, parameter: float = 0.0) -> Array: ...
     def activation_backward(self, h: Array, dh: Array, *, activation: str, parameter: float = 0.0) -> Array: ...
-    def dropout(self, x: Array, *, rate: float, seed: int, layer: int, step: int) -> Array: ...
+    def dropout(
+        self,
+        x: Array,
+        *,
+        rate: float = 0.0,
+        count: int = -1,
+        same: bool = False,
+        scale: float,
+        seed: int,
+        layer: int,
+        step: int,
+    ) -> Array: ...
+    def add_noise(self, x: Array, *, deviation: float, seed: int, layer: int, step: int) -> Array: ...
     def add_scaled(self, factor: float, x: Array, y: Array) -> Array: ...
+    def scale(self, factor: float, x: Array) -> Array: ...
+    def multiply(self, x: Array, factors: Array) -> Array: ...
+    def clip(self, limit: float, x: Array) -> Array: ...
+    def soft_threshold(self, threshold: float, x: Array) -> Array: ...
     def fill(self, value: float, n: int) -> Array: ...
     def update(
         self,
@@ -38,6 +54,7 @@ class Kernels:
         g: Array,
         state1: Array,
         state2: Array,
+        state3: Array,
         *,
         rule: str,
         rate: float,
@@ -46,14 +63,50 @@ class Kernels:
         epsilon: float = 0.0,
         correction1: float = 1.0,
         correction2: float = 1.0,
-    ) -> tuple[Array, Array, Array]:
-        """New (w, state1, state2)."""
+        gain: float = 1.0,
+        memory: float = 0.0,
+        fresh: float = 1.0,
+        shrink: float = 0.5,
+        grow: float = 1.2,
+        least: float = 0.0,
+        most: float = 0.0,
+        keep: float = 1.0,
+    ) -> tuple[Array, Array, Array, Array]:
+        """New (w, state1, state2, state3)."""
     def softmax_forward(self, z: Array) -> Array: ...
     def softmax_backward(self, h: Array, dh: Array) -> Array: ...
+    def max_pieces_forward(self, z: Array, *, pieces: int) -> Array: ...
+    def max_pieces_backward(self, z: Array, dh: Array) -> Array: ...
     def gather_rows(self, x: Array, rows: Labels) -> Array: ...
     def gather_labels(self, labels: Labels, rows: Labels) -> Labels: ...
+    def column_moments(self, x: Array) -> tuple[Array, Array]:
+        """(mean (d), variance (d))."""
+    def normalize_forward(
+        self, x: Array, mean: Array, variance: Array, gamma: Array, beta: Array, *, epsilon: float
+    ) -> Array: ...
+    def normalize_backward(
+        self,
+        x: Array,
+        mean: Array,
+        variance: Array,
+        gamma: Array,
+        dh: Array,
+        *,
+        epsilon: float,
+        moments_of_x: bool = True,
+        add_to: tuple[Array, Array] | None = None,
+    ) -> tuple[Array, Array, Array]:
+        """(dx (B, d), dgamma (d), dbeta (d)); add_to: (dgamma, dbeta) that are added to."""
+    def constrain_columns(self, w: Array, *, constraint: str, limit: float = 1.0) -> Array: ...
     def element_loss(
-        self, p: Array, y: Array, *, loss: str, weight: Array | None = None, scale: float = 1.0
+        self,
+        p: Array,
+        y: Array,
+        *,
+        loss: str,
+        parameter: float = 0.0,
+        weight: Array | None = None,
+        scale: float = 1.0,
     ) -> tuple[Array, Array]:
         """(row_loss (B), dp (B, K))."""
     def cross_entropy(
@@ -62,13 +115,16 @@ class Kernels:
         y: Array | Labels,
         *,
         from_logits: bool = True,
+        smoothing: float = 0.0,
         weight: Array | None = None,
         scale: float = 1.0,
     ) -> tuple[Array, Array]:
         """(row_loss (B), dp (B, K))."""
     def correct_rows(self, p: Array, y: Array | Labels, *, threshold: float = 0.0) -> Array: ...
     def column_sum(self, x: Array, *, add_to: Array | None = None) -> Array: ...
-    def sum_squares(self, x: Array) -> float: ...
+    def penalty_sum(self, w: Array, *, term: str, power: float = 0.0) -> float: ...
+    def penalty_gradient(self, factor: float, w: Array, g: Array, *, term: str, power: float = 0.0) -> Array:
+        """g + factor * the derivative of the term at w."""
 
 class Initializer:
     """How a parameter starts. `kind`: "constant" (value a), "uniform" (on [-a, a]), "normal" (standard deviation a).
@@ -79,6 +135,11 @@ class Initializer:
     """
 
     def __init__(self, kind: str, a: float) -> None: ...
+
+class Constraint:
+    """What each unit's incoming weights must obey after an update: "max_norm", "unit_norm", "non_negative"."""
+
+    def __init__(self, kind: str, limit: float) -> None: ...
 
 class Layer: ...
 
@@ -91,37 +152,113 @@ class Dense(Layer):
         bias: bool,
         weight_init: Initializer,
         bias_init: Initializer,
+        connections: Array | None,
+        constraint: Constraint | None,
     ) -> None:
-        """h = g(x W + b), W (in, units). activation: any of activation_names(), or "softmax"."""
+        """h = g(x W + b), W (in, units). activation: any of activation_names(), or "softmax".
+
+        connections (in, units): 1 where there is one, 0 where W stays 0.
+        """
+
+class DropConnect(Layer):
+    def __init__(
+        self,
+        units: int,
+        activation: str,
+        parameter: float,
+        bias: bool,
+        weight_init: Initializer,
+        bias_init: Initializer,
+        rate: float,
+        classic: bool,
+        constraint: Constraint | None,
+    ) -> None:
+        """Dense with a new mask on W each step: W * mask / (1 - rate); classic: W * mask, and (1 - rate) W predicts."""
+
+class Maxout(Layer):
+    def __init__(
+        self,
+        units: int,
+        pieces: int,
+        bias: bool,
+        weight_init: Initializer,
+        bias_init: Initializer,
+        constraint: Constraint | None,
+    ) -> None:
+        """h = max over pieces of x W + b, W (in, pieces * units): unit j has the columns j, units + j, ..."""
+
+class BatchNorm(Layer):
+    def __init__(self, epsilon: float, momentum: float) -> None:
+        """Parameters gamma and beta (in), statistics running_mean and running_variance (in)."""
 
 class ActivationLayer(Layer):
     def __init__(self, activation: str, parameter: float) -> None: ...
 
 class Dropout(Layer):
-    def __init__(self, rate: float) -> None: ...
+    def __init__(self, rate: float, variant: str, per_batch: bool) -> None:
+        """variant: "inverted", "classic", "fixed_count" (round(rate * width) of each row, scaled as inverted)."""
+
+class GaussianNoise(Layer):
+    def __init__(self, deviation: float) -> None: ...
 
 class Loss:
     def value(self, p: Array, y: Array | Labels, weight: Array | None = None) -> tuple[float, Array]:
         """(loss of the batch, its gradient by p (B, K))."""
 
-class SquaredError(Loss):
-    def __init__(self, mean: bool, half: bool) -> None:
-        """Sum over all elements of (p - y)^2, times 1/2 if half, over the number of elements if mean."""
+class ElementwiseLoss(Loss):
+    """A loss of single elements. Targets: numbers (B, K)."""
+    def __init__(self, formula: str, parameter: float, factor: float, reduction: str) -> None:
+        """factor * sum of the formula over all elements; over B K if reduction is "mean", over B if "mean_rows".
+
+        formula: any of reference.ELEMENT_LOSSES; parameter: what it takes.
+        """
 
 class CrossEntropy(Loss):
-    """Mean over rows. Targets: labels (B) int32, or probabilities (B, K)."""
-    def __init__(self, from_logits: bool) -> None: ...
+    """Targets: labels (B) int32, or probabilities (B, K)."""
+    def __init__(self, from_logits: bool, smoothing: float, reduction: str) -> None:
+        """reduction: "mean" (over rows), "sum"."""
 
-class BinaryCrossEntropy(Loss):
-    """Mean over all elements. Targets: (B, K) of numbers in [0, 1]."""
-    def __init__(self, from_logits: bool) -> None: ...
+class Schedule: ...
+
+class TimeDecay(Schedule):
+    def __init__(self, rate: float, decay: float, per_epoch: bool) -> None:
+        """rate / (1 + decay t); t counts whole epochs, or steps."""
+
+class StepDecay(Schedule):
+    def __init__(self, rate: float, drop: float, every: float, floor: bool, per_epoch: bool) -> None:
+        """rate * drop^(t / every), the exponent rounded down if floor."""
+
+class ExponentialDecay(Schedule):
+    def __init__(self, rate: float, decay: float, per_epoch: bool) -> None:
+        """rate * exp(-decay t)."""
+
+class CosineDecay(Schedule):
+    def __init__(self, rate: float, length: float, warmup: float, end: float, per_epoch: bool) -> None:
+        """Of step x, all lengths in steps: rate (x + 1) / warmup before x = warmup, then
+        end + (rate - end) / 2 * (1 + cos(pi (x - warmup) / (length - warmup))), and end from x = length on.
+        per_epoch: length and warmup count epochs."""
+
+class OneCycle(Schedule):
+    def __init__(self, rate: float, length: float, rise: float, start: float, end: float, per_epoch: bool) -> None:
+        """Half cosines from `start` up to `rate` at step rise * length - 1, and to `end` from step length - 1 on."""
 
 class Optimizer:
     """State for one network, made at its first step."""
 
     steps: int
-    rate: float
-    def step(self, network: Network) -> None: ...
+    rate: float  # of the next step; with a schedule, of the last one
+    def configure(
+        self,
+        schedule: Schedule | None,
+        layer_rates: dict[int, float],
+        clip_norm: float,
+        clip_value: float,
+        decay: float,
+        decay_biases: bool,
+    ) -> None:
+        """layer_rates: factors of the rate, by layer. clip_norm, clip_value: 0 for none. decay: decoupled."""
+    def step(self, network: Network, epoch: float = 0.0) -> None:
+        """One update by network.gradients(). epoch: how many epochs are over, for a schedule that counts them."""
     def state(self) -> list[Array]:
         """Views of the state arrays, each laid out as the arena; empty before the first step."""
     def restore(self, steps: int, state: Sequence[Array]) -> None: ...
@@ -131,28 +268,94 @@ class SGD(Optimizer):
 
 class Momentum(Optimizer):
     def __init__(self, rate: float, beta: float, style: str) -> None:
-        """style: "ema", "heavy_ball", "nesterov"."""
+        """style: "heavy_ball", "ema", "nesterov", "torch_dampening"."""
+
+class AdaGrad(Optimizer):
+    def __init__(self, rate: float, epsilon: float, epsilon_inside: bool) -> None: ...
+
+class AdaDelta(Optimizer):
+    def __init__(self, rate: float, rho: float, epsilon: float) -> None: ...
+
+class RMSprop(Optimizer):
+    def __init__(
+        self, rate: float, beta: float, epsilon: float, bias_correction: bool, epsilon_inside: bool
+    ) -> None: ...
+
+class Rprop(Optimizer):
+    def __init__(self, rate: float, shrink: float, grow: float, least: float, most: float) -> None:
+        """rate: the first step size; least and most: bounds of a step."""
 
 class Adam(Optimizer):
     def __init__(
-        self, rate: float, beta1: float, beta2: float, epsilon: float, bias_correction: bool, epsilon_inside: bool
+        self,
+        rate: float,
+        beta1: float,
+        beta2: float,
+        epsilon: float,
+        bias_correction: bool,
+        epsilon_inside: bool,
+        amsgrad: bool,
+    ) -> None: ...
+
+class NAdam(Optimizer):
+    def __init__(
+        self,
+        rate: float,
+        beta1: float,
+        beta2: float,
+        epsilon: float,
+        momentum_decay: float,
+        bias_correction: bool,
+        epsilon_inside: bool,
     ) -> None: ...
 
 class Penalty:
-    def value(self, network: Network) -> float:
+    """`data_rows` is m, the rows of the training set; `batch_rows` those of the batch at hand."""
+    def value(self, network: Network, data_rows: int, batch_rows: int) -> float:
         """The penalty of the network's parameters as they are now."""
-    def add_gradient(self, network: Network) -> None:
+    def add_gradient(self, network: Network, data_rows: int, batch_rows: int) -> None:
         """Adds the penalty's gradient to network.gradients()."""
+    def before_step(self, network: Network, rate: float, data_rows: int, batch_rows: int) -> None:
+        """What a step does to the parameters before its update: decoupled decay."""
+    def after_step(self, network: Network, rate: float, data_rows: int, batch_rows: int) -> None:
+        """What a step does to the parameters after its update: the soft threshold."""
 
-class L2(Penalty):
-    def __init__(self, strength: float, biases: bool) -> None:
-        """strength / 2 * sum of w^2 over weights (and biases if asked)."""
+class PowerPenalty(Penalty):
+    """Sum over weights and biases of strength * factor / rows * |w|^p, and its gradient."""
+    def __init__(
+        self,
+        term: str,
+        power: float,
+        weights: float,
+        biases: float,
+        factor: float,
+        per: str,
+        true_norm: bool,
+        layers: Sequence[int] | None,
+    ) -> None:
+        """term: any of reference.PENALTY_TERMS; per: "one" (rows = 1), "data", "batch"; true_norm: the p-th root of the
+        sum; layers: which layers' parameters, all if None."""
+
+class DecoupledDecay(Penalty):
+    """w <- w - rate * 2 * strength * factor / rows * w before the update; raw: without the rate. Its value is 0."""
+    def __init__(
+        self, weights: float, biases: float, factor: float, per: str, raw: bool, layers: Sequence[int] | None
+    ) -> None: ...
+
+class ProximalL1(Penalty):
+    """The value of an L1 penalty, and no gradient. After the update:
+    w <- sign(w) max(|w| - rate * strength * factor / rows, 0)."""
+
+    def __init__(
+        self, weights: float, biases: float, factor: float, per: str, layers: Sequence[int] | None
+    ) -> None: ...
 
 class LayerInfo(TypedDict):
     kind: str  # "Dense", "Activation", "Dropout"
     inputs: int
     outputs: int
-    parameters: int
+    parameters: int  # that are learned
+    statistics: int  # that are kept beside them
 
 class Network:
     """The layers, their parameters in one arena, and the buffers of one step. Safe to call from several threads:
@@ -170,7 +373,12 @@ class Network:
     def arena(self) -> Array:
         """All parameters: a writable flat view, padded between parameters with zeros."""
     def parameters(self) -> dict[str, Array]:
-        """Writable views into the arena, by name: "0.weight" (in, out), "0.bias" (out)."""
+        """Writable views into the arena of what is learned, by name: "0.weight" (in, out), "0.bias" (out)."""
+    def statistics(self) -> dict[str, Array]:
+        """Writable views into the arena of what is kept beside: "1.running_mean" (in), "1.running_variance" (in)."""
+    def set_trainable(self, trainable: Sequence[bool]) -> None:
+        """Whether each layer learns, as at first all do. Of one that does not, the gradients are zero, and a BatchNorm
+        uses its running statistics."""
     def gradients(self) -> dict[str, Array]:
         """Views of the gradients, by the same names; zeros before the first backward pass."""
     def forward(self, x: Array, training: bool) -> Array:
@@ -233,4 +441,6 @@ def evaluate(
     y: Array | Labels,
     weight: Array | None,
     threshold: float,
+    penalty_rows: int,  # m and the rows of a batch for the penalties: 0 for the rows of x
+    penalty_batch: int,
 ) -> EpochRecord: ...

@@ -1,0 +1,62 @@
+// Gaussian noise: y = x + deviation * N(0, 1), with the normal numbers of G. Box and M. Muller (1958).
+//
+// Element e takes its words from block e / 4 of the stream, of which words 0 and 1 make elements 0 and 1 of the four,
+// words 2 and 3 the others:
+//
+//   u0 = (w0 + 1/2) / 2^32,  u1 = w1 / 2^32,  r = sqrt(-2 log u0);     r cos(2 pi u1),  r sin(2 pi u1)
+//
+// All in double precision, so that both precisions get the same noise to within the rounding of y.
+#include "cpu/operations.h"
+#include "cpu/philox_lanes.h"
+#include "cpu/vector_math.h"
+
+namespace chainrule::cpu::CHAINRULE_ISA {
+namespace {
+
+/// One normal number for each word of 16 blocks, in the same places.
+using LaneNormals = double[4][philox_width];
+
+/// Words as numbers below 1, in units of 2^-32; `lane` is the first of a register of them.
+Vec<double> from_words(const LaneWords& words, int word, int lane) {
+  typedef std::uint32_t Words __attribute__((vector_size(sizeof(std::uint32_t) * Vec<double>::width)));
+  Words whole;
+  std::memcpy(&whole, &words[word][lane], sizeof whole);
+  return Vec<double>(__builtin_convertvector(whole, Vec<double>::Numbers));
+}
+
+void normals_of(const LaneWords& words, LaneNormals& normals) {
+  const Vec<double> unit(0x1p-32), half(0.5);
+  for (int pair = 0; pair < 4; pair += 2) {
+    for (int lane = 0; lane < philox_width; lane += Vec<double>::width) {
+      const Vec<double> u0 = (from_words(words, pair, lane) + half) * unit;
+      const Vec<double> u1 = from_words(words, pair + 1, lane) * unit;
+      const Vec<double> r = sqrt(Vec<double>(-2) * log(u0));
+      const CosineSine angle = cosine_and_sine_of_turns(u1);
+      store(r * angle.cosine, &normals[pair][lane]);
+      store(r * angle.sine, &normals[pair + 1][lane]);
+    }
+  }
+}
+
+template <class T> void add_noise(const Team& team, Stream stream, double deviation, const T* x, T* y, Index n) {
+  const Range range = team.share(n, philox_elements);
+  LaneWords words;
+  LaneNormals normals;
+  for (Index e = range.begin; e < range.end; e += philox_elements) {
+    philox_lanes(stream, static_cast<std::uint32_t>(e / 4), words);
+    normals_of(words, normals);
+    const Index count = range.end - e < philox_elements ? range.end - e : philox_elements;
+    for (Index i = 0; i < count; ++i) {
+      y[e + i] = static_cast<T>(static_cast<double>(x[e + i]) + deviation * normals[i % 4][i / 4]);
+    }
+  }
+}
+
+} // namespace
+
+void list_noise(Device& device) {
+  device.float32.add_noise = add_noise<float>;
+  device.float64.add_noise = add_noise<double>;
+}
+
+} // namespace chainrule::cpu::CHAINRULE_ISA

@@ -1,0 +1,62 @@
+// Counted random words, many blocks side by side, one in each lane of a register. The words are those of
+// chainrule::philox.
+#pragma once
+
+#include "core/random.h"
+#include "cpu/vector.h"
+
+namespace chainrule::cpu::CHAINRULE_ISA {
+namespace {
+
+constexpr int philox_width = 16; // blocks side by side: one AVX-512 register of 32-bit words
+
+/// Elements of a stream that one call of philox_lanes serves.
+constexpr Index philox_elements = 4 * philox_width;
+
+/// [word][lane]: word e % 4 of the block of an element e stands for the element.
+using LaneWords = std::uint32_t[4][philox_width];
+
+/// Words in 64-bit lanes, of which only the low halves count.
+typedef std::uint64_t WideWords __attribute__((vector_size(vector_bytes)));
+constexpr int wide_width = vector_bytes / 8;
+
+/// The 64-bit products of the low halves.
+#if defined(__AVX512F__)
+inline WideWords product(WideWords a, WideWords b) { // see sqrt in cpu/vector.h for why with a mask
+  return (WideWords)_mm512_maskz_mul_epu32(0xff, (__m512i)a, (__m512i)b);
+}
+#elif defined(__AVX2__)
+inline WideWords product(WideWords a, WideWords b) { return (WideWords)_mm256_mul_epu32((__m256i)a, (__m256i)b); }
+#elif defined(__SSE2__)
+inline WideWords product(WideWords a, WideWords b) { return (WideWords)_mm_mul_epu32((__m128i)a, (__m128i)b); }
+#else
+inline WideWords product(WideWords a, WideWords b) { return (a & 0xffffffff) * (b & 0xffffffff); }
+#endif
+
+/// words[w][lane] = word w of block first + lane.
+void philox_lanes(const Stream& stream, std::uint32_t first, LaneWords& words) {
+  const std::uint64_t tag = static_cast<std::uint64_t>(stream.purpose) << 24 | stream.layer;
+  const WideWords multiplier0 = WideWords{} + philox_multiplier0, multiplier1 = WideWords{} + philox_multiplier1;
+  for (int lane = 0; lane < philox_width; lane += wide_width) {
+    WideWords x0, x1 = WideWords{} + stream.step, x2 = WideWords{} + (stream.step >> 32), x3 = WideWords{} + tag;
+    for (int i = 0; i < wide_width; ++i) x0[i] = first + static_cast<std::uint32_t>(lane + i);
+    std::uint32_t key0 = static_cast<std::uint32_t>(stream.seed);
+    std::uint32_t key1 = static_cast<std::uint32_t>(stream.seed >> 32);
+    for (int round = 0; round < 10; ++round, key0 += philox_weyl0, key1 += philox_weyl1) {
+      const WideWords product0 = product(multiplier0, x0), product1 = product(multiplier1, x2);
+      x0 = (product1 >> 32) ^ x1 ^ key0;
+      x1 = product1;
+      x2 = (product0 >> 32) ^ x3 ^ key1;
+      x3 = product0;
+    }
+    const WideWords results[] = {x0, x1, x2, x3};
+    for (int word = 0; word < 4; ++word) {
+      typedef std::uint32_t Halves __attribute__((vector_size(vector_bytes / 2)));
+      const Halves halves = __builtin_convertvector(results[word], Halves);
+      std::memcpy(&words[word][lane], &halves, sizeof halves);
+    }
+  }
+}
+
+} // namespace
+} // namespace chainrule::cpu::CHAINRULE_ISA

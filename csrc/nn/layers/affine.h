@@ -1,0 +1,77 @@
+// Affine: z = x W + b, the part that Dense, DropConnect and Maxout share.
+//
+//   forward    z = x W + b
+//   backward   dW = x^T dz        db = sum of dz over rows        dx = dz W^T
+//
+// x (B, in), W (in, out), b (out), z (B, out). Lecture [004] writes W as (out, in) and z = W x; ours is the
+// transpose, rows are samples.
+#pragma once
+
+#include <optional>
+
+#include "nn/layers/layer.h"
+
+namespace chainrule {
+
+template <class T> struct Affine {
+  Index columns = 0; // out
+  bool bias = true;
+  Initializer weight_init, bias_init;
+  std::optional<Constraint> constraint;
+
+  /// W, and b if there is one. fan_out: the units that W leads to, the columns unless a unit has several.
+  std::vector<Parameter> parameters(Index inputs, Index fan_out) const {
+    std::vector<Parameter> list{
+        {"weight", {inputs, columns}, Role::weight, weight_init, inputs, fan_out, constraint},
+    };
+    if (bias) list.push_back({"bias", {columns}, Role::bias, bias_init, inputs, fan_out});
+    return list;
+  }
+
+  MatrixView<const T> weight(const LayerPlace<T>& place, Index inputs) const {
+    return dense_view<const T>(place.parameters, inputs, columns);
+  }
+  MatrixView<T> weight_gradient(const LayerPlace<T>& place, Index inputs) const {
+    return dense_view<T>(place.gradients, inputs, columns);
+  }
+
+  /// z, or what `activation` makes of it where the product is stored.
+  void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<const T> w,
+               MatrixView<T> z, Activation activation) const {
+    const T* b = bias ? place.parameters + bias_offset(x.cols) : nullptr;
+    pass.kernels.matmul(pass.team, {x}, {w}, z, Write::overwrite, {b, activation});
+  }
+
+  void backward_bias(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x,
+                     MatrixView<const T> dz) const {
+    if (bias) pass.kernels.column_sum(pass.team, dz, place.gradients + bias_offset(x.cols), pass.gradients);
+  }
+
+  /// The gradients of W and b, unless the layer is frozen.
+  void backward_parameters(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x,
+                           MatrixView<const T> dz) const {
+    if (place.gradients == nullptr) return;
+    pass.kernels.matmul(pass.team, {x, true}, {dz}, weight_gradient(place, x.cols), pass.gradients, {});
+    backward_bias(pass, place, x, dz);
+  }
+
+  /// dx, if somebody needs it.
+  void backward_input(const Pass<T>& pass, MatrixView<const T> w, MatrixView<const T> dz, MatrixView<T> dx) const {
+    if (dx.data != nullptr) pass.kernels.matmul(pass.team, {dz}, {w, true}, dx, Write::overwrite, {});
+  }
+
+  /// What follows W and b in the layer's part of the arena.
+  Index extent(Index inputs) const { return bias_offset(inputs) + (bias ? arena_extent<T>(columns) : 0); }
+
+private:
+  /// The bias follows the weight, at the next cache line.
+  Index bias_offset(Index inputs) const { return arena_extent<T>(inputs * columns); }
+};
+
+/// Checks a number of units.
+inline Index checked_units(Index units) {
+  check(units >= 1 && units < Index{1} << 31, "units must be 1 to 2147483647; got ", units);
+  return units;
+}
+
+} // namespace chainrule

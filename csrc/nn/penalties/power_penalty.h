@@ -1,0 +1,72 @@
+// PowerPenalty: a multiple of the sum of |w|^p, or of the p-th root of that sum; L1, L2 and L_p are its cases.
+//
+//   R = lambda_W c S_W + lambda_B c S_B                S = sum of |w|^p over all weights, over all biases
+//   true norm:  S^(1/p) in place of S                  c = factor, or factor / m
+//
+//   dR/dw = lambda c p |w|^(p-1) sign(w),   true norm: times 1/p S^(1/p - 1), and 0 where S = 0
+//
+// The readings of the lectures: [000] lambda/2 sum w^2; [002] lambda/(2 m) sum w^2 and lambda/(2 m) sum |w|; [003] sum
+// w^2 and sum |w|; [001] lambda_W |W|_p + lambda_B |B|_p, of which it says that p = 2 is the sum of squares.
+#pragma once
+
+#include <cmath>
+
+#include "nn/penalties/penalty.h"
+
+namespace chainrule {
+
+template <class T> class PowerPenalty final : public Penalty<T> {
+public:
+  PowerPenalty(PenaltyTerm term, PenaltyStrength strength, bool true_norm)
+      : term_(term), strength_(std::move(strength)), true_norm_(true_norm),
+        power_(term.kind == PenaltyTermKind::absolute ? 1
+               : term.kind == PenaltyTermKind::square ? 2
+                                                      : term.p) {
+    // |w|^32 is a normal number of double precision down to |w| = 3e-10.
+    check(power_ >= 1 && power_ <= 32, "p must be 1 to 32; got ", power_);
+    strength_.check_numbers();
+  }
+
+  PenaltyActs acts() const override { return PenaltyActs::by_gradient; }
+
+  double value(const Pass<T>& pass, std::span<const Parameter> parameters, const PenaltyRows& rows, const T* w,
+               double* blocks) const override {
+    double total = 0;
+    for (const Role role : {Role::weight, Role::bias}) {
+      double factor = 0; // the same for all parameters of a role
+      const double sum = sum_of_terms(pass, parameters, term_, w, blocks, [&](const Parameter& p) {
+        const double own = p.role == role ? strength_.of(p, rows) : 0;
+        if (own != 0) factor = own;
+        return own != 0;
+      });
+      total += factor * (true_norm_ ? std::pow(sum, 1 / power_) : sum);
+    }
+    return total;
+  }
+
+  void add_gradient(const Pass<T>& pass, std::span<const Parameter> parameters, const PenaltyRows& rows, const T* w,
+                    T* g, double* blocks) const override {
+    for (const Role role : {Role::weight, Role::bias}) {
+      double outer = 1; // of the root
+      if (true_norm_) {
+        const double sum = sum_of_terms(pass, parameters, term_, w, blocks, [&](const Parameter& p) {
+          return p.role == role && strength_.of(p, rows) != 0;
+        });
+        outer = sum > 0 ? std::pow(sum, 1 / power_ - 1) / power_ : 0;
+      }
+      for (const Parameter& p : parameters) {
+        const double factor = p.role == role && p.learns() ? outer * strength_.of(p, rows) : 0;
+        if (factor == 0) continue;
+        pass.kernels.penalty_gradient(pass.team, term_, factor, w + p.offset, g + p.offset, p.size());
+      }
+    }
+  }
+
+private:
+  PenaltyTerm term_;
+  PenaltyStrength strength_;
+  bool true_norm_;
+  double power_;
+};
+
+} // namespace chainrule

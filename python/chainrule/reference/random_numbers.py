@@ -1,0 +1,114 @@
+"""Counted random numbers: Philox, what is drawn from it, and how parameters start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chainrule.reference.common import known
+
+
+class Purpose(IntEnum):
+    """What a stream of random numbers is for: streams of different purposes never share a counter."""
+
+    INITIAL_WEIGHTS = 1
+    SHUFFLE = 2
+    DROPOUT = 3
+    NOISE = 4
+
+
+def philox_words(counter: Sequence[Any], key: Sequence[int]) -> npt.NDArray[np.uint64]:
+    """Return Philox4x32-10's four words of 32 bits for each counter of four words, and a key of two; (..., 4).
+
+    Source: J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+    """
+    x0, x1, x2, x3 = np.broadcast_arrays(*(np.asarray(word, np.uint64) for word in counter))
+    key0, key1 = key
+    half, low = np.uint64(32), np.uint64(2**32 - 1)
+    for _ in range(10):
+        product0, product1 = np.uint64(0xD2511F53) * x0, np.uint64(0xCD9E8D57) * x2
+        x0, x1 = (product1 >> half) ^ x1 ^ np.uint64(key0), product1 & low
+        x2, x3 = (product0 >> half) ^ x3 ^ np.uint64(key1), product0 & low
+        key0, key1 = (key0 + 0x9E3779B9) % 2**32, (key1 + 0xBB67AE85) % 2**32
+    return np.stack([x0, x1, x2, x3], axis=-1)
+
+
+def philox(seed: int, purpose: int, layer: int, step: int, block: npt.ArrayLike) -> npt.NDArray[np.uint64]:
+    """Return four 32-bit words of the counted random numbers, for each number in `block`; (..., 4).
+
+    (x0, x1, x2, x3) = philox(key = seed, counter = (block, step low, step high, purpose * 2^24 + layer))
+    """
+    return philox_words((block, step % 2**32, step >> 32, purpose << 24 | layer), (seed % 2**32, seed >> 32))
+
+
+def philox_pair(seed: int, purpose: int, layer: int, step: int, block: npt.ArrayLike) -> npt.NDArray[np.uint64]:
+    """Return two 64-bit words of a block, the first word of each pair in the low half; (..., 2)."""
+    words = philox(seed, purpose, layer, step, block)
+    pairs: npt.NDArray[np.uint64] = words[..., 0::2] | words[..., 1::2] << np.uint64(32)
+    return pairs
+
+
+def unit_interval(word: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
+    """Return 53 bits of a 64-bit word as a double in [0, 1)."""
+    unit: npt.NDArray[np.float64] = np.multiply(word >> np.uint64(11), 2.0**-53)
+    return unit
+
+
+def shuffled_order(n: int, seed: int, epoch: int) -> npt.NDArray[np.int32]:
+    """Return the order of rows 0..n-1 in an epoch: Fisher and Yates, with counted draws.
+
+    for i = n-1 .. 1:  j = floor(draw(n-1-i) * (i+1) / 2^64);  swap(order[i], order[j])
+    """
+    draws = philox_pair(seed, Purpose.SHUFFLE, 0, epoch, np.arange(n // 2)).reshape(-1).tolist()
+    order = list(range(n))
+    for i, draw in zip(range(n - 1, 0, -1), draws, strict=False):
+        j = draw * (i + 1) >> 64
+        order[i], order[j] = order[j], order[i]
+    return np.array(order, np.int32)
+
+
+def normal_numbers(n: int, seed: int, layer: int, step: int) -> npt.NDArray[np.float64]:
+    """Return n normal numbers of mean 0 and deviation 1, by the method of G. Box and M. Muller (1958).
+
+    Words 0 and 1 of block b make elements 4b and 4b + 1, words 2 and 3 the next two:
+    u0 = (w0 + 1/2) / 2^32, u1 = w1 / 2^32;  sqrt(-2 log u0) times cos(2 pi u1) and sin(2 pi u1)
+    """
+    words = philox(seed, Purpose.NOISE, layer, step, np.arange((n + 3) // 4)).reshape(-1, 2).astype(np.float64)
+    radius, angle = np.sqrt(-2 * np.log((words[:, 0] + 0.5) * 2.0**-32)), 2 * np.pi * (words[:, 1] * 2.0**-32)
+    pairs: npt.NDArray[np.float64] = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    return pairs.reshape(-1)[:n]
+
+
+INITIALIZERS: dict[str, Callable[[float, int, int], float]] = {
+    # The value of a constant, the bound of a uniform or the standard deviation of a normal distribution.
+    "constant": lambda a, fan_in, fan_out: a,
+    "uniform": lambda a, fan_in, fan_out: a,
+    "normal": lambda a, fan_in, fan_out: a,
+    "fan_in_uniform": lambda gain, fan_in, fan_out: math.sqrt(3 * (gain / fan_in)),  # He: gain 2
+    "fan_in_normal": lambda gain, fan_in, fan_out: math.sqrt(gain / fan_in),
+    "fan_avg_uniform": lambda gain, fan_in, fan_out: math.sqrt(3 * (gain / ((fan_in + fan_out) / 2))),  # Glorot: 1
+    "fan_avg_normal": lambda gain, fan_in, fan_out: math.sqrt(gain / ((fan_in + fan_out) / 2)),
+}
+
+
+def initial_values(
+    shape: tuple[int, ...], kind: str, a: float, fan_in: int, fan_out: int, *, seed: int, layer: int, parameter: int
+) -> npt.NDArray[np.float64]:
+    """Return how parameter number `parameter` (0 weight, 1 bias) of a layer starts, in float64.
+
+    Words u0, u1 of block b make elements 2b and 2b+1. Uniform: bound * (2 u - 1). Normal (Box and Muller):
+    deviation * sqrt(-2 log(1 - u0)) times cos(2 pi u1) and sin(2 pi u1).
+    """
+    size, n = known("kind", kind, INITIALIZERS)(a, fan_in, fan_out), math.prod(shape)
+    unit = unit_interval(philox_pair(seed, Purpose.INITIAL_WEIGHTS, layer, parameter, np.arange((n + 1) // 2)))
+    if kind.endswith("normal"):
+        radius, angle = np.sqrt(-2 * np.log(1 - unit[:, 0])), 2 * np.pi * unit[:, 1]
+        values = size * np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    else:
+        values = np.full_like(unit, size) if kind == "constant" else size * (2 * unit - 1)
+    return values.reshape(-1)[:n].reshape(shape)
