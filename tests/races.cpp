@@ -1,0 +1,186 @@
+// Races: every kind of layer, penalty and optimizer trains, evaluates and predicts on teams of 1, 2, 3 and 5 threads,
+// which must give the same bits. .ci/run compiles it with ThreadSanitizer, which sees a barrier that is missing; no
+// other test does. It judges no values: the tests in Python do.
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "nn/layers/activation_layer.h"
+#include "nn/layers/batch_norm.h"
+#include "nn/layers/dense.h"
+#include "nn/layers/drop_connect.h"
+#include "nn/layers/dropout.h"
+#include "nn/layers/gaussian_noise.h"
+#include "nn/layers/maxout.h"
+#include "nn/losses/cross_entropy.h"
+#include "nn/losses/elementwise_loss.h"
+#include "nn/optimizers/adam.h"
+#include "nn/optimizers/nadam.h"
+#include "nn/optimizers/rprop.h"
+#include "nn/penalties/decoupled_decay.h"
+#include "nn/penalties/power_penalty.h"
+#include "nn/penalties/proximal_l1.h"
+#include "nn/schedules/cosines.h"
+#include "train/epoch.h"
+#include "train/evaluation.h"
+
+#include "cpu/table.h"
+
+using namespace chainrule;
+
+namespace {
+
+constexpr Index rows = 53, inputs = 21, outputs = 5, batch_size = 16; // nothing fills a register, a tile or a batch
+constexpr int variants = 6;
+
+/// FNV-1a over the bytes of an array.
+template <class T> std::uint64_t hash(const T* array, Index n, std::uint64_t h = 0xcbf29ce484222325) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(array);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(n) * sizeof(T); ++i) h = (h ^ bytes[i]) * 0x100000001b3;
+  return h;
+}
+
+template <class T> std::vector<std::shared_ptr<const Layer<T>>> layers(int variant) {
+  const Initializer glorot("fan_avg_uniform", 1), small("constant", 0.01);
+  const Constraint max_norm{ColumnConstraint::max_norm, 0.7}, unit_norm{ColumnConstraint::unit_norm, 1};
+  const bool odd = variant % 2 == 1;
+  const char* dropouts[] = {"inverted", "classic", "fixed_count"};
+  std::vector<T> connections;
+  for (int e = 0; e < 37 * 35; ++e) connections.push_back(static_cast<T>(e % 3 != 0));
+  auto affine = [&](Index columns, std::optional<Constraint> constraint = {}) {
+    return Affine<T>{columns, true, glorot, small, constraint};
+  };
+  return {std::make_shared<BatchNorm<T>>(1e-3, 0.1),
+          std::make_shared<GaussianNoise<T>>(0.1),
+          std::make_shared<Dense<T>>(affine(37, max_norm), LayerActivation("relu", 0), std::vector<T>{}),
+          std::make_shared<Dropout<T>>(0.3, dropouts[variant % 3], odd),
+          std::make_shared<Dense<T>>(affine(35), LayerActivation("softmax", 0), connections),
+          std::make_shared<BatchNorm<T>>(1e-3, 0.1),
+          std::make_shared<Maxout<T>>(affine(3 * 33, unit_norm), 3),
+          std::make_shared<DropConnect<T>>(affine(34), LayerActivation(odd ? "softmax" : "tanh", 0), 0.4, odd),
+          std::make_shared<ActivationLayer<T>>(LayerActivation("elu", 1)),
+          std::make_shared<Dense<T>>(affine(outputs), LayerActivation("identity", 0), std::vector<T>{})};
+}
+
+/// Which of the ten layers learn: all, some, or only the last.
+std::vector<bool> trainable(int variant) {
+  std::vector<bool> learns(10, true);
+  if (variant == 3) learns[0] = learns[2] = learns[7] = false;
+  if (variant == 4) learns[5] = learns[6] = false;
+  if (variant == 5) learns.assign(10, false), learns[9] = true;
+  return learns;
+}
+
+template <class T> std::shared_ptr<Optimizer<T>> optimizer(int variant) {
+  std::shared_ptr<Optimizer<T>> one;
+  if (variant % 3 == 0) one = std::make_shared<NAdam<T>>(0.01, 0.9, 0.999, 1e-8, 0.004, true, false);
+  if (variant % 3 == 1) one = std::make_shared<Adam<T>>(0.01, 0.9, 0.999, 1e-8, true, false, true);
+  if (variant % 3 == 2) one = std::make_shared<Rprop<T>>(0.01, 0.5, 1.2, 1e-6, 50);
+  one->configure({.schedule = std::make_shared<OneCycle>(0.05, 3, 0.3, 0.01, 0.001, true),
+                  .layer_factors = {{2, 0.1}},
+                  .clipping = {.norm = variant == 1 ? 0 : 0.5, .value = 0.1},
+                  .decay = 0.01,
+                  .decay_biases = variant % 2 == 1});
+  return one;
+}
+
+template <class T> Objective<T> objective(int variant) {
+  Objective<T> aim{.loss = std::make_shared<CrossEntropy<T>>(true, 0.1, Reduction::mean),
+                   .penalties = {},
+                   .penalty_rows = {static_cast<double>(rows), static_cast<double>(batch_size)},
+                   .metrics = {Metric::accuracy},
+                   .threshold = 0};
+  if (variant % 2 == 1) {
+    aim.loss = std::make_shared<ElementwiseLoss<T>>("huber", 0.5, 1, Reduction::mean);
+    aim.metrics.push_back(Metric::mae);
+  }
+  if (variant == 2) return aim; // no penalties
+  const PenaltyStrength strength{1e-3, 1e-3, 1, PenaltyPer::batch, {}};
+  aim.penalties = {std::make_shared<PowerPenalty<T>>(PenaltyTerm{PenaltyTermKind::power, 1.5}, strength, true),
+                   std::make_shared<PowerPenalty<T>>(PenaltyTerm{PenaltyTermKind::square, 0}, strength, false),
+                   std::make_shared<DecoupledDecay<T>>(strength, variant % 2 == 0),
+                   std::make_shared<ProximalL1<T>>(strength)};
+  return aim;
+}
+
+/// A hash of all that a network is and says after three epochs and a loop by hand.
+template <class T> std::uint64_t trained(int threads, int variant, Write gradients) {
+  set_thread_limit(threads);
+  Network<T> network(cpu::device(), inputs, layers<T>(variant), 7);
+  network.set_trainable(trainable(variant));
+
+  std::vector<T> x, values, weight;
+  std::vector<std::int32_t> labels;
+  for (Index i = 0; i < rows * inputs; ++i) x.push_back(static_cast<T>(i * 7919 % 101) / 50 - 1);
+  for (Index i = 0; i < rows * outputs; ++i) values.push_back(static_cast<T>(i * 31 % 17) / 17);
+  for (Index i = 0; i < rows; ++i) {
+    labels.push_back(static_cast<std::int32_t>(i % outputs));
+    weight.push_back(static_cast<T>(0.5) + static_cast<T>(i % 3));
+  }
+  Data<T> data{dense_view<const T>(x.data(), rows, inputs), {}, weight.data()};
+  if (variant % 2 == 1) {
+    data.targets.values = dense_view<const T>(values.data(), rows, outputs);
+  } else {
+    data.targets.labels = labels.data();
+  }
+
+  const Objective<T> aim = objective<T>(variant);
+  Epoch<T> epoch(network, optimizer<T>(variant), aim, Sampler<T>(data, batch_size, variant != 2, false, 3));
+  for (std::uint64_t number = 0; number < 3; ++number) {
+    epoch.begin(number);
+    while (!epoch.advance(variant == 0 ? 0 : 10)) continue; // slices of one step, or one slice
+  }
+  Evaluation<T> evaluation(network, aim, data);
+  while (!evaluation.advance(1)) continue;
+  const EpochRecord record = evaluation.record();
+
+  std::vector<T> p(rows * outputs);
+  StepBuffers<T> pieces(network, batch_size, false);
+  ThreadTeam team(network.threads(batch_size, false));
+  for (Index next = 0; next < rows;) {
+    next = predict<T>(network, data.x, dense_view(p.data(), rows, outputs), next, 0, pieces, team);
+  }
+
+  StepBuffers<T> step(network, rows, true);
+  ThreadTeam by_hand(network.threads(rows, true));
+  for (int pass = 0; pass < 2; ++pass) {
+    auto forward = [&](const Team& member) {
+      network.forward_training({member, network.kernels(), true, 7, network.steps(), gradients}, data.x, step);
+    };
+    by_hand.run(forward);
+    const MatrixView<T> slope = step.gradient(network.depth() - 1);
+    for (Index i = 0; i < slope.size(); ++i) slope.data[i] = static_cast<T>(0.01);
+    auto backward = [&](const Team& member) {
+      network.backward({member, network.kernels(), true, 7, network.steps(), gradients}, data.x, step);
+    };
+    by_hand.run(backward);
+  }
+  std::uint64_t h = hash(network.arena(), network.arena_size());
+  h = hash(network.gradients(), network.arena_size(), hash(p.data(), rows * outputs, h));
+  return hash(&record.penalty, 1, hash(&record.loss, 1, h));
+}
+
+template <class T> int differences(int variant, Write gradients) {
+  int count = 0;
+  const std::uint64_t alone = trained<T>(1, variant, gradients);
+  for (const int threads : {2, 3, 5}) {
+    if (trained<T>(threads, variant, gradients) == alone) continue;
+    std::printf("variant %d in %zu bytes differs on %d threads\n", variant, sizeof(T), threads);
+    ++count;
+  }
+  return count;
+}
+
+} // namespace
+
+int main() {
+  set_work_per_thread(1); // so small a network would get one thread
+  int count = 0;
+  for (int variant = 0; variant < variants; ++variant) {
+    for (const Write gradients : {Write::overwrite, Write::add}) {
+      count += differences<float>(variant, gradients) + differences<double>(variant, gradients);
+    }
+  }
+  std::printf("%d differences\n", count);
+  return count == 0 ? 0 : 1;
+}
