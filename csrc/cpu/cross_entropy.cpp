@@ -12,8 +12,11 @@
 namespace chainrule::cpu::CHAINRULE_ISA {
 namespace {
 
-/// The logarithm of one number, by way of a register.
-template <class T> double log_of(double x) { return static_cast<double>(log(Vec<T>(x)).v[0]); }
+/// The loss of a row, but for its logarithm: times * log(argument) + rest. The logarithms of many rows are taken at
+/// once.
+struct RowLoss {
+  double times, argument, rest;
+};
 
 template <class T> Vec<T> within_margin(Vec<T> p) {
   const Vec<T> least(probability_margin), most(1);
@@ -34,7 +37,7 @@ template <class T> Vec<T> smoothed(Smoothing smoothing, const T* y, auto part) {
 
 /// Loss of one row from logits z (K) against probabilities y (K). dz (K) may be null, or alias z.
 template <class T>
-double row_from_logits(const T* z, const T* y, Smoothing smoothing, T* dz, double factor, Index classes) {
+RowLoss row_from_logits(const T* z, const T* y, Smoothing smoothing, T* dz, double factor, Index classes) {
   const double m = greatest_of_row(z, classes);
   const Vec<T> most(m);
   Vec<T> targets(0), distances(0);
@@ -52,7 +55,7 @@ double row_from_logits(const T* z, const T* y, Smoothing smoothing, T* dz, doubl
       store(scale * (load(dz + j, part) * share - smoothed(smoothing, y + j, part)), dz + j, part);
     });
   }
-  return y_sum * log_of<T>(total) + distance;
+  return {y_sum, total, distance};
 }
 
 /// The sum of m - z_j over a row.
@@ -67,7 +70,7 @@ template <class T> double sum_of_distances(const T* z, double m, Index classes) 
 
 /// The same against a class number.
 template <class T>
-double row_from_logits(const T* z, std::int32_t label, Smoothing smoothing, T* dz, double factor, Index classes) {
+RowLoss row_from_logits(const T* z, std::int32_t label, Smoothing smoothing, T* dz, double factor, Index classes) {
   const double m = greatest_of_row(z, classes);
   double distance = smoothing.keep * (m - static_cast<double>(z[label]));
   if (!smoothing.is_none()) distance += smoothing.floor * sum_of_distances(z, m, classes);
@@ -77,12 +80,12 @@ double row_from_logits(const T* z, std::int32_t label, Smoothing smoothing, T* d
     each_vector<T>({0, classes}, [&](Index j, auto part) { store(load(dz + j, part) * share - floor, dz + j, part); });
     dz[label] -= static_cast<T>(factor * smoothing.keep);
   }
-  return log_of<T>(total) + distance;
+  return {1, total, distance};
 }
 
 /// Loss of one row from probabilities p (K); dp (K) may be null, or alias p. `target_of(j, part)` is y'.
 template <class T, class Target>
-double row_from_probabilities(const T* p, Target target_of, T* dp, double factor, Index classes) {
+double sum_from_probabilities(const T* p, Target target_of, T* dp, double factor, Index classes) {
   Vec<T> loss(0);
   const Vec<T> scale(factor);
   each_vector<T>({0, classes}, [&](Index j, auto part) {
@@ -94,41 +97,56 @@ double row_from_probabilities(const T* p, Target target_of, T* dp, double factor
 }
 
 template <class T>
-double row_from_probabilities(const T* p, const T* y, Smoothing smoothing, T* dp, double factor, Index classes) {
-  return row_from_probabilities(
-      p, [&](Index j, auto part) { return smoothed(smoothing, y + j, part); }, dp, factor, classes);
+RowLoss row_from_probabilities(const T* p, const T* y, Smoothing smoothing, T* dp, double factor, Index classes) {
+  auto target_of = [&](Index j, auto part) { return smoothed(smoothing, y + j, part); };
+  return {0, 1, sum_from_probabilities(p, target_of, dp, factor, classes)};
 }
 
 template <class T>
-double row_from_probabilities(const T* p, std::int32_t label, Smoothing smoothing, T* dp, double factor,
-                              Index classes) {
+RowLoss row_from_probabilities(const T* p, std::int32_t label, Smoothing smoothing, T* dp, double factor,
+                               Index classes) {
   const double f = static_cast<double>(within_margin(Vec<T>(p[label])).v[0]);
   double loss = 0;
   if (!smoothing.is_none()) { // all classes count
     const Vec<T> floor(smoothing.floor);
-    loss = row_from_probabilities(
-        p, [&](Index, auto part) { return select(lanes_of<T>(part), floor, Vec<T>(0)); }, dp, factor, classes);
+    auto target_of = [&](Index, auto part) { return select(lanes_of<T>(part), floor, Vec<T>(0)); };
+    loss = sum_from_probabilities(p, target_of, dp, factor, classes);
   } else if (dp != nullptr) {
     for (Index j = 0; j < classes; ++j) dp[j] = 0;
   }
   if (dp != nullptr) dp[label] -= static_cast<T>(factor * smoothing.keep / f);
-  return loss - smoothing.keep * log_of<T>(f);
+  return {-smoothing.keep, f, loss};
 }
 
 template <class T>
 void cross_entropy(const Team& team, bool from_logits, double smoothing, MatrixView<const T> p, Targets<T> targets,
                    const T* weight, double scale, T* row_loss, MatrixView<T> dp) {
   const Smoothing smooth{1 - smoothing, smoothing / static_cast<double>(p.cols)};
+  constexpr Index group = Vec<T>::width; // rows whose logarithms fill a register
   const Range rows = team.share(p.rows);
-  for (Index i = rows.begin; i < rows.end; ++i) {
-    const double factor = scale * (weight != nullptr ? static_cast<double>(weight[i]) : 1);
-    T* const d = dp.data != nullptr ? dp.row(i) : nullptr;
-    auto row = [&](auto target) { // a class number, or the row's probabilities
-      return from_logits ? row_from_logits(p.row(i), target, smooth, d, factor, p.cols)
-                         : row_from_probabilities(p.row(i), target, smooth, d, factor, p.cols);
-    };
-    const double loss = targets.labels != nullptr ? row(targets.labels[i]) : row(targets.values.row(i));
-    row_loss[i] = static_cast<T>(factor * loss);
+  for (Index first = rows.begin; first < rows.end; first += group) {
+    const Index count = rows.end - first < group ? rows.end - first : group;
+    RowLoss losses[group];
+    double factors[group];
+    alignas(alignment_bytes) T logs[group];
+    for (Index k = 0; k < count; ++k) {
+      const Index i = first + k;
+      const double factor = scale * (weight != nullptr ? static_cast<double>(weight[i]) : 1);
+      T* const d = dp.data != nullptr ? dp.row(i) : nullptr;
+      auto row = [&](auto target) { // a class number, or the row's probabilities
+        return from_logits ? row_from_logits(p.row(i), target, smooth, d, factor, p.cols)
+                           : row_from_probabilities(p.row(i), target, smooth, d, factor, p.cols);
+      };
+      losses[k] = targets.labels != nullptr ? row(targets.labels[i]) : row(targets.values.row(i));
+      factors[k] = factor;
+      logs[k] = static_cast<T>(losses[k].argument);
+    }
+    for (Index k = count; k < group; ++k) logs[k] = 1;
+    store(log(load(logs)), logs);
+    for (Index k = 0; k < count; ++k) {
+      const double loss = losses[k].times * static_cast<double>(logs[k]) + losses[k].rest;
+      row_loss[first + k] = static_cast<T>(factors[k] * loss);
+    }
   }
 }
 
