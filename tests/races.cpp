@@ -14,9 +14,9 @@
 #include "nn/layers/maxout.h"
 #include "nn/losses/cross_entropy.h"
 #include "nn/losses/elementwise_loss.h"
-#include "nn/optimizers/adam.h"
 #include "nn/optimizers/nadam.h"
 #include "nn/optimizers/rprop.h"
+#include "nn/optimizers/rule_optimizer.h"
 #include "nn/penalties/decoupled_decay.h"
 #include "nn/penalties/power_penalty.h"
 #include "nn/penalties/proximal_l1.h"
@@ -74,7 +74,7 @@ std::vector<bool> trainable(int variant) {
 template <class T> std::shared_ptr<Optimizer<T>> optimizer(int variant) {
   std::shared_ptr<Optimizer<T>> one;
   if (variant % 3 == 0) one = std::make_shared<NAdam<T>>(0.01, 0.9, 0.999, 1e-8, 0.004, true, false);
-  if (variant % 3 == 1) one = std::make_shared<Adam<T>>(0.01, 0.9, 0.999, 1e-8, true, false, true);
+  if (variant % 3 == 1) one = std::make_shared<RuleOptimizer<T>>(0.01, "amsgrad", 0.9, 0.999, 1e-8, true);
   if (variant % 3 == 2) one = std::make_shared<Rprop<T>>(0.01, 0.5, 1.2, 1e-6, 50);
   one->configure({.schedule = std::make_shared<OneCycle>(0.05, 3, 0.3, 0.01, 0.001, true),
                   .layer_factors = {{2, 0.1}},

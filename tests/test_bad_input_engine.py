@@ -32,7 +32,7 @@ dense, nan, inf = dense_of(), float("nan"), float("inf")
 net = lambda: e.Network(4, [dense], 0)
 x, labels, y = np.zeros((6, 4), "f4"), np.zeros(6, "i4"), np.zeros((6, 3), "f4")
 ce, mse = e.CrossEntropy(True, 0.0, "mean"), e.ElementwiseLoss("squared_difference", 0.0, 1.0, "mean")
-adam = lambda: e.Adam(0.1, 0.9, 0.999, 1e-8, True, False, False)
+adam = lambda: e.RuleOptimizer(0.1, "adam", 0.9, 0.999, 1e-8, True)
 
 def made(layer, inputs=4):
     return e.Network(inputs, [layer], 0)

@@ -35,6 +35,9 @@ def network(widths, activation="relu"):
     layers = [engine.Dense(width, activation, 0.0, True, start, zero, None, None) for width in widths[1:]]
     return engine.Network(widths[0], layers, 0)
 
+def descent(engine, rate):
+    return engine.RuleOptimizer(rate, "gradient_descent", 0.0, 0.0, 0.0, False)
+
 def fit_of(net, optimizer, rows=64):
     x, y = np.ones((rows, net.inputs), dtype="float32"), np.zeros(rows, dtype="int32")
     loss = engine.CrossEntropy(True, 0.0, "mean")
@@ -75,7 +78,7 @@ SCRIPTS = {
         net, x, y = network((4, 2)), zeros(8, 4), np.zeros(8, dtype="int32")
         loss = engine.CrossEntropy(True, 0.0, "mean")
         refused(ValueError, lambda: engine.evaluate(net, loss, [None], [], x, y, None, 0.0, 0, 0))
-        fit = (net, loss, engine.SGD(0.1), [None], [], x, y, None, 4, True, False, 0, 0.0)
+        fit = (net, loss, descent(engine, 0.1), [None], [], x, y, None, 4, True, False, 0, 0.0)
         refused(ValueError, lambda: engine.Fit(*fit))
     """,
     "a state that changes its length": """
@@ -90,21 +93,21 @@ SCRIPTS = {
         optimizer.restore(1, (state,))
     """,
     "an optimizer serves one network": """
-        optimizer = engine.Adam(0.1, 0.9, 0.999, 1e-8, True, False, False)
+        optimizer = engine.RuleOptimizer(0.1, "adam", 0.9, 0.999, 1e-8, True)
         optimizer.step(network((4, 2)))
         assert "another network" in refused(ValueError, lambda: optimizer.step(network((4, 2))))
     """,
     "numbers that vanish or overflow in float32": """
-        assert "eps" in refused(ValueError, lambda: engine.Adam(0.1, 0.9, 0.999, 1e-50, True, False, False))
-        assert "learning rate" in refused(ValueError, lambda: engine.SGD(1e39))
+        assert "eps" in refused(ValueError, lambda: engine.RuleOptimizer(0.1, "adam", 0.9, 0.999, 1e-50, True))
+        assert "learning rate" in refused(ValueError, lambda: descent(engine, 1e39))
         strong = lambda: engine.PowerPenalty("square", 2.0, float("inf"), 0.0, 1.0, "one", False, None)
         assert "strength" in refused(ValueError, strong)
         assert "eps" in refused(ValueError, lambda: engine.BatchNorm(1e-50, 0.1))
         assert "std" in refused(ValueError, lambda: engine.GaussianNoise(1e39))
-        _engine.float64.Adam(0.1, 0.9, 0.999, 1e-50, True, False, False)
+        _engine.float64.RuleOptimizer(0.1, "adam", 0.9, 0.999, 1e-50, True)
     """,
     "one run of a fit at a time": """
-        fit, messages = fit_of(network((4, 2)), engine.SGD(0.1)), []
+        fit, messages = fit_of(network((4, 2)), descent(engine, 0.1)), []
         fit.run(0, lambda done, loss: messages.append(refused(RuntimeError, lambda: fit.run(1))))
         assert "running already" in messages[0]
         assert fit.run(1)["steps"] == 8
@@ -126,7 +129,7 @@ SCRIPTS = {
     """,
     "a prediction sees one state of the parameters": """
         net = network((64, 512, 512, 4))
-        fit = fit_of(net, engine.SGD(1e-3), rows=4096)
+        fit = fit_of(net, descent(engine, 1e-3), rows=4096)
         rows = np.ones((100_000, 64), dtype="float32")
         ended = threading.Event()
 
@@ -146,7 +149,7 @@ SCRIPTS = {
             other.join()
     """,
     "a daemon thread that trains when the interpreter ends": """
-        fit = fit_of(network((64, 256, 4)), engine.SGD(1e-3), rows=4096)
+        fit = fit_of(network((64, 256, 4)), descent(engine, 1e-3), rows=4096)
 
         def train():
             for epoch in range(10**6):

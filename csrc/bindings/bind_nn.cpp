@@ -12,14 +12,10 @@
 #include "nn/layers/maxout.h"
 #include "nn/losses/cross_entropy.h"
 #include "nn/losses/elementwise_loss.h"
-#include "nn/optimizers/adadelta.h"
-#include "nn/optimizers/adagrad.h"
-#include "nn/optimizers/adam.h"
 #include "nn/optimizers/momentum.h"
 #include "nn/optimizers/nadam.h"
-#include "nn/optimizers/rmsprop.h"
 #include "nn/optimizers/rprop.h"
-#include "nn/optimizers/sgd.h"
+#include "nn/optimizers/rule_optimizer.h"
 #include "nn/penalties/decoupled_decay.h"
 #include "nn/penalties/power_penalty.h"
 #include "nn/penalties/proximal_l1.h"
@@ -270,22 +266,14 @@ template <class T> void bind_optimizers(py::module_& module) {
       .def("step", step<T>, arg("network"), arg("epoch") = 0.0)
       .def("state", state_views<T>)
       .def("restore", restore<T>, arg("steps"), arg("state"));
-  under<SGD<T>, Optimizer<T>>(module, "SGD").def(py::init<double>(), arg("rate"));
+  under<RuleOptimizer<T>, Optimizer<T>>(module, "RuleOptimizer")
+      .def(py::init<double, std::string, double, double, double, bool>(), arg("rate"), arg("rule"), arg("beta1"),
+           arg("beta2"), arg("epsilon"), arg("bias_correction"));
   under<Momentum<T>, Optimizer<T>>(module, "Momentum")
       .def(py::init<double, double, std::string>(), arg("rate"), arg("beta"), arg("style"));
-  under<AdaGrad<T>, Optimizer<T>>(module, "AdaGrad")
-      .def(py::init<double, double, bool>(), arg("rate"), arg("epsilon"), arg("epsilon_inside"));
-  under<AdaDelta<T>, Optimizer<T>>(module, "AdaDelta")
-      .def(py::init<double, double, double>(), arg("rate"), arg("rho"), arg("epsilon"));
-  under<RMSprop<T>, Optimizer<T>>(module, "RMSprop")
-      .def(py::init<double, double, double, bool, bool>(), arg("rate"), arg("beta"), arg("epsilon"),
-           arg("bias_correction"), arg("epsilon_inside"));
   under<Rprop<T>, Optimizer<T>>(module, "Rprop")
       .def(py::init<double, double, double, double, double>(), arg("rate"), arg("shrink"), arg("grow"), arg("least"),
            arg("most"));
-  under<Adam<T>, Optimizer<T>>(module, "Adam")
-      .def(py::init<double, double, double, double, bool, bool, bool>(), arg("rate"), arg("beta1"), arg("beta2"),
-           arg("epsilon"), arg("bias_correction"), arg("epsilon_inside"), arg("amsgrad"));
   under<NAdam<T>, Optimizer<T>>(module, "NAdam")
       .def(py::init<double, double, double, double, double, bool, bool>(), arg("rate"), arg("beta1"), arg("beta2"),
            arg("epsilon"), arg("momentum_decay"), arg("bias_correction"), arg("epsilon_inside"));

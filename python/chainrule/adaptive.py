@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from . import checks
 from .descent import Optimizer
@@ -29,6 +29,11 @@ def check_reading(optimizer: Optimizer, *flags: str) -> None:
     checks.option(optimizer, "eps", checks.number, above=0)
     for name in flags:
         checks.option(optimizer, name, checks.flag)
+
+
+def with_eps(rule: str, inside: bool) -> str:
+    """Return the engine's name of a rule that has eps inside the root, or outside."""
+    return f"{rule}_epsilon_inside" if inside else rule
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,8 +70,7 @@ class AdaGrad(Optimizer):
 
     def build(self, engine: ModuleType) -> CoreOptimizer:
         """Return an engine's object of the rule alone, with no state yet."""
-        built: CoreOptimizer = engine.AdaGrad(self._first_rate(), self.eps, self.eps_inside_sqrt)
-        return built
+        return self._of_rule(engine, with_eps("adagrad", self.eps_inside_sqrt), eps=self.eps)
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,8 +110,7 @@ class AdaDelta(Optimizer):
 
     def build(self, engine: ModuleType) -> CoreOptimizer:
         """Return an engine's object of the rule alone, with no state yet."""
-        built: CoreOptimizer = engine.AdaDelta(self._first_rate(), self.rho, self.eps)
-        return built
+        return self._of_rule(engine, "adadelta", beta2=self.rho, eps=self.eps)
 
 
 @dataclass(frozen=True, repr=False)
@@ -168,10 +171,8 @@ class RMSprop(Optimizer):
 
     def build(self, engine: ModuleType) -> CoreOptimizer:
         """Return an engine's object of the rule alone, with no state yet."""
-        built: CoreOptimizer = engine.RMSprop(
-            self._first_rate(), self.beta, self.eps, self.bias_correction, self.eps_inside_sqrt
-        )
-        return built
+        rule = with_eps("rmsprop", self.eps_inside_sqrt)
+        return self._of_rule(engine, rule, beta2=self.beta, eps=self.eps, bias_correction=self.bias_correction)
 
 
 @dataclass(frozen=True, repr=False)
@@ -263,6 +264,7 @@ class Adam(Optimizer):
     """
 
     word = "adam"
+    _rule: ClassVar[str] = "adam"
     lr: Rate = 0.001
     _: KW_ONLY
     beta1: float = 0.9
@@ -284,10 +286,9 @@ class Adam(Optimizer):
 
     def build(self, engine: ModuleType) -> CoreOptimizer:
         """Return an engine's object of the rule alone, with no state yet."""
-        built: CoreOptimizer = engine.Adam(
-            self._first_rate(), self.beta1, self.beta2, self.eps, self.bias_correction, self.eps_inside_sqrt, False
-        )
-        return built
+        numbers = {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
+        rule = with_eps(self._rule, self.eps_inside_sqrt)
+        return self._of_rule(engine, rule, **numbers, bias_correction=self.bias_correction)
 
 
 @dataclass(frozen=True, repr=False)
@@ -404,10 +405,4 @@ class AMSGrad(Adam):
     """
 
     word = "amsgrad"
-
-    def build(self, engine: ModuleType) -> CoreOptimizer:
-        """Return an engine's object of the rule alone, with no state yet."""
-        built: CoreOptimizer = engine.Adam(
-            self._first_rate(), self.beta1, self.beta2, self.eps, self.bias_correction, self.eps_inside_sqrt, True
-        )
-        return built
+    _rule = "amsgrad"

@@ -81,6 +81,20 @@ class Optimizer:
             return None
         return checks.number(f"lr({epoch})", self.lr(epoch), least=0)
 
+    def _of_rule(
+        self,
+        engine: ModuleType,
+        rule: str,
+        *,
+        beta1: float = 0.0,
+        beta2: float = 0.0,
+        eps: float = 0.0,
+        bias_correction: bool = False,
+    ) -> CoreOptimizer:
+        """Return the engine's object of a rule of csrc/formulas/updates.h, with the numbers that it names."""
+        built: CoreOptimizer = engine.RuleOptimizer(self._first_rate(), rule, beta1, beta2, eps, bias_correction)
+        return built
+
     def _first_rate(self) -> float:
         """Return the rate that the engine's object is made with."""
         if isinstance(self.lr, Schedule):
@@ -189,8 +203,7 @@ class SGD(Optimizer):
 
     def build(self, engine: ModuleType) -> CoreOptimizer:
         """Return an engine's object of the rule alone, with no state yet."""
-        built: CoreOptimizer = engine.SGD(self._first_rate())
-        return built
+        return self._of_rule(engine, "gradient_descent")
 
 
 STYLES = ("heavy_ball", "ema", "nesterov", "torch_dampening")

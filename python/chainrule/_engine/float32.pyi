@@ -263,39 +263,19 @@ class Optimizer:
         """Views of the state arrays, each laid out as the arena; empty before the first step."""
     def restore(self, steps: int, state: Sequence[Array]) -> None: ...
 
-class SGD(Optimizer):
-    def __init__(self, rate: float) -> None: ...
+class RuleOptimizer(Optimizer):
+    """One of reference.UPDATE_RULES, with the numbers that it names; 0 for the others."""
+    def __init__(
+        self, rate: float, rule: str, beta1: float, beta2: float, epsilon: float, bias_correction: bool
+    ) -> None: ...
 
 class Momentum(Optimizer):
     def __init__(self, rate: float, beta: float, style: str) -> None:
         """style: "heavy_ball", "ema", "nesterov", "torch_dampening"."""
 
-class AdaGrad(Optimizer):
-    def __init__(self, rate: float, epsilon: float, epsilon_inside: bool) -> None: ...
-
-class AdaDelta(Optimizer):
-    def __init__(self, rate: float, rho: float, epsilon: float) -> None: ...
-
-class RMSprop(Optimizer):
-    def __init__(
-        self, rate: float, beta: float, epsilon: float, bias_correction: bool, epsilon_inside: bool
-    ) -> None: ...
-
 class Rprop(Optimizer):
     def __init__(self, rate: float, shrink: float, grow: float, least: float, most: float) -> None:
         """rate: the first step size; least and most: bounds of a step."""
-
-class Adam(Optimizer):
-    def __init__(
-        self,
-        rate: float,
-        beta1: float,
-        beta2: float,
-        epsilon: float,
-        bias_correction: bool,
-        epsilon_inside: bool,
-        amsgrad: bool,
-    ) -> None: ...
 
 class NAdam(Optimizer):
     def __init__(
