@@ -155,7 +155,7 @@ template <class T> struct Kernels {
 
   /// sum (d) = or += the sum over rows of x (B, d), from the first row to the last.
   void (*column_sum)(const Team&, MatrixView<const T> x, T* sum, Write);
-  /// blocks[i] = the sum of a penalty's terms over block i of sum_block elements of w; ceil(n / sum_block) blocks. The
+  /// blocks[i] = the sum of a penalty's terms over block i of sum_block elements of w; sum_blocks(n) of them. The
   /// caller adds them up, in order, after a barrier.
   void (*penalty_sum)(const Team&, PenaltyTerm, const T* w, Index n, double* blocks);
   /// g += factor * the derivative of a penalty's term at w, n elements.
@@ -165,6 +165,8 @@ template <class T> struct Kernels {
 /// Elements that one block of a split sum covers: many enough that the blocks cost nothing, few enough that a
 /// large array gives every thread several.
 inline constexpr Index sum_block = 4096;
+/// Blocks of a split sum over n elements.
+CHAINRULE_INLINE constexpr Index sum_blocks(Index n) { return (n + sum_block - 1) / sum_block; }
 
 /// A device: its name and its tables.
 struct Device {

@@ -286,7 +286,7 @@ public:
   double penalty_sum(const py::object& w_in, const std::string& name, double power) {
     const PenaltyTerm term = penalty_term_named(name, power);
     const Array<T> w = array_of<T>(w_in, "w");
-    Buffer<double> blocks(w.size() / sum_block + 1);
+    Buffer<double> blocks(sum_blocks(w.size()));
     run([&](const Team& team) { kernels_.penalty_sum(team, term, w.data(), w.size(), blocks.data()); });
     double sum = 0;
     for (Index i = 0; i < blocks.size(); ++i) sum += blocks.data()[i];

@@ -67,7 +67,7 @@ template <class T> void step(Optimizer<T>& optimizer, BoundNetwork<T>& network, 
     optimizer.plan(n.parameters());
     optimizer.begin_step({done, epoch, 1}); // by hand an epoch counts as one step
     auto body = [&](const Team& team) { update<T>({team, n.kernels()}, n, optimizer, {}, {}, nullptr); };
-    ThreadTeam(threads_for(2.0 * static_cast<double>(n.arena_size()))).run(body);
+    ThreadTeam(n.arena_threads()).run(body);
     optimizer.set_steps(done + 1);
   });
 }
@@ -101,11 +101,11 @@ void add_penalty_gradient(const Penalty<T>& penalty, BoundNetwork<T>& network, I
   const PenaltyRows rows = penalty_rows(data, batch);
   network.alone([&](Network<T>& n) {
     T* gradients = n.gradients();
-    Buffer<double> blocks(n.arena_size() / sum_block + 1);
+    Buffer<double> blocks(sum_blocks(n.arena_size()));
     auto body = [&](const Team& team) {
       penalty.add_gradient({team, n.kernels()}, n.parameters(), rows, n.arena(), gradients, blocks.data());
     };
-    ThreadTeam(threads_for(2.0 * static_cast<double>(n.arena_size()))).run(body);
+    ThreadTeam(n.arena_threads()).run(body);
   });
 }
 
@@ -121,7 +121,7 @@ void shrink(const Penalty<T>& penalty, BoundNetwork<T>& network, double rate, In
       penalty.shrink(pass, n.parameters(), rows, rates, n.arena());
       n.constrain(pass);
     };
-    ThreadTeam(threads_for(2.0 * static_cast<double>(n.arena_size()))).run(body);
+    ThreadTeam(n.arena_threads()).run(body);
   });
 }
 

@@ -73,9 +73,9 @@ public:
       step_number_ = network.steps();
       run(network.threads(rows, training), [&](const Team& team) {
         if (training) {
-          network.forward_training(pass(team, true), kept_x(), *step_);
+          network.forward_training(pass(team), kept_x(), *step_);
         } else {
-          network.forward(pass(team, false), kept_x(), *step_);
+          network.forward(pass(team), kept_x(), *step_);
         }
       });
       const MatrixView<T> result = step_->result();
@@ -97,7 +97,7 @@ public:
       std::copy_n(dy.data(), dy.size(), step_->gradient(network.depth() - 1).data);
       network.gradients(); // allocated before the threads start
       run(network.threads(step_->rows(), true),
-          [&](const Team& team) { network.backward(pass(team, true), kept_x(), *step_); });
+          [&](const Team& team) { network.backward(pass(team), kept_x(), *step_); });
       can_go_back_ = false;
     });
   }
@@ -170,8 +170,12 @@ private:
   // Long enough to cost nothing, short enough for Ctrl-C to feel immediate.
   static constexpr double slice_seconds = 0.05;
 
-  Pass<T> pass(const Team& team, bool training) const {
-    return {team, network_.kernels(), training, network_.seed(), step_number_, Write::add};
+  Pass<T> pass(const Team& team) const {
+    return {.team = team,
+            .kernels = network_.kernels(),
+            .seed = network_.seed(),
+            .step = step_number_,
+            .gradients = Write::add};
   }
   MatrixView<const T> kept_x() const { return dense_view<const T>(x_.data(), step_->rows(), network_.inputs()); }
 

@@ -10,7 +10,7 @@ namespace {
 /// an addition need not wait for the one before.
 template <class T> void penalty_sum(const Team& team, PenaltyTerm term, const T* w, Index n, double* blocks) {
   constexpr Index width = Vec<double>::width;
-  const Range share = team.share((n + sum_block - 1) / sum_block);
+  const Range share = team.share(sum_blocks(n));
   with_formula(term, [&](auto formula) {
     for (Index block = share.begin; block < share.end; ++block) {
       const Index begin = block * sum_block;

@@ -12,10 +12,9 @@ template <class T>
 Epoch<T>::Epoch(Network<T>& network, std::shared_ptr<Optimizer<T>> optimizer, const Objective<T>& objective,
                 Sampler<T> sampler)
     : network_(network), optimizer_(std::move(optimizer)), penalties_(objective.penalties),
-      penalty_rows_(objective.penalty_rows),
-      penalty_blocks_(penalties_.empty() ? 0 : network.arena_size() / sum_block + 1), sampler_(std::move(sampler)),
-      buffers_(network, sampler_.batch_size(), true), assessment_(objective, sampler_.batch_size()),
-      team_(network.threads(sampler_.batch_size(), true)) {
+      penalty_rows_(objective.penalty_rows), penalty_blocks_(penalties_.empty() ? 0 : sum_blocks(network.arena_size())),
+      sampler_(std::move(sampler)), buffers_(network, sampler_.batch_size(), true),
+      assessment_(objective, sampler_.batch_size()), team_(network.threads(sampler_.batch_size(), true)) {
   optimizer_->prepare(network.id(), network.arena_size());
 }
 

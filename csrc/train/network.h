@@ -55,6 +55,8 @@ public:
 
   /// Threads that a step of `rows` rows is worth: training multiplies three times by every weight, prediction once.
   int threads(Index rows, bool training) const;
+  /// Threads that one pass over the arena is worth: an update, a penalty.
+  int arena_threads() const { return threads_for(2.0 * static_cast<double>(arena_size())); }
 
   /// From x (B, inputs) through all layers, into the outputs of `buffers`, to evaluate or predict. Called by all
   /// threads; ends with a barrier.

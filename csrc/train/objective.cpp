@@ -9,7 +9,7 @@ template <class T>
 double penalty_of(const Network<T>& network, const Penalties<T>& penalties, const PenaltyRows& rows) {
   if (penalties.empty()) return 0;
   double sum = 0;
-  Buffer<double> blocks(network.arena_size() / sum_block + 1);
+  Buffer<double> blocks(sum_blocks(network.arena_size()));
   auto body = [&](const Team& team) {
     const Pass<T> pass{team, network.kernels()};
     for (const auto& penalty : penalties) {
@@ -17,7 +17,7 @@ double penalty_of(const Network<T>& network, const Penalties<T>& penalties, cons
       if (team.rank() == 0) sum += value;
     }
   };
-  ThreadTeam(threads_for(2.0 * static_cast<double>(network.arena_size()))).run(body);
+  ThreadTeam(network.arena_threads()).run(body);
   return sum;
 }
 

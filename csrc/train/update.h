@@ -10,7 +10,7 @@ namespace chainrule {
 /// update; clipping and the update; penalties that shrink them after it; the constraints.
 ///
 /// Called by all threads, after optimizer.begin_step and a barrier; the caller places another one after it. `blocks`
-/// has room for the block sums of the arena (sum_block in kernels.h); it may be null where there are no penalties.
+/// has room for the block sums of the arena (sum_blocks in kernels.h); it may be null where there are no penalties.
 template <class T>
 void update(const Pass<T>& pass, Network<T>& network, Optimizer<T>& optimizer, const Penalties<T>& penalties,
             const PenaltyRows& rows, double* blocks) {

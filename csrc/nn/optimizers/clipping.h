@@ -10,6 +10,7 @@
 
 #include "nn/numbers.h"
 #include "nn/pass.h"
+#include "nn/term_sum.h"
 
 namespace chainrule {
 
@@ -21,7 +22,7 @@ struct Clipping {
     if (value != 0) positive<T>("clip_value", value); // rounded to 0, it would clip all to 0
   }
 
-  /// Clips n gradients. `blocks` has room for their block sums (sum_block in kernels.h). Called by all threads; ends
+  /// Clips n gradients. `blocks` has room for their block sums (sum_blocks in kernels.h). Called by all threads; ends
   /// with a barrier if it did anything.
   template <class T> void apply(const Pass<T>& pass, T* g, Index n, double* blocks) const {
     if (value > 0) {
@@ -29,10 +30,7 @@ struct Clipping {
       pass.team.barrier();
     }
     if (norm <= 0) return;
-    pass.kernels.penalty_sum(pass.team, {PenaltyTermKind::square, 0}, g, n, blocks);
-    pass.team.barrier();
-    double squares = 0;
-    for (Index i = 0; i < (n + sum_block - 1) / sum_block; ++i) squares += blocks[i];
+    const double squares = term_sum<T>(pass, {PenaltyTermKind::square, 0}, g, n, blocks);
     const double factor = norm / (std::sqrt(squares) + 1e-6);
     if (factor < 1) pass.kernels.scale(pass.team, factor, g, g, n); // never where the norm is not a number
     pass.team.barrier();

@@ -62,7 +62,7 @@ public:
     if (network_ == 0) {
       std::array<Buffer<T>, 3> state;
       for (int i = 0; i < states(); ++i) state[static_cast<std::size_t>(i)] = Buffer<T>(size);
-      Buffer<double> blocks(options_.clipping.norm > 0 ? size / sum_block + 1 : 0);
+      Buffer<double> blocks(options_.clipping.norm > 0 ? sum_blocks(size) : 0);
       state_ = std::move(state);
       blocks_ = std::move(blocks);
       size_ = size;

@@ -11,6 +11,7 @@
 #include "nn/numbers.h"
 #include "nn/parameter.h"
 #include "nn/pass.h"
+#include "nn/term_sum.h"
 
 namespace chainrule {
 
@@ -65,7 +66,7 @@ public:
   virtual PenaltyActs acts() const = 0;
 
   // All are called by all threads. w and g are the arena and its gradients; `blocks` has room for the block sums of the
-  // whole arena (sum_block in kernels.h). An element is read and written by one thread; the caller places a
+  // whole arena (sum_blocks in kernels.h). An element is read and written by one thread; the caller places a
   // barrier after each. Frozen parameters count in the value, but nothing changes them.
 
   /// The penalty of the parameters; each thread gets the result. Ends with a barrier.
@@ -89,9 +90,7 @@ double sum_of_terms(const Pass<T>& pass, std::span<const Parameter> parameters, 
   double sum = 0;
   for (const Parameter& parameter : parameters) {
     if (!counted(parameter)) continue;
-    pass.kernels.penalty_sum(pass.team, term, w + parameter.offset, parameter.size(), blocks);
-    pass.team.barrier();
-    for (Index i = 0; i < (parameter.size() + sum_block - 1) / sum_block; ++i) sum += blocks[i];
+    sum += term_sum(pass, term, w + parameter.offset, parameter.size(), blocks);
     pass.team.barrier(); // the blocks are written again for the next parameter
   }
   return sum;

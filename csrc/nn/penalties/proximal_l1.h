@@ -23,8 +23,8 @@ public:
     for (const Parameter& one : parameters) {
       const double factor = strength_.of(one, rows);
       if (factor == 0) continue;
-      total += factor * sum_of_terms<T>(pass, {&one, 1}, {PenaltyTermKind::absolute, 1}, w, blocks,
-                                        [](const Parameter&) { return true; });
+      total += factor * term_sum<T>(pass, {PenaltyTermKind::absolute, 1}, w + one.offset, one.size(), blocks);
+      pass.team.barrier(); // the blocks are written again for the next parameter
     }
     return total;
   }
