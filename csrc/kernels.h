@@ -168,13 +168,22 @@ inline constexpr Index sum_block = 4096;
 /// Blocks of a split sum over n elements.
 CHAINRULE_INLINE constexpr Index sum_blocks(Index n) { return (n + sum_block - 1) / sum_block; }
 
+/// Many multiply-adds that touch no memory, and a result that no compiler can leave out. No operation of the list: what
+/// a device could do at most, by which benchmarks judge its products.
+struct Multiplied {
+  double operations, result;
+};
+using MultiplyAdds = Multiplied (*)(Index rounds);
+
 /// A device: its name and its tables.
 struct Device {
   const char* name;
   Kernels<float> float32;
   Kernels<double> float64;
+  MultiplyAdds multiply_adds32 = nullptr, multiply_adds64 = nullptr;
 
   template <class T> const Kernels<T>& kernels() const;
+  template <class T> MultiplyAdds multiply_adds() const { return sizeof(T) == 4 ? multiply_adds32 : multiply_adds64; }
 };
 template <> inline const Kernels<float>& Device::kernels<float>() const { return float32; }
 template <> inline const Kernels<double>& Device::kernels<double>() const { return float64; }

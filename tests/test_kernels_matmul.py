@@ -146,3 +146,24 @@ def test_matmul_of_the_greatest_numbers(kernels: EveryTeam, dtype: str) -> None:
     most = np.finfo(dtype).max
     a, b = np.full((3, 1), most, dtype), np.array([[most, -most, 1, 0]], dtype)
     assert_array_equal(kernels.matmul(a, b), np.tile(np.array([np.inf, -np.inf, most, 0], dtype), (3, 1)))
+
+
+def test_matmul_into_a_given_array(kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
+    engine, (a, b) = kernels.teams[0], factors(rng, dtype, (9, 17, 5), (False, False))
+    out = np.empty((9, 17), dtype)
+    assert engine.matmul(a, b, out=out) is out
+    assert_array_equal(out, engine.matmul(a, b))
+    wrong = [out[:8], out.T.copy().T, out.astype(">f4"), np.broadcast_to(out[:1], out.shape)]
+    for array in wrong:
+        with pytest.raises((ValueError, TypeError), match="out"):
+            engine.matmul(a, b, out=array)
+    with pytest.raises(ValueError, match="without add_to"):
+        engine.matmul(a, b, out=out, add_to=out)
+
+
+def test_register_ceiling_is_a_rate(kernels: EveryTeam) -> None:
+    # How high it is cannot be judged without timing; it is positive, finite, and asks for a sensible time.
+    for engine in kernels.teams:
+        assert 0 < engine.register_ceiling(0.01) < np.inf
+    with pytest.raises(ValueError, match="seconds must be"):
+        kernels.teams[0].register_ceiling(float("nan"))

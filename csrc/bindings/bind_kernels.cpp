@@ -3,11 +3,13 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 
 #include "bindings/arrays.h"
 #include "bindings/bind.h"
 #include "bindings/unlocked.h"
+#include "core/clock.h"
 #include "core/named.h"
 #include "cpu/table.h"
 #include "nn/layers/layer_activation.h"
@@ -36,12 +38,15 @@ public:
   std::string isa() const { return device_.name; }
 
   Array<T> matmul(const py::object& a_in, const py::object& b_in, bool transpose_a, bool transpose_b,
-                  const py::object& bias_in, const std::string& activation, double parameter,
-                  const py::object& add_to) {
+                  const py::object& bias_in, const std::string& activation, double parameter, const py::object& add_to,
+                  const py::object& out) {
     const Array<T> a_array = array_of<T>(a_in, "a", {-1, -1}), b_array = array_of<T>(b_in, "b", {-1, -1});
     const Factor<T> a{view_of(a_array), transpose_a}, b{view_of(b_array), transpose_b};
     check(a.cols() == b.rows(), "a has ", a.cols(), " columns but b has ", b.rows(), " rows");
-    Array<T> c = result(add_to, "add_to", {a.rows(), b.cols()});
+    const Shape shape{a.rows(), b.cols()};
+    Array<T> c = out.is_none() ? result(add_to, "add_to", shape) : array_of<T>(out, "out", shape);
+    check(out.is_none() || (add_to.is_none() && c.is(out) && c.writeable()),
+          "out must be a writable, C-contiguous array, and alone, without add_to");
     Epilogue<T> epilogue{.bias = nullptr, .activation = activation_named(activation, parameter)};
     Array<T> bias;
     if (!bias_in.is_none()) {
@@ -54,6 +59,25 @@ public:
     const MatrixView<T> c_view = view_of_mutable(c);
     run([&](const Team& team) { kernels_.matmul(team, a, b, c_view, write, epilogue); });
     return c;
+  }
+
+  /// Operations a second, in 10^9, of multiply-adds that touch no memory.
+  double register_ceiling(double seconds) {
+    check(seconds > 0 && seconds <= 60, "seconds must be above 0 and at most 60; got ", seconds);
+    constexpr Index rounds = 10000; // some 30 us: the clock costs nothing beside them
+    std::atomic<double> operations{0};
+    double elapsed = 0;
+    run([&](const Team& team) {
+      const MultiplyAdds multiply_adds = device_.template multiply_adds<T>();
+      team.barrier();
+      const double begin = seconds_now();
+      double own = 0;
+      while (seconds_now() - begin < seconds) own += multiply_adds(rounds).operations;
+      operations.fetch_add(own);
+      team.barrier();
+      if (team.rank() == 0) elapsed = seconds_now() - begin;
+    });
+    return operations.load() / elapsed / 1e9;
   }
 
   Array<T> activation_forward(const py::object& z_in, const std::string& name, double parameter) {
@@ -379,7 +403,8 @@ template <class T> void bind_kernels(py::module_& module) {
       .def_property_readonly("isa", &Runner<T>::isa)
       .def("matmul", &Runner<T>::matmul, arg("a"), arg("b"), py::kw_only(), arg("transpose_a") = false,
            arg("transpose_b") = false, arg("bias") = none, arg("activation") = "identity", arg("parameter") = 0.0,
-           arg("add_to") = none)
+           arg("add_to") = none, arg("out") = none)
+      .def("register_ceiling", &Runner<T>::register_ceiling, arg("seconds"))
       .def("activation_forward", &Runner<T>::activation_forward, arg("z"), py::kw_only(), arg("activation"),
            arg("parameter") = 0.0)
       .def("activation_backward", &Runner<T>::activation_backward, arg("h"), arg("dh"), py::kw_only(),

@@ -25,6 +25,7 @@ const Device& device() {
     list_correct_rows(table);
     list_sums(table);
     list_penalty(table);
+    list_ceiling(table);
     return table;
   }();
   return device;
