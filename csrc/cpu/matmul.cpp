@@ -4,33 +4,49 @@
 // threads: blocks along k store c and pick it up again, which changes no bit.
 //
 // Two ways through the same micro-kernel (matmul_tile.h):
-//   as it lies   b's rows are contiguous and b fits the cache: nothing is copied
-//   packed       blocks of both factors are copied into panels that the tile reads without a stride: b transposed,
-//                or too large for the cache (its rows would each touch another page)
-#include "cpu/matmul_tile.h"
+//   as it lies   b's rows are contiguous, and few or short: nothing is copied
+//   packed       panels of b, and blocks of a where they pay, are copied into the order in which the tile reads them
+//                (matmul_pack.h): b is transposed, or its rows lie so far apart that they fall on the same places of
+//                the cache
+#include "cpu/matmul_pack.h"
 #include "cpu/operations.h"
 #include "cpu/vector_math.h"
 
 namespace chainrule::cpu::CHAINRULE_ISA {
 namespace {
 
-constexpr Index smaller(Index a, Index b) { return a < b ? a : b; }
-
-// Blocks of the packed way. A panel of b, sum_length x one tile, streams through the first-level cache while a block
-// of a, rows x sum_length, stays in the second level beside the block of b.
+// Blocks of the packed way. A panel of b, sum_length x one tile, stays in the first-level cache while the rows of a
+// pass by; a block of b, sum_length x cols, stays in the second level, or near it, until all rows have passed.
 template <class T> struct CacheBlocks {
-  static constexpr Index tile_cols = tile_vectors * Vec<T>::width;
-  static constexpr Index sum_length = 256;
-  static constexpr Index rows = 128;
-  static constexpr Index cols = 768 * 4 / static_cast<Index>(sizeof(T));
-  static_assert(rows % tile_rows == 0 && cols % tile_cols == 0, "blocks hold whole tiles");
-  static_assert((rows + cols) * sum_length * sizeof(T) <= Team::scratch_bytes, "panels fit a member's scratch");
+  static constexpr Index sum_length = 256 * 4 / static_cast<Index>(sizeof(T));
+  static constexpr Index rows = 24 * tile_rows;
+  static constexpr Index cols = 768;
+  static_assert(cols % tile_cols<T> == 0, "blocks hold whole panels");
+  static_assert(((rows + cols) * sum_length + pack_slack<T>)*sizeof(T) <= Team::scratch_bytes,
+                "panels fit a member's scratch");
 };
 
-// Beyond this size of b, packing pays: the rest of a second-level cache of 1 MiB holds a and c.
-constexpr Index unpacked_bytes = 768 * 1024;
+// When nothing is copied: b lies in the caches whatever its rows do, or too few tiles pass a panel to pay for its copy.
+// (AVX2: 32 rows of 64 x 128 run at 86 GFLOP/s as they lie, 71 packed; 64 rows of 784 x 128 at 67 and 79.)
+constexpr Index resident_bytes = 64 * 1024;
+constexpr Index few_tiles = 8;
+constexpr Index unpacked_bytes = 1536 * 1024; // beyond, the rows of b would each touch another page of a far cache
+// A transposed a is copied if so many panels of b use the copy. (AVX2, 512 rows of 2048 x 2048: 1.2 times as fast.)
+constexpr Index many_panels = 16;
 
-// The part of c that one member computes --------------------------------------------------------------------------
+/// `total` things in as few groups of at most `most` as possible, all about as large.
+class EvenGroups {
+public:
+  EvenGroups(Index total, Index most)
+      : count_(total > 0 ? (total + most - 1) / most : 1), size_(total / count_), longer_(total % count_) {}
+  Index count() const { return count_; }
+  Index size(Index group) const { return size_ + (group < longer_ ? 1 : 0); }
+
+private:
+  Index count_, size_, longer_; // the first groups are longer by one
+};
+
+// The part of c that one member computes ------------------------------------------------------------------------------
 
 struct Share {
   Range rows, cols;
@@ -56,125 +72,107 @@ template <class T> Share share_of(const Team& team, Index rows, Index cols) {
   return {Team::part(rows, 1, team.rank() / across, best_down), Team::part(cols, width, team.rank() % across, across)};
 }
 
-// The factors as the tile reads them ------------------------------------------------------------------------------
+/// What a product is made of, as every way through it needs it.
+template <class T> struct Product {
+  Strides<T> a, b;
+  Index sum;
+  MatrixView<T> c;
+  bool add;
+  Epilogue<T> epilogue;
 
-/// Element (i, j) of a factor lies at data[i * row + j * col].
-template <class T> struct Strides {
-  const T* data;
-  Index row, col;
-  const T* at(Index i, Index j) const { return data + i * row + j * col; }
+  /// The start of the sums at c[i, j], in the first block of the sum or a later one.
+  TileStart<T> start(bool first, Index i, Index j) const {
+    if (add || !first) return {c.row(i) + j, c.stride};
+    return {epilogue.bias != nullptr ? epilogue.bias + j : tile_zeros<T>, 0};
+  }
+  /// Computes a tile of c, at most one, and what follows after the last block of the sum.
+  void compute(Range rows, Range cols, const TileInput<T>& in, bool first, bool last) const {
+    const ActivationKind kind = epilogue.activation.kind;
+    T* target = c.row(rows.begin) + cols.begin;
+    run_tile<T>(rows.size(), cols.size(), in, start(first, rows.begin, cols.begin),
+                {target, c.stride, last && kind == ActivationKind::relu});
+    if (!last || kind == ActivationKind::relu || kind == ActivationKind::identity) return;
+    with_formula(epilogue.activation,
+                 [&](auto formula) { // the tile is still in the first-level cache
+                   for (Index i = 0; i < rows.size(); ++i) {
+                     T* row = target + i * c.stride;
+                     each_vector<T>({0, cols.size()}, [&](Index j, auto part) {
+                       store(formula.value(load(row + j, part)), row + j, part);
+                     });
+                   }
+                 });
+  }
 };
-template <class T> Strides<T> strides_of(Factor<T> factor) {
-  const Index stride = factor.matrix.stride;
-  return factor.transposed ? Strides<T>{factor.matrix.data, 1, stride} : Strides<T>{factor.matrix.data, stride, 1};
-}
 
-/// g applied to a tile that was just stored and is still in the first-level cache.
-template <class T> void activate(Activation activation, Index rows, Index cols, T* c, Index c_row) {
-  if (activation.kind == ActivationKind::identity) return;
-  with_formula(activation, [&](auto formula) {
-    for (Index i = 0; i < rows; ++i) {
-      T* row = c + i * c_row;
-      each_vector<T>({0, cols}, [&](Index j, auto part) { store(formula.value(load(row + j, part)), row + j, part); });
+// As it lies ----------------------------------------------------------------------------------------------------------
+
+template <class T> void multiply_as_it_lies(const Product<T>& product, Share share) {
+  constexpr Index width = Vec<T>::width;
+  const Strides<T>&a = product.a, &b = product.b;
+  const EvenGroups across((share.cols.size() + width - 1) / width, tile_vectors);
+  Index j = share.cols.begin;
+  for (Index group = 0; group < across.count(); ++group) {
+    const Index vectors = across.size(group);
+    const Range cols{j, smaller(j + vectors * width, share.cols.end)};
+    const EvenGroups down(share.rows.size(), tile_heights[vectors - 1]);
+    Index i = share.rows.begin;
+    for (Index tile = 0; tile < down.count(); ++tile) {
+      const Range rows{i, i + down.size(tile)};
+      product.compute(rows, cols, {product.sum, a.at(i, 0), a.row, a.col, b.at(0, j), b.row}, true, true);
+      i = rows.end;
     }
-  });
-}
-
-// As it lies ------------------------------------------------------------------------------------------------------
-
-template <class T>
-void multiply_as_it_lies(Strides<T> a, Strides<T> b, Index sum, MatrixView<T> c, Share share, bool add,
-                         Epilogue<T> epilogue) {
-  constexpr Index tile_cols = CacheBlocks<T>::tile_cols;
-  for (Index j = share.cols.begin; j < share.cols.end; j += tile_cols) {
-    const Index cols = smaller(tile_cols, share.cols.end - j);
-    const TileStart<T> start{epilogue.bias != nullptr ? epilogue.bias + j : nullptr, add};
-    for (Index i = share.rows.begin; i < share.rows.end; i += tile_rows) {
-      const Index rows = smaller(tile_rows, share.rows.end - i);
-      T* target = c.row(i) + j;
-      run_tile<T>(rows, cols, {sum, a.at(i, 0), a.row, a.col, b.at(0, j), b.row}, target, c.stride, start);
-      activate(epilogue.activation, rows, cols, target, c.stride);
-    }
+    j = cols.end;
   }
 }
 
-// Packed ----------------------------------------------------------------------------------------------------------
+// Packed --------------------------------------------------------------------------------------------------------------
 
-/// Copies rows x sum of a into panels of tile_rows rows: panel (sum, tile_rows), so that the tile steps by 1 and
-/// tile_rows. The rows that a last panel lacks are left as they are: no tile reads them.
-template <class T> void pack_a(Strides<T> a, Range rows, Range sum, T* to) {
-  for (Index i = rows.begin; i < rows.end; i += tile_rows, to += tile_rows * sum.size()) {
-    const Index count = smaller(tile_rows, rows.end - i);
-    if (a.row == 1) {
-      for (Index p = 0; p < sum.size(); ++p) {
-        const T* from = a.at(i, sum.begin + p);
-        for (Index r = 0; r < count; ++r) to[p * tile_rows + r] = from[r];
-      }
-    } else {
-      for (Index r = 0; r < count; ++r) {
-        const T* from = a.at(i + r, sum.begin);
-        for (Index p = 0; p < sum.size(); ++p) to[p * tile_rows + r] = from[p * a.col];
-      }
-    }
-  }
-}
-
-/// Copies sum x cols of b into panels of tile_cols columns: panel (sum, tile_cols).
-template <class T> void pack_b(Strides<T> b, Range sum, Range cols, T* to) {
-  constexpr Index tile_cols = CacheBlocks<T>::tile_cols;
-  for (Index j = cols.begin; j < cols.end; j += tile_cols, to += tile_cols * sum.size()) {
-    const Index count = smaller(tile_cols, cols.end - j);
-    if (b.col == 1) {
-      for (Index p = 0; p < sum.size(); ++p) {
-        const T* from = b.at(sum.begin + p, j);
-        T* row = to + p * tile_cols;
-        each_vector<T>({0, count}, [&](Index q, auto part) { store(load(from + q, part), row + q, part); });
-      }
-    } else {
-      // A transposed factor, in squares of 16: they read whole lines and keep the lines that they write in reach.
-      constexpr Index square = 16;
-      for (Index p0 = 0; p0 < sum.size(); p0 += square) {
-        const Index p1 = smaller(p0 + square, sum.size());
-        for (Index q = 0; q < count; ++q) {
-          const T* from = b.at(sum.begin, j + q);
-          for (Index p = p0; p < p1; ++p) to[p * tile_cols + q] = from[p * b.row];
-        }
-      }
-    }
-  }
-}
-
-template <class T>
-void multiply_packed(T* scratch, Strides<T> a, Strides<T> b, Index sum, MatrixView<T> c, Share share, bool add,
-                     Epilogue<T> epilogue) {
-  constexpr Index tile_cols = CacheBlocks<T>::tile_cols;
+template <class T> void multiply_packed(T* scratch, const Product<T>& product, Share share) {
+  using Blocks = CacheBlocks<T>;
+  const Strides<T>&a = product.a, &b = product.b;
   T* const packed_a = scratch;
-  T* const packed_b = scratch + CacheBlocks<T>::rows * CacheBlocks<T>::sum_length;
+  T* const packed_b = scratch + Blocks::rows * Blocks::sum_length + pack_slack<T>;
+  // Panels that no later block of rows will read take turns in the same place, which stays in the first-level cache.
+  const Index panel_step = share.rows.size() <= Blocks::rows ? 0 : tile_cols<T>;
+  const bool copy_a = a.row == 1 && share.cols.size() >= many_panels * tile_cols<T>;
 
-  // The loops, from the outside: columns of b, blocks of the sum, blocks of rows, panels of b, tiles.
-  for (Index j0 = share.cols.begin; j0 < share.cols.end; j0 += CacheBlocks<T>::cols) {
-    const Range cols{j0, smaller(j0 + CacheBlocks<T>::cols, share.cols.end)};
-    for (Index p0 = 0; p0 == 0 || p0 < sum; p0 += CacheBlocks<T>::sum_length) {
-      const Range terms{p0, smaller(p0 + CacheBlocks<T>::sum_length, sum)};
-      const bool first = p0 == 0, last = terms.end == sum;
-      pack_b(b, terms, cols, packed_b);
-      for (Index i0 = share.rows.begin; i0 < share.rows.end; i0 += CacheBlocks<T>::rows) {
-        const Range rows{i0, smaller(i0 + CacheBlocks<T>::rows, share.rows.end)};
-        pack_a(a, rows, terms, packed_a);
-        const T* panel_b = packed_b;
-        for (Index j = cols.begin; j < cols.end; j += tile_cols, panel_b += tile_cols * terms.size()) {
-          const Index tile_width = smaller(tile_cols, cols.end - j);
-          const TileStart<T> start{first && epilogue.bias != nullptr ? epilogue.bias + j : nullptr, add || !first};
-          const T* panel_a = packed_a;
-          for (Index i = rows.begin; i < rows.end; i += tile_rows, panel_a += tile_rows * terms.size()) {
-            const Index tile_height = smaller(tile_rows, rows.end - i);
-            T* target = c.row(i) + j;
-            run_tile<T>(tile_height, tile_width, {terms.size(), panel_a, 1, tile_rows, panel_b, tile_cols}, target,
-                        c.stride, start);
-            if (last) activate(epilogue.activation, tile_height, tile_width, target, c.stride);
+  // The loops, from the outside: columns of b, blocks of the sum, blocks of rows, panels of b, tiles. The first block
+  // of rows packs each panel of b just before it uses it.
+  const EvenGroups blocks(product.sum, Blocks::sum_length);
+  for (Index j0 = share.cols.begin; j0 < share.cols.end; j0 += Blocks::cols) {
+    const Range cols{j0, smaller(j0 + Blocks::cols, share.cols.end)};
+    Index p0 = 0;
+    for (Index block = 0; block < blocks.count(); ++block) {
+      const Range terms{p0, p0 + blocks.size(block)};
+      const bool first = block == 0, last = block + 1 == blocks.count();
+      for (Index i0 = share.rows.begin; i0 < share.rows.end; i0 += Blocks::rows) {
+        const Range block_rows{i0, smaller(i0 + Blocks::rows, share.rows.end)};
+        const EvenGroups down(block_rows.size(), tile_rows);
+        if (copy_a) {
+          Index i = i0;
+          T* to = packed_a;
+          for (Index tile = 0; tile < down.count(); ++tile) {
+            const Index height = down.size(tile);
+            pack_a(a, i, height, terms, to);
+            i += height;
+            to += height * terms.size();
+          }
+        }
+        T* panel_b = packed_b;
+        for (Index j = cols.begin; j < cols.end; j += tile_cols<T>, panel_b += panel_step * terms.size()) {
+          const Range tile_span{j, smaller(j + tile_cols<T>, cols.end)};
+          if (i0 == share.rows.begin) pack_b(b, terms, j, tile_span.size(), panel_b);
+          Index i = i0;
+          for (Index tile = 0; tile < down.count(); ++tile) {
+            const Range rows{i, i + down.size(tile)};
+            TileInput<T> in{terms.size(), a.at(i, terms.begin), a.row, a.col, panel_b, tile_cols<T>};
+            if (copy_a) in = {terms.size(), packed_a + (i - i0) * terms.size(), 1, rows.size(), panel_b, tile_cols<T>};
+            product.compute(rows, tile_span, in, first, last);
+            i = rows.end;
           }
         }
       }
+      p0 = terms.end;
     }
   }
 }
@@ -183,13 +181,13 @@ template <class T>
 void matmul(const Team& team, Factor<T> a, Factor<T> b, MatrixView<T> c, Write write, Epilogue<T> epilogue) {
   const Share share = share_of<T>(team, c.rows, c.cols);
   if (share.rows.size() == 0 || share.cols.size() == 0) return;
-  const Index sum = a.cols();
-  const bool add = write == Write::add;
-  const bool fits = sum * c.cols * static_cast<Index>(sizeof(T)) <= unpacked_bytes;
-  if (!b.transposed && fits) {
-    multiply_as_it_lies(strides_of(a), strides_of(b), sum, c, share, add, epilogue);
+  const Product<T> product{strides_of(a), strides_of(b), a.cols(), c, write == Write::add, epilogue};
+  const Index b_bytes = product.sum * c.cols * static_cast<Index>(sizeof(T));
+  const bool few = share.rows.size() <= few_tiles * tile_rows && b_bytes <= unpacked_bytes;
+  if (!b.transposed && (few || b_bytes <= resident_bytes)) {
+    multiply_as_it_lies(product, share);
   } else {
-    multiply_packed(reinterpret_cast<T*>(team.scratch()), strides_of(a), strides_of(b), sum, c, share, add, epilogue);
+    multiply_packed(reinterpret_cast<T*>(team.scratch()), product, share);
   }
 }
 

@@ -1,9 +1,9 @@
 // The micro-kernel of matrix products: a tile of c that fits the registers.
 //
-//   c (ROWS, VECTORS * width) = start + sum over p of a[:, p] b[p, :]
+//   c (ROWS, VECTORS * width) = g(start + sum over p of a[:, p] b[p, :])       g: nothing, or max(0, .)
 //
-// One source for every instruction set and precision. The tile reads both factors where they lie, packed or not:
-// a through two steps (from row to row and along the sum), b through one (its rows are contiguous).
+// One source for every instruction set and precision. The tile reads both factors where they lie, packed or not: a
+// through two steps (from row to row and along the sum), b through one (its rows are contiguous).
 #pragma once
 
 #include "cpu/vector.h"
@@ -12,21 +12,30 @@ namespace chainrule::cpu::CHAINRULE_ISA {
 namespace {
 
 // Tile sizes. The accumulators, one row of b and one element of a must fit the registers:
-//   AVX-512, 32 registers:  8 x 3 + 3 + 1 = 28       AVX2, 16:  4 x 3 + 3 + 1 = 16       SSE2, 16:  4 x 2 + 2 + 2 = 12
-// Three vectors to a row halve the loads for each multiplication against one (11 for 24 in 8 x 3).
+//   AVX-512, 32 registers:  8 x 3 + 3 + 1 = 28       AVX2, 16:  6 x 2 + 2 + 1 = 15       SSE2, 16:  4 x 2 + 2 + 2 = 12
+// Two multiply-adds start in a cycle and take four: eight accumulators at least. The more vectors to a row, the fewer
+// loads for each multiplication (11 for 24 in 8 x 3, 8 for 12 in 6 x 2), so a narrower tile is made taller instead.
+// 4 x 3 would do for AVX2 too, but it leaves no register to spare, and its panel of b, 256 x 24 numbers, fills three
+// quarters of a first-level cache of 32 KiB where that of 6 x 2 fills half.
 #if defined(__AVX512F__)
-constexpr int tile_rows = 8, tile_vectors = 3;
+constexpr int tile_vectors = 3;
+constexpr int tile_heights[] = {16, 12, 8}; // for 1, 2, 3 vectors
 #elif defined(__AVX2__)
-constexpr int tile_rows = 4, tile_vectors = 3;
+constexpr int tile_vectors = 2;
+constexpr int tile_heights[] = {12, 6};
 #else
-constexpr int tile_rows = 4, tile_vectors = 2;
+constexpr int tile_vectors = 2;
+constexpr int tile_heights[] = {8, 4};
 #endif
+constexpr int tile_rows = tile_heights[tile_vectors - 1]; // of a tile of full width
+constexpr int most_tile_rows = tile_heights[0];
 
-/// Where a tile starts its sums: from 0, from a bias (cols), or from what is in c.
+/// Where a tile starts its sums: at from[i * row + j]. A row step of 0 repeats one row: a bias, or zeros.
 template <class T> struct TileStart {
-  const T* bias = nullptr;
-  bool add = false;
+  const T* from;
+  Index row;
 };
+template <class T> alignas(alignment_bytes) constexpr T tile_zeros[tile_vectors * Vec<T>::width]{};
 
 /// One tile's view of the factors. Elements are a[i * a_row + p * a_sum] and b[p * b_row + j].
 template <class T> struct TileInput {
@@ -37,9 +46,16 @@ template <class T> struct TileInput {
   Index b_row;
 };
 
+/// A tile of c, and what happens to it before it is stored.
+template <class T> struct TileOutput {
+  T* c;
+  Index row;
+  bool relu;
+};
+
 /// The last vector of a row is cut after `edge` lanes if EDGE, else whole.
 template <class T, int ROWS, int VECTORS, bool EDGE>
-void tile(TileInput<T> in, T* c, Index c_row, TileStart<T> start, Index edge) {
+void tile(const TileInput<T>& in, TileStart<T> start, const TileOutput<T>& out, Index edge) {
   constexpr Index width = Vec<T>::width;
   auto load_row = [&](const T* from, Vec<T>* row) {
 #pragma GCC unroll 4
@@ -53,72 +69,82 @@ void tile(TileInput<T> in, T* c, Index c_row, TileStart<T> start, Index edge) {
   };
 
   Vec<T> sums[ROWS][VECTORS];
-#pragma GCC unroll 8
-  for (int i = 0; i < ROWS; ++i) {
-    if (start.add) {
-      load_row(c + i * c_row, sums[i]);
-    } else if (start.bias != nullptr) {
-      load_row(start.bias, sums[i]);
-    } else {
-#pragma GCC unroll 4
-      for (int v = 0; v < VECTORS; ++v) sums[i][v] = Vec<T>(0);
-    }
-  }
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; ++i) load_row(start.from + i * start.row, sums[i]);
 
-  const T* a = in.a;
-  const T* b = in.b;
-  for (Index p = 0; p < in.sum; ++p, a += in.a_sum, b += in.b_row) {
+  // One pointer for four rows: base + {0, 1, 2, 3} steps. Left alone, the compiler keeps an offset for every row, and
+  // above ten rows those no longer fit the registers; it cannot look through the empty instruction.
+  constexpr int groups = (ROWS + 3) / 4;
+  const Index a_row = in.a_row, a_sum = in.a_sum, b_row = in.b_row;
+  const T *a[groups], *b = in.b;
+#pragma GCC unroll 4
+  for (int g = 0; g < groups; ++g) {
+    a[g] = in.a + 4 * g * a_row;
+    asm("" : "+r"(a[g]));
+  }
+  for (Index p = in.sum; p > 0; --p, b += b_row) {
     Vec<T> row[VECTORS];
     load_row(b, row);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < ROWS; ++i) {
-      const Vec<T> element(a[i * in.a_row]);
+      const Vec<T> element(a[i / 4][i % 4 * a_row]);
 #pragma GCC unroll 4
       for (int v = 0; v < VECTORS; ++v) sums[i][v] = sums[i][v] + element * row[v];
     }
+#pragma GCC unroll 4
+    for (int g = 0; g < groups; ++g) a[g] += a_sum;
   }
 
-#pragma GCC unroll 8
+  if (out.relu) {
+    const Vec<T> zero(0);
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; ++i) {
+#pragma GCC unroll 4
+      for (int v = 0; v < VECTORS; ++v) sums[i][v] = max(zero, sums[i][v]); // NaN stays NaN
+    }
+  }
+#pragma GCC unroll 16
   for (int i = 0; i < ROWS; ++i) {
 #pragma GCC unroll 4
     for (int v = 0; v < VECTORS; ++v) {
       if (EDGE && v == VECTORS - 1) {
-        store(sums[i][v], c + i * c_row + v * width, Partial{edge});
+        store(sums[i][v], out.c + i * out.row + v * width, Partial{edge});
       } else {
-        store(sums[i][v], c + i * c_row + v * width);
+        store(sums[i][v], out.c + i * out.row + v * width);
       }
     }
   }
 }
 
-template <class T> using TileFunction = void (*)(TileInput<T>, T*, Index, TileStart<T>, Index);
+template <class T> using TileFunction = void (*)(const TileInput<T>&, TileStart<T>, const TileOutput<T>&, Index);
 
-/// The tiles of every size up to tile_rows x tile_vectors, with and without an edge.
+/// The tiles of every width and height, with and without an edge.
 template <class T> struct TileTable {
-  TileFunction<T> at[tile_rows][tile_vectors][2];
+  TileFunction<T> at[tile_vectors][most_tile_rows][2];
 
-  constexpr TileTable() : at{} { fill_rows<1>(); }
+  constexpr TileTable() : at{} { fill_vectors<1>(); }
 
 private:
-  template <int ROWS> constexpr void fill_rows() {
-    fill_vectors<ROWS, 1>();
-    if constexpr (ROWS < tile_rows) fill_rows<ROWS + 1>();
+  template <int VECTORS> constexpr void fill_vectors() {
+    fill_rows<VECTORS, 1>();
+    if constexpr (VECTORS < tile_vectors) fill_vectors<VECTORS + 1>();
   }
-  template <int ROWS, int VECTORS> constexpr void fill_vectors() {
-    at[ROWS - 1][VECTORS - 1][0] = &tile<T, ROWS, VECTORS, false>;
-    at[ROWS - 1][VECTORS - 1][1] = &tile<T, ROWS, VECTORS, true>;
-    if constexpr (VECTORS < tile_vectors) fill_vectors<ROWS, VECTORS + 1>();
+  template <int VECTORS, int ROWS> constexpr void fill_rows() {
+    at[VECTORS - 1][ROWS - 1][0] = &tile<T, ROWS, VECTORS, false>;
+    at[VECTORS - 1][ROWS - 1][1] = &tile<T, ROWS, VECTORS, true>;
+    if constexpr (ROWS < tile_heights[VECTORS - 1]) fill_rows<VECTORS, ROWS + 1>();
   }
 };
 
 template <class T> constexpr TileTable<T> tiles;
 
 /// c (rows, cols), at most one tile, by the kernel of its size.
-template <class T> void run_tile(Index rows, Index cols, TileInput<T> in, T* c, Index c_row, TileStart<T> start) {
+template <class T>
+void run_tile(Index rows, Index cols, const TileInput<T>& in, TileStart<T> start, const TileOutput<T>& out) {
   constexpr Index width = Vec<T>::width;
   const Index vectors = (cols + width - 1) / width;
   const Index edge = cols - (vectors - 1) * width;
-  tiles<T>.at[rows - 1][vectors - 1][edge < width](in, c, c_row, start, edge);
+  tiles<T>.at[vectors - 1][rows - 1][edge < width](in, start, out, edge);
 }
 
 } // namespace
