@@ -27,9 +27,9 @@ private:
   Index next_ = 0;
 };
 
-/// Predicts p (N, outputs) from x (N, inputs), from row `first` on, for about `seconds`, one piece at least; returns
-/// the row to go on from, N at the end. `first` is a multiple of the capacity of `buffers`; those and `team`
-/// serve from call to call.
+/// Predicts p (N, outputs), without gaps between its rows, from x (N, inputs), from row `first` on, for about
+/// `seconds`, one piece at least; returns the row to go on from, N at the end. `first` is a multiple of the capacity of
+/// `buffers`; those and `team` serve from call to call.
 template <class T>
 Index predict(const Network<T>& network, MatrixView<const T> x, MatrixView<T> p, Index first, double seconds,
               StepBuffers<T>& buffers, ThreadTeam& team);

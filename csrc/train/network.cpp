@@ -183,7 +183,8 @@ StepBuffers<T>::StepBuffers(const Network<T>& network, Index capacity, bool trai
 }
 
 template <class T> MatrixView<T> StepBuffers<T>::output(Index layer) const {
-  return dense_view(memory_.data() + layout_.outputs[at(layer)], rows_, widths_[at(layer)]);
+  const bool elsewhere = result_ != nullptr && at(layer) + 1 == widths_.size();
+  return dense_view(elsewhere ? result_ : memory_.data() + layout_.outputs[at(layer)], rows_, widths_[at(layer)]);
 }
 
 template <class T> MatrixView<T> StepBuffers<T>::gradient(Index layer) const {

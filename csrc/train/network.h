@@ -118,6 +118,8 @@ public:
   /// Output of a layer (B, out).
   MatrixView<T> output(Index layer) const;
   MatrixView<T> result() const { return output(static_cast<Index>(widths_.size()) - 1); }
+  /// Lets the last layer write to (B, out) at `place`, without gaps, instead of to memory of its own.
+  void set_result(T* place) { result_ = place; }
   /// The gradient by a layer's output (B, out): the loss fills that of the last layer.
   MatrixView<T> gradient(Index layer) const;
   /// Scratch memory of a layer, null where it asks for none.
@@ -136,6 +138,7 @@ private:
 
   Index capacity_;
   Index rows_ = 0;
+  T* result_ = nullptr;       // where the last layer writes, if not to its own memory
   std::vector<Index> widths_; // of the layers' outputs
   Layout layout_;
   mutable Buffer<T> memory_;
