@@ -5,8 +5,12 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <bit>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "core/check.h"
@@ -17,7 +21,8 @@ namespace chainrule::bindings {
 namespace py = pybind11;
 
 /// C-contiguous and aligned. pybind11 has no name for NumPy's flag NPY_ARRAY_ALIGNED.
-template <class T> using Array = py::array_t<T, py::array::c_style | 0x100>;
+inline constexpr int in_order = py::array::c_style | 0x100;
+template <class T> using Array = py::array_t<T, in_order>;
 using Shape = std::vector<py::ssize_t>;
 
 inline std::string shape_text(const py::array& array) { return py::str(array.attr("shape")); }
@@ -49,11 +54,44 @@ template <class T> Array<T> array_of(const py::object& object, const char* name,
   return array;
 }
 
+/// A matrix where it lies, if the engine can take it so: an array of NumPy's own class, of rank 2 and dtype T,
+/// C-contiguous, aligned, and writable unless T is const. Nothing for any other object, and no error: whoever asks has
+/// a slower way that converts, or says what is wrong.
+template <class T> std::optional<MatrixView<T>> matrix_as_is(py::handle object) {
+  using Number = std::remove_const_t<T>;
+  if (Py_TYPE(object.ptr()) != py::detail::npy_api::get().PyArray_Type_) return std::nullopt;
+  const auto array = py::reinterpret_borrow<py::array>(object);
+  const bool fits = array.ndim() == 2 && (array.flags() & in_order) == in_order &&
+                    py::isinstance<py::array_t<Number>>(array) && (std::is_const_v<T> || array.writeable());
+  if (!fits) return std::nullopt;
+  return dense_view(static_cast<T*>(const_cast<void*>(array.data())), array.shape(0), array.shape(1));
+}
+
 template <class T> MatrixView<const T> view_of(const Array<T>& array) {
   return dense_view<const T>(array.data(), array.shape(0), array.shape(1));
 }
 template <class T> MatrixView<T> view_of_mutable(Array<T>& array) {
   return dense_view<T>(array.mutable_data(), array.shape(0), array.shape(1));
+}
+
+/// A new array (rows, cols), its numbers undefined: what Array<T>({rows, cols}) makes, in a third of its time.
+template <class T> py::object new_matrix(Index rows, Index cols) {
+  const auto& numpy = py::detail::npy_api::get();
+  const Py_intptr_t shape[] = {rows, cols};
+  PyObject* dtype = py::dtype::of<T>().release().ptr(); // which the new array takes over
+  PyObject* made = numpy.PyArray_NewFromDescr_(numpy.PyArray_Type_, dtype, 2, shape, nullptr, nullptr, 0, nullptr);
+  if (made == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(made);
+}
+
+/// Whether n numbers are finite. NaN and infinity have an exponent of ones, which one more carries into the sign bit.
+/// And, add, or, and no early end: what every compiler makes a loop of vectors of, for any processor.
+template <class T> bool all_finite(const T* x, Index n) {
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  constexpr Bits exponent = std::bit_cast<Bits>(std::numeric_limits<T>::infinity()), one = exponent & (~exponent + 1);
+  Bits carries = 0;
+  for (Index i = 0; i < n; ++i) carries |= (std::bit_cast<Bits>(x[i]) & exponent) + one;
+  return carries < exponent + one;
 }
 
 /// Targets of `rows` rows for `classes` outputs: class numbers (int32) or values of dtype T, and what keeps them alive.

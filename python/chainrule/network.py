@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +117,7 @@ class Network:
             raise ValueError(f"layers must have at most {MOST_PARAMETERS} parameters; these have {count}")
         built = [layer.build(self.engine) for layer in started(self.layers)]
         self.core: CoreNetwork = self.engine.Network(self.inputs, built, self.seed)
+        self._predict_as_is: Callable[[object, object], Array | None] = self.core.predictor()
         if not data.all_finite(self.core.arena()):
             raise ValueError(f"layers must start with numbers that fit into {self.dtype}; an initializer's do not")
 
@@ -197,10 +198,16 @@ class Network:
         out : array of shape (N, outputs), optional
             Where to write the result: of the network's dtype, writable, C-contiguous, apart from X.
         """
+        # Arrays that need no conversion take the short way, where checks in Python would take longer than the network.
+        predicted = self._predict_as_is(X, out)
+        if predicted is not None:
+            return predicted
         x = data.features("X", X, self.inputs, self.dtype)
-        if out is not None:
-            check_out(out, (x.shape[0], self.outputs), x)
-        return self.core.predict(x, out)
+        if out is None:
+            return self.core.predict(x)
+        check_out(out, (x.shape[0], self.outputs), x)
+        self.core.predict(x, np.asarray(out))
+        return out
 
     def zero_grad(self) -> None:
         """Set all gradients to zero. Call it before each backward(), which adds to them."""
@@ -399,7 +406,7 @@ def checked_device(device: object) -> str:
 
 def check_out(out: object, shape: tuple[int, int], x: Array) -> None:
     """Raise TypeError or ValueError unless predictions of `shape` can be written to `out`."""
-    if not isinstance(out, np.ndarray) or out.dtype != x.dtype:
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray) or out.dtype != x.dtype:
         raise TypeError(f"out must be an array of {x.dtype}; got {checks.shown(out)}")
     if out.shape != shape:
         raise ValueError(f"out must have shape {shape}; got {out.shape}")

@@ -376,6 +376,9 @@ class Network:
     def predict(self, x: Array, out: Array | None = None) -> Array:
         """(N, inputs) to (N, outputs) in evaluation mode, in pieces; leaves the kept forward pass alone.
         x may be any layout; out, if given, must be writable, C-contiguous, (N, outputs)."""
+    def predictor(self) -> Callable[[object, object], Array | None]:
+        """A function of x and out that does what predict() does where both can be taken as they are: arrays of NumPy's
+        own class, of this precision, C-contiguous, of the right shapes, x finite, and apart. None for all others."""
     def step_bytes(self, batch_size: int) -> int:
         """Memory that a training step needs beside parameters, gradients and optimizer state."""
     def threads(self, batch_size: int) -> int:
