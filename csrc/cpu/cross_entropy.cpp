@@ -6,6 +6,7 @@
 // with f = softmax(z), m = max z, and y' = (1 - smoothing) y + smoothing / K. Only differences of logits are taken, so
 // that large ones lose nothing; a class with y'_j = 0 adds nothing, even where its logit is -infinity. For a class
 // number, y is 1 at that class and 0 elsewhere.
+#include "cpu/cross_entropy_narrow.h"
 #include "cpu/operations.h"
 #include "cpu/softmax_row.h"
 
@@ -126,19 +127,24 @@ void cross_entropy(const Team& team, bool from_logits, double smoothing, MatrixV
   const Range rows = team.share(p.rows);
   for (Index first = rows.begin; first < rows.end; first += group) {
     const Index count = rows.end - first < group ? rows.end - first : group;
-    RowLoss losses[group];
     double factors[group];
+    for (Index k = 0; k < count; ++k) {
+      factors[k] = scale * (weight != nullptr ? static_cast<double>(weight[first + k]) : 1);
+    }
+    if (from_logits && targets.labels != nullptr && p.cols <= narrow_classes<T>) {
+      narrow_rows(p, first, count, targets.labels + first, smooth.keep, smooth.floor, factors, row_loss + first, dp);
+      continue;
+    }
+    RowLoss losses[group];
     alignas(alignment_bytes) T logs[group];
     for (Index k = 0; k < count; ++k) {
       const Index i = first + k;
-      const double factor = scale * (weight != nullptr ? static_cast<double>(weight[i]) : 1);
       T* const d = dp.data != nullptr ? dp.row(i) : nullptr;
       auto row = [&](auto target) { // a class number, or the row's probabilities
-        return from_logits ? row_from_logits(p.row(i), target, smooth, d, factor, p.cols)
-                           : row_from_probabilities(p.row(i), target, smooth, d, factor, p.cols);
+        return from_logits ? row_from_logits(p.row(i), target, smooth, d, factors[k], p.cols)
+                           : row_from_probabilities(p.row(i), target, smooth, d, factors[k], p.cols);
       };
       losses[k] = targets.labels != nullptr ? row(targets.labels[i]) : row(targets.values.row(i));
-      factors[k] = factor;
       logs[k] = static_cast<T>(losses[k].argument);
     }
     for (Index k = count; k < group; ++k) logs[k] = 1;

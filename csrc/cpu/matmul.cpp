@@ -57,6 +57,7 @@ struct Share {
 /// columns, since then each member reads its own part of b.
 template <class T> Share share_of(const Team& team, Index rows, Index cols) {
   constexpr Index width = Vec<T>::width;
+  if (team.size() == 1) return {{0, rows}, {0, cols}};
   Index best_down = 1, best_cost = -1;
   for (Index down = 1; down <= team.size(); ++down) {
     if (team.size() % down != 0) continue;

@@ -129,11 +129,29 @@ inline Vec<float> load(const float* from, Partial part) {
 inline Vec<double> load(const double* from, Partial part) {
   return Vec<double>((Vec<double>::Numbers)_mm256_maskload_pd(from, (__m256i)lanes_of<double>(part).bits));
 }
+// In halves, quarters and eighths: a masked store keeps AMD's processors busy for some 12 cycles.
 inline void store(Vec<float> x, float* to, Partial part) {
-  _mm256_maskstore_ps(to, (__m256i)lanes_of<float>(part).bits, (__m256)x.v);
+  __m128 rest = _mm256_castps256_ps128((__m256)x.v);
+  if ((part.count & 4) != 0) {
+    _mm_storeu_ps(to, rest);
+    to += 4;
+    rest = _mm256_extractf128_ps((__m256)x.v, 1);
+  }
+  if ((part.count & 2) != 0) {
+    _mm_storel_pd(reinterpret_cast<double*>(to), _mm_castps_pd(rest));
+    to += 2;
+    rest = _mm_movehl_ps(rest, rest);
+  }
+  if ((part.count & 1) != 0) _mm_store_ss(to, rest);
 }
 inline void store(Vec<double> x, double* to, Partial part) {
-  _mm256_maskstore_pd(to, (__m256i)lanes_of<double>(part).bits, (__m256d)x.v);
+  __m128d rest = _mm256_castpd256_pd128((__m256d)x.v);
+  if ((part.count & 2) != 0) {
+    _mm_storeu_pd(to, rest);
+    to += 2;
+    rest = _mm256_extractf128_pd((__m256d)x.v, 1);
+  }
+  if ((part.count & 1) != 0) _mm_store_sd(to, rest);
 }
 #else
 template <class T> Vec<T> load(const T* from, Partial part) {

@@ -37,7 +37,9 @@ template <class T> bool Epoch<T>::advance(double seconds) {
 }
 
 /// Every member walks the same steps. What is the same for all is computed by each; what must be counted once is
-/// counted by rank 0, in places that nobody reads before the next barrier.
+/// counted by rank 0, in places that nobody reads before the next barrier. A step has no barrier of its own: what ends
+/// one and begins the next stands before or behind the barrier of its batch, which reads nothing that the step before
+/// still writes.
 template <class T> void Epoch<T>::walk(const Team& team, double seconds) {
   const double end = seconds_now() + seconds;
   const std::uint64_t first_step = network_.steps(), first_update = optimizer_->steps();
@@ -45,35 +47,36 @@ template <class T> void Epoch<T>::walk(const Team& team, double seconds) {
   Pass<T> pass{.team = team, .kernels = network_.kernels(), .seed = network_.seed()};
 
   Index step = begin;
-  for (bool pause = false; step < steps() && !pause; ++step) {
+  for (;; ++step) {
+    if (team.rank() == 0) {
+      if (step > begin) finite_ = finite_ && std::isfinite(assessment_.add(sampler_.rows_of(step - 1)));
+      pause_ = step == steps() || !finite_ || (step > begin && seconds_now() >= end);
+      if (!pause_) buffers_.set_rows(sampler_.rows_of(step));
+    }
+    Data<T> batch;
+    if (step < steps()) {
+      batch = sampler_.batch(pass, step); // ends with a barrier
+    } else {
+      team.barrier();
+    }
+    if (pause_) break;
+
     const auto done = static_cast<std::uint64_t>(step - begin);
     pass.step = first_step + done;
-    if (team.rank() == 0) {
-      buffers_.set_rows(sampler_.rows_of(step));
+    if (team.rank() == 0) { // every member has left the update before, and none comes to the next without a barrier
       const double steps_per_epoch = static_cast<double>(steps());
       const double epoch = static_cast<double>(epoch_) + static_cast<double>(step) / steps_per_epoch;
       optimizer_->begin_step({first_update + done, epoch, steps_per_epoch});
     }
-    team.barrier();
-    const Data<T> batch = sampler_.batch(pass, step);
-
     network_.forward_training(pass, batch.x, buffers_);
     assessment_.assess(pass, batch, buffers_.result(), buffers_.gradient(network_.depth() - 1));
     network_.backward(pass, batch.x, buffers_);
 
     const PenaltyRows rows{penalty_rows_.data, static_cast<double>(batch.rows())};
     update(pass, network_, *optimizer_, penalties_, rows, penalty_blocks_.data());
-
-    if (team.rank() == 0) {
-      finite_ = finite_ && std::isfinite(assessment_.add(batch.rows()));
-      pause_ = !finite_ || seconds_now() >= end;
-    }
-    team.barrier();
-    pause = pause_;
   }
 
-  team.barrier(); // everyone has read where it began
-  if (team.rank() == 0) {
+  if (team.rank() == 0) { // there was a barrier since everyone read where it began
     next_ = step;
     network_.set_steps(first_step + static_cast<std::uint64_t>(step - begin));
     optimizer_->set_steps(first_update + static_cast<std::uint64_t>(step - begin));

@@ -41,7 +41,6 @@ template <class T> bool Evaluation<T>::advance(double seconds) {
   next_ = walk_pieces(team_, next_, sampler_.steps(), seconds, [&](const Team& team, Index step) {
     const Pass<T> pass{team, network_.kernels()};
     if (team.rank() == 0) buffers_.set_rows(sampler_.rows_of(step));
-    team.barrier();
     const Data<T> batch = sampler_.batch(pass, step);
     network_.forward(pass, batch.x, buffers_);
     assessment_.assess(pass, batch, buffers_.result(), {});

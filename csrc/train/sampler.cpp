@@ -45,6 +45,7 @@ template <class T> Data<T> Sampler<T>::batch(const Pass<T>& pass, Index step) {
       batch.targets.values = {values.row(first), rows, values.cols, values.stride};
     }
     if (data_.weight != nullptr) batch.weight = data_.weight + first;
+    pass.team.barrier();
     return batch;
   }
 

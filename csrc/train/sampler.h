@@ -20,7 +20,7 @@ public:
   /// Sets the order of the rows for an epoch.
   void begin(std::uint64_t epoch);
 
-  /// The batch of a step. Called by all threads; ends with a barrier if it gathered. The batch before is gone.
+  /// The batch of a step. Called by all threads; ends with a barrier. The batch before is gone.
   Data<T> batch(const Pass<T>&, Index step);
 
 private:
