@@ -100,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="say what this build is and what it runs on")
     info.set_defaults(action=_info)
     _add_train(commands.add_parser("train", help="train a network and write it to a folder", epilog=_TRAIN_EPILOG))
+    _add_bench(commands.add_parser("bench", help="measure speed, beside other libraries", epilog=_BENCH_EPILOG))
     return parser
 
 
@@ -196,6 +197,20 @@ def _info(_: argparse.Namespace) -> int:
 
     show_versions()
     return 0
+
+
+# ------------------------------------------------------------------------------------------------------------- bench
+
+_BENCH_EPILOG = """Without GROUP all groups are measured. Other libraries take part if they are installed:
+pip install "chainrule[bench]", and PyTorch, which is not in that extra: its usual build brings gigabytes of CUDA. A run
+that leaves nothing out is stored as FOLDER/GROUP.json, any other only if --results names a folder. Nothing else should
+run on the machine meanwhile."""
+
+
+def _add_bench(bench: argparse.ArgumentParser) -> None:
+    from .bench.command import add_arguments
+
+    add_arguments(bench)
 
 
 # ------------------------------------------------------------------------------------------------------------- train

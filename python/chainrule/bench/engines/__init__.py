@@ -1,0 +1,55 @@
+"""Who takes part: the engines by name, what each needs, and why one is missing. A library is imported when it is used.
+
+Each file of this folder holds one library, written as its expert user would write it; what it offers are the functions
+`training`, `prediction` and `product` that the groups ask for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+
+class Engine(NamedTuple):
+    """How an engine is called on a page, the file that holds it, the packages it needs, the groups it takes part in."""
+
+    title: str
+    module: str
+    packages: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+ENGINES = {
+    "numpy": Engine("NumPy", "numpy", (), ("training", "prediction", "products", "imports", "memory")),
+    "torch": Engine("PyTorch", "torch", ("torch",), ("training", "prediction", "products", "imports", "memory")),
+    "torch-compiled": Engine("PyTorch compiled", "torch", ("torch",), ("training", "prediction", "memory")),
+    "jax": Engine("JAX", "jax", ("jax",), ("training", "prediction", "imports", "memory")),
+    "sklearn": Engine("scikit-learn", "sklearn", ("sklearn",), ("training", "prediction", "imports", "memory")),
+    "numba": Engine("Numba", "numba", ("numba", "scipy"), ("training", "imports", "memory")),
+    "onnx": Engine("ONNX Runtime", "onnx", ("onnxruntime", "onnx"), ("prediction", "imports", "memory")),
+    "chainrule": Engine("chainrule", "chainrule", (), ("training", "prediction", "products", "imports", "memory")),
+}
+
+
+def missing(name: str) -> str:
+    """Return why an engine cannot take part, as a sentence, or "" if it can."""
+    engine = ENGINES[name]
+    absent = [package for package in engine.packages if find_spec(package) is None]
+    if absent:
+        return f"{engine.title} is left out: {' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed"
+    if name == "torch-compiled" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))):
+        return f"{engine.title} is left out: torch.compile needs a C++ compiler, and none is found"
+    return ""
+
+
+def module_of(name: str) -> Any:
+    """Return the file of an engine, imported."""
+    return importlib.import_module(f"{__name__}.{ENGINES[name].module}")
+
+
+def compiled(name: str) -> dict[str, bool]:
+    """Return what tells apart two engines of one file."""
+    return {"compiled": True} if name == "torch-compiled" else {}

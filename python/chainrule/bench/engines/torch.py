@@ -1,0 +1,132 @@
+"""PyTorch on the CPU, eager and compiled, tensors in memory and no DataLoader.
+
+Eager is the loop that its tutorials teach, with the fused optimizers. Compiled is the whole step in one graph:
+gradients by `torch.func`, the update written out, so that the compiler may fuse all of it.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from chainrule.bench.workloads import BETA1, BETA2, EPSILON, Setting, Trainee, epoch_by_epoch
+
+Tensor = Any
+
+
+def training(setting: Setting, *, compiled: bool = False) -> Trainee:
+    """Train step by step."""
+    return _compiled(setting) if compiled else _eager(setting)
+
+
+def _tensors(start: Any) -> list[Tensor]:
+    """Return copies of weights as PyTorch keeps them, (out, in), and of biases."""
+    return [torch.from_numpy(np.ascontiguousarray(one.T).copy()) for one in start]
+
+
+def _data(setting: Setting) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(setting.X), torch.from_numpy(setting.y.astype(np.int64))
+
+
+def _network(widths: tuple[int, ...], dtype: str) -> Any:
+    kinds: list[Any] = []
+    for inputs, outputs in pairwise(widths):
+        kinds += [torch.nn.Linear(inputs, outputs, dtype=getattr(torch, dtype)), torch.nn.ReLU()]
+    return torch.nn.Sequential(*kinds[:-1])
+
+
+def _eager(setting: Setting) -> Trainee:
+    net = _network(setting.workload.widths, setting.dtype)
+    parameters = list(net.parameters())
+    start = _tensors(setting.start)
+    optimizer = _optimizer(parameters, setting)
+    X, y = _data(setting)
+
+    def reset() -> None:
+        with torch.no_grad():
+            for parameter, first in zip(parameters, start, strict=True):
+                parameter.copy_(first)
+            for state in optimizer.state.values():
+                for memory in state.values():
+                    if isinstance(memory, torch.Tensor):
+                        memory.zero_()
+
+    def epoch(order: npt.NDArray[np.int32]) -> Tensor:
+        losses = []
+        for rows in torch.from_numpy(order).split(setting.workload.batch_size):
+            optimizer.zero_grad()
+            loss = functional.cross_entropy(net(X[rows]), y[rows])
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+        return torch.stack(losses).mean()
+
+    return Trainee(reset, epoch_by_epoch(setting, epoch))
+
+
+def _optimizer(parameters: list[Any], setting: Setting) -> Any:
+    """Return the fused optimizer, one call for all parameters; older versions have none on the CPU."""
+    make: Any = torch.optim.SGD
+    options: dict[str, Any] = {"lr": setting.rate}
+    if setting.optimizer == "adam":
+        make = torch.optim.Adam
+        options |= {"betas": (BETA1, BETA2), "eps": EPSILON}
+    try:
+        return make(parameters, fused=True, **options)
+    except (RuntimeError, TypeError):
+        return make(parameters, foreach=True, **options)
+
+
+def _compiled(setting: Setting) -> Trainee:
+    start = _tensors(setting.start)
+    parameters = [one.clone() for one in start]
+    adam = setting.optimizer == "adam"
+    memories = [[torch.zeros_like(one) for one in start] for _ in range(2 if adam else 0)]
+    # A tensor and no number: a number that changes would be compiled anew.
+    time = torch.zeros((), dtype=torch.float64)
+    X, y = _data(setting)
+    rate = setting.rate
+
+    def mean_loss(parameters: list[Tensor], x: Tensor, labels: Tensor) -> Tensor:
+        h = x
+        for layer in range(0, len(parameters), 2):
+            h = functional.linear(h, parameters[layer], parameters[layer + 1])
+            if layer < len(parameters) - 2:
+                h = functional.relu(h)
+        return functional.cross_entropy(h, labels)
+
+    def step(rows: Tensor) -> Tensor:
+        gradients, loss = torch.func.grad_and_value(mean_loss)(parameters, X[rows], y[rows])
+        if not adam:
+            for w, g in zip(parameters, gradients, strict=True):
+                w.sub_(g, alpha=rate)
+            return loss
+        time.add_(1)
+        length = (rate / (1 - BETA1**time)).to(loss.dtype)
+        correction = torch.sqrt(1 - BETA2**time).to(loss.dtype)
+        for w, g, m, v in zip(parameters, gradients, *memories, strict=True):
+            m.lerp_(g, 1 - BETA1)
+            v.mul_(BETA2).addcmul_(g, g, value=1 - BETA2)
+            w.sub_(length * m / (v.sqrt() / correction + EPSILON))
+        return loss
+
+    run_step = torch.compile(step, fullgraph=True, dynamic=False)
+
+    def reset() -> None:
+        for parameter, first in zip(parameters, start, strict=True):
+            parameter.copy_(first)
+        for memory in (time, *(one for kind in memories for one in kind)):
+            memory.zero_()
+
+    def epoch(order: npt.NDArray[np.int32]) -> Tensor:
+        with torch.no_grad():
+            return torch.stack(
+                [run_step(rows) for rows in torch.from_numpy(order).split(setting.workload.batch_size)]
+            ).mean()
+
+    return Trainee(reset, epoch_by_epoch(setting, epoch))
