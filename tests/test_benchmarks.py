@@ -1,113 +1,301 @@
-"""The benchmarks run, on workloads far too small to say anything, and count right. No time is judged here."""
+"""The benchmarks count right, and all of them run, on work far too small to say anything. No time is judged here."""
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+from chainrule.bench import harness, imports, machine, memory, prediction, products, run, training, workloads
+from chainrule.bench.engines import ENGINES
+from chainrule.bench.harness import Plan, Turn, contest
+from chainrule.bench.run import Options
+from chainrule.bench.workloads import Workload
+
+QUICK = Plan(rounds=5, rest=0.0)
+TINY = {"W1": Workload((3, 8, 4), 8, 5), "W2": Workload((5, 7, 6, 2), 16, 3)}
 
 
 @pytest.fixture
-def imported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, ModuleType]]:
-    """Return the scripts as modules; they rest no time between turns, and store into an empty folder."""
-    monkeypatch.syspath_prepend(FOLDER)
-    names = ("harness", "train", "import_time", "report")
-    for name in names:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    modules = {name: importlib.import_module(name) for name in names}
-    monkeypatch.setattr(modules["harness"], "REST_SECONDS", 0.0)
-    monkeypatch.setattr(modules["harness"], "RESULTS", tmp_path)
-    yield modules
-    for name in names:
-        sys.modules.pop(name, None)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make all work tiny."""
+    for module in (workloads, training, memory):
+        monkeypatch.setattr(module, "WORKLOADS", TINY)
+    monkeypatch.setattr(training, "MOST_EPOCHS", 2)
+    monkeypatch.setattr(prediction, "NETWORKS", ((3, 4, 2),))
+    monkeypatch.setattr(prediction, "ROWS", (1, 5))
+    monkeypatch.setattr(prediction, "TURN_SECONDS", 1e-4)
+    monkeypatch.setattr(products, "TURN_SECONDS", 1e-4)
+    monkeypatch.setattr(machine, "CEILING_SECONDS", 1e-4)
 
 
-def test_a_contest_forms_ratios_within_a_round(imported: dict[str, ModuleType]) -> None:
-    harness, called = imported["harness"], []
-    # The warm-up first, then a slow machine in the second round: both are slower there, and the ratio is not.
-    times = {"slow": iter([999.0, 100, 400, 120, 80, 100]), "fast": iter([999.0, 10, 40, 10, 10, 20])}
+def options(folder: Path | None, **changes: Any) -> Options:
+    settings = {"engines": ("numpy", "chainrule"), "workloads": tuple(TINY), "rounds": 5, "quick": True}
+    return Options(**{**settings, **changes}, results=folder)
 
-    def engine(name: str, loss: float) -> Any:
-        def turn() -> Any:
+
+def turns(
+    figures: list[float], result: Any = 1.0, called: list[str] | None = None, name: str = ""
+) -> Callable[[], Turn]:
+    """Return an engine that gives these figures in turn."""
+    left = iter(figures)
+
+    def turn() -> Turn:
+        if called is not None:
             called.append(name)
-            return harness.Turn(next(times[name]), loss)
+        return Turn(next(left), result)
 
-        return turn
+    return turn
 
-    engines = {"slow": engine("slow", 0.5), "fast": engine("fast", 0.5004)}
-    figures = harness.contest(engines, baseline="slow", rounds=5)
-    assert called[:6] == ["slow", "fast", "slow", "fast", "fast", "slow"]  # they take turns at beginning
+
+# ----------------------------------------------------------------------------------------------------- the harness
+
+
+def test_a_contest_forms_ratios_within_a_round() -> None:
+    # The warm-up first, then a slow machine in the second round: both are slower there, and the ratio is not.
+    called: list[str] = []
+    engines = {
+        "slow": turns([999, 100, 400, 120, 80, 100], called=called, name="slow"),
+        "chainrule": turns([999, 10, 40, 10, 10, 20], called=called, name="chainrule"),
+    }
+    found = contest(engines, QUICK, expected=1.0, tolerance=1e-3)
+    assert called[:6] == ["slow", "chainrule", "slow", "chainrule", "chainrule", "slow"]  # they take turns at beginning
     assert len(called) == 12
-    assert figures["slow"]["ratio"] == 1
-    fast = figures["fast"]
-    assert (fast["microseconds"], fast["microseconds_range"]) == (10, [10, 40])
-    assert (fast["ratio"], fast["ratio_range"]) == (10, [5, 12])
-    assert (fast["loss"], fast["loss_agrees"]) == (0.5004, True)
+    ours, ratio = found["engines"]["chainrule"], found["ratios"]["slow"]
+    assert (ours["median"], ours["range"], ours["rounds"]) == (10, [10, 40], [10, 40, 10, 10, 20])
+    assert ratio == {"median": 10, "range": [5, 12], "rounds": [10, 10, 12, 8, 5], "verdict": "ahead"}
+    assert list(found["ratios"]) == ["slow"]
+    assert found["best_peer"] == "slow"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "verdict"),
+    [([9, 9, 9, 9, 11], "equal"), ([9, 9, 9, 9, 9], "behind"), ([11, 12, 13, 11, 19], "ahead"), ([10] * 5, "equal")],
+)
+def test_a_ratio_that_noise_could_turn_is_equal(theirs: list[float], verdict: str) -> None:
+    engines = {"peer": turns([1, *theirs]), "chainrule": turns([1, 10, 10, 10, 10, 10])}
+    assert contest(engines, QUICK, expected=None, tolerance=0)["ratios"]["peer"]["verdict"] == verdict
+
+
+def test_the_best_peer_is_the_fastest_of_those_that_agree() -> None:
+    engines = {
+        "wrong": turns([1] * 6, 2.0),
+        "slow": turns([30] * 6),
+        "good": turns([20] * 6),
+        "chainrule": turns([10] * 6),
+        "chainrule-new-array": turns([5] * 6),
+    }
+    found = contest(engines, QUICK, expected=1.0, tolerance=1e-3)
+    assert found["best_peer"] == "good"
+    assert list(found["ratios"]) == ["wrong", "slow", "good"]
+    assert [name for name, one in found["engines"].items() if not one["agrees"]] == ["wrong"]
+
+
+def test_without_peers_or_without_chainrule_there_is_no_ratio() -> None:
+    for name in ("chainrule", "numpy"):
+        found = contest({name: turns([1] * 6)}, QUICK, expected=None, tolerance=0)
+        assert found["ratios"] == {}
+        assert found["best_peer"] == (None if name == "chainrule" else "numpy")
 
 
 @pytest.mark.parametrize(("loss", "agrees"), [(0.5, True), (0.5004, True), (0.501, False), (float("nan"), False)])
-def test_losses_must_agree(imported: dict[str, ModuleType], loss: float, agrees: bool) -> None:
-    harness = imported["harness"]
-    engines = {"one": lambda: harness.Turn(1.0, 0.5), "other": lambda: harness.Turn(1.0, loss)}
-    assert harness.contest(engines, baseline="one", rounds=5)["other"]["loss_agrees"] is agrees
+def test_results_must_agree(loss: float, agrees: bool) -> None:
+    found = contest({"one": turns([1] * 6, loss)}, QUICK, expected=0.5, tolerance=1e-3)
+    assert found["engines"]["one"]["agrees"] is agrees
 
 
-def test_too_few_rounds_are_refused(imported: dict[str, ModuleType]) -> None:
+def test_close_compares_to_the_largest_entry() -> None:
+    expected = np.array([[100.0, 0.0]])
+    assert harness.close(expected + 0.09, expected, 1e-3)
+    assert not harness.close(expected + 0.11, expected, 1e-3)
+    assert not harness.close([100.0, 0.0], expected, 1e-3)  # of another shape
+    assert harness.close(np.zeros((0, 2)), np.zeros((0, 2)), 1e-3)
+
+
+def test_too_few_rounds_are_refused() -> None:
     with pytest.raises(ValueError, match="rounds must be at least 5; got 4"):
-        imported["harness"].contest({}, baseline="one", rounds=4)
+        contest({}, Plan(rounds=4), expected=None, tolerance=0)
 
 
-def test_training_from_the_measurement_to_the_table(
-    imported: dict[str, ModuleType],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_what_is_measured_between_the_rounds_and_who_is_told() -> None:
+    values, ticks = iter([3.0, 1.0, 2.0, 5.0, 4.0]), []
+    plan = QUICK._replace(between={"ceiling": lambda: next(values)}, tick=lambda: ticks.append(1))
+    found = contest({"one": turns([1] * 6)}, plan, expected=None, tolerance=0)
+    assert found["between"] == {"ceiling": {"median": 3, "range": [1, 5]}}
+    assert len(ticks) == 6
+
+
+def test_a_loop_lasts_long_enough_to_be_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(1000))  # the clock goes on by a call's duration, one second, when it is called
+    now = 0.0
+
+    def call() -> None:
+        nonlocal now
+        now += 0.25
+        next(clock)
+
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: now)
+    timed = harness.timed_loop(call, 2.0)
+    before = now
+    assert timed() == 0.25e6
+    assert now - before == 2.0
+
+
+# ------------------------------------------------------------------------------------------------------ the groups
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_training(dtype: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    training.main(options(tmp_path, dtype=dtype))
+    printed = capsys.readouterr()
+    assert "DIFFER" not in printed.out
+    assert "1/4  W1 sgd" in printed.err
+    name = "training" if dtype == "float32" else "training-float64"
+    assert f"stored in {tmp_path / name}.json" in printed.out
+    assert [path.stem for path in tmp_path.iterdir()] == [name]
+    stored = json.loads((tmp_path / f"{name}.json").read_text())
+    assert stored["settings"] == {"dtype": dtype, "isa": None, "threads": None, "rounds": 5, "quick": True}
+    assert stored["machine"]["processor"]
+    for workload, about in stored["workloads"].items():
+        assert about["widths"] == list(TINY[workload].widths)
+        for one in about["optimizers"].values():
+            assert list(one["engines"]) == ["numpy", "chainrule"]
+            assert one["engines"]["chainrule"]["agrees"] is True
+            assert len(one["engines"]["chainrule"]["rounds"]) == 5
+            assert one["ratios"]["numpy"]["median"] > 0
+            assert one["loss"] > 0
+            assert all(ceiling["median"] > 0 for ceiling in one["between"].values())
+
+
+def test_the_operations_of_a_step() -> None:
+    # Forwards 2 B a b for each layer, backwards the same for the weights, and for the inputs but of the first layer.
+    assert Workload((3, 8, 4), 10, 1).operations == 2 * 10 * (3 * 8 * 2 + 8 * 4 * 3)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_every_turn_of_training_starts_anew() -> None:
+    setting = workloads.make_setting(TINY["W1"], "adam", "float32")
+    turn = training.turns(run_module("chainrule").training(setting), TINY["W1"], 0.0)
+    assert turn().result == turn().result
+
+
+def run_module(name: str) -> Any:
+    from chainrule.bench.engines import module_of
+
+    return module_of(name)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_prediction(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prediction.main(options(tmp_path, engines=("numpy", "chainrule", "chainrule-new-array")))
+    assert "DIFFER" not in capsys.readouterr().out
+    (network,) = json.loads((tmp_path / "prediction.json").read_text())["networks"]
+    assert network["widths"] == [3, 4, 2]
+    for rows in ("1", "5"):
+        assert list(network["rows"][rows]["engines"]) == ["numpy", "chainrule", "chainrule-new-array"]
+        assert list(network["rows"][rows]["ratios"]) == ["numpy"]
+
+
+@pytest.mark.usefixtures("tiny", "restored_threads")
+def test_products(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("threadpoolctl", reason="it sets the threads of NumPy's BLAS")
+    products.main(options(tmp_path))
+    printed = capsys.readouterr().out
+    assert "WRONG" not in printed
+    assert "8 x 512 x 512 input gradient" in printed
+    stored = json.loads((tmp_path / "products.json").read_text())["products"]
+    assert {(one["kind"], one["form"]) for one in stored} == {
+        ("call", "forward"),
+        *((kind, form) for kind in ("square", "skinny") for form in products.FORMS),
+    }
+
+
+def test_the_shapes_of_skinny_products() -> None:
+    found = products.shapes((4,), (2,), (8,))
+    assert [(one.m, one.k, one.n) for one in found] == [(4, 4, 4)] * 3 + [(2, 8, 8), (8, 2, 8), (2, 8, 8)]
+    assert {one.operations for one in found[3:]} == {2 * 2 * 8 * 8}
+
+
+def test_a_wrong_product_is_noticed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(machine, "CEILING_SECONDS", 1e-4)
+    wrong = type("Wrong", (), {"product": staticmethod(lambda factors: lambda: factors.out.fill(1))})
+    monkeypatch.setattr(products, "module_of", lambda name: wrong)
+    shape = products.Shape(3, 4, 5, "square", "forward")
+    with run.Progress(1) as show:
+        result = products.measure(shape, 1, ["chainrule"], options(None), show)
+    assert result["engines"]["chainrule"]["agrees"] is False
+    assert "WRONG" in products.line(shape, 1, result)
+    assert "1/1  3 x 4 x 5 forward, 1 thread" in capsys.readouterr().err
+
+
+def test_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "STATEMENTS", dict.fromkeys(imports.STATEMENTS, "pass"))
+    imports.main(options(tmp_path))
+    stored = json.loads((tmp_path / "imports.json").read_text())["imports"]
+    assert list(stored["engines"]) == ["numpy", "chainrule", "chainrule-ready"]
+    assert stored["to_numpy"]["numpy"] == {"median": 1, "range": [1, 1]}
+
+
+@pytest.mark.usefixtures("tiny")
+def test_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(memory, "TRAINED", ("W1",))
+    monkeypatch.setattr(memory, "peak", lambda code: asked.append(code) or 10.0 + len(asked))
+    memory.main(options(tmp_path))
+    stored = json.loads((tmp_path / "memory.json").read_text())["memory"]
+    assert stored["import"]["engines"]["numpy"]["rounds"] == [11, 12, 13]
+    assert list(stored["W1"]["engines"]) == ["numpy", "chainrule"]
+    assert "train('chainrule', 'W1', 'float32')" in asked[-1]
+    for name in ("numpy", "chainrule"):
+        memory.train(name, "W1", "float32")
+
+
+def test_a_peak_is_that_of_the_process_itself() -> None:
+    block = np.ones(25_000_000)  # 200 MB, which are ours and not the other's
+    nothing, much = (memory.peak(code) for code in ("pass", "block = b'x' * 50_000_000"))
+    assert block[-1] == 1
+    assert nothing < 100
+    assert 40 < much - nothing < 60
+
+
+# --------------------------------------------------------------------------------------------------- who takes part
+
+
+def test_a_peer_that_is_not_installed_is_left_out_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train, report = imported["train"], imported["report"]
-    workloads = {"W1": train.Workload((3, 8, 4), 8, 5, 2), "W2": train.Workload((5, 7, 6, 2), 16, 3, 1)}
-    monkeypatch.setattr(train, "WORKLOADS", workloads)
-    monkeypatch.setattr(sys, "argv", ["train.py", "--rounds", "5"])
-    train.main()
-    assert "LOSSES DIFFER" not in capsys.readouterr().out
-    stored = json.loads((tmp_path / "train.json").read_text())
-    for name, workload in workloads.items():
-        engines = stored["workloads"][name]["engines"]
-        assert list(engines) == ["numpy", "chainrule"]
-        assert engines["chainrule"]["loss_agrees"] is True
-        assert engines["chainrule"]["loss"] > 0
-        assert stored["workloads"][name]["widths"] == list(workload.widths)
-
-    lines = report.table(stored).splitlines()
-    assert lines[2].startswith("| 3-8-4 | 8 | ")
-    assert lines[3].startswith("| 5-7-6-2 | 16 | ")
-    assert all(len(line.split("|")) == 7 for line in lines[:4])
-    assert stored["machine"]["processor"] in lines[-1]
-
-    stored["workloads"]["W2"]["engines"]["chainrule"]["loss_agrees"] = False
-    with pytest.raises(ValueError, match="its figures do not count"):
-        report.table(stored)
+    absent = ENGINES["numba"]._replace(packages=("no_such_package", "nor_this_one"))
+    monkeypatch.setitem(ENGINES, "numba", absent)
+    names, skipped = run.taking_part("training", options(None, engines=("numpy", "numba", "onnx", "chainrule")))
+    assert names == ["numpy", "chainrule"]  # ONNX Runtime does not train
+    assert skipped == {"numba": "Numba is left out: no_such_package and nor_this_one are not installed"}
 
 
-def test_a_part_of_the_workloads_is_not_stored(
-    imported: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train = imported["train"]
-    workloads = {name: train.Workload((2, 2), 4, 2, 1) for name in ("W1", "W2")}
-    monkeypatch.setattr(train, "WORKLOADS", workloads)
-    monkeypatch.setattr(sys, "argv", ["train.py", "--rounds", "5", "--workloads", "W2"])
-    train.main()
-    assert not list(tmp_path.iterdir())
+def test_a_peer_that_fails_does_not_stop_the_others() -> None:
+    def make(name: str) -> str:
+        if name != "numpy":
+            raise RuntimeError("no such luck\nand much more")
+        return name
+
+    skipped: dict[str, str] = {}
+    assert run.made_ready(["numpy", "jax"], skipped, make) == {"numpy": "numpy"}
+    assert skipped == {"jax": "JAX is left out: it failed with RuntimeError: no such luck"}
+    with pytest.raises(RuntimeError, match="no such luck"):
+        run.made_ready(["chainrule"], skipped, make)
 
 
-def test_an_import_is_measured(imported: dict[str, ModuleType]) -> None:
-    turn = imported["import_time"].importing("pass")
-    assert turn.microseconds >= 0
-    assert turn.loss == 0
+def test_results_are_stored_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = machine.store(tmp_path / "a" / "b", "one", {"figure": 1})
+    assert json.loads(path.read_text()) == {"figure": 1}
+    with pytest.raises(TypeError):
+        machine.store(path.parent, "one", {"figure": object()})
+    monkeypatch.setattr(machine.os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        machine.store(path.parent, "one", {"figure": 2})
+    assert json.loads(path.read_text()) == {"figure": 1}
+    assert [found.name for found in path.parent.iterdir()] == ["one.json"]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-OURS = "chainrule"
+OURS = "chainrule"  # engines whose names begin so are no peers of it
 FEWEST_ROUNDS = 5  # fewer say nothing of the spread
 # Threads of a library go on spinning for a while after its turn; they would run on the next one's cores.
 REST_SECONDS = 0.2
@@ -124,7 +124,7 @@ def ratios(figures: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     by_peer = {
         name: [their / our for their, our in zip(theirs, ours, strict=True)]
         for name, theirs in figures.items()
-        if name != OURS
+        if not name.startswith(OURS)
     }
     return {name: {**summary(values), "verdict": verdict(values)} for name, values in by_peer.items()}
 
@@ -138,7 +138,7 @@ def verdict(values: Sequence[float]) -> str:
 
 def best_peer(summed: Mapping[str, Mapping[str, Any]]) -> str | None:
     """Return the peer with the least median, of those whose results agree; None where there is none."""
-    peers = {name: one["median"] for name, one in summed.items() if name != OURS and one["agrees"]}
+    peers = {name: one["median"] for name, one in summed.items() if not name.startswith(OURS) and one["agrees"]}
     return min(peers, key=peers.__getitem__, default=None)
 
 

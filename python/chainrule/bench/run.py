@@ -74,13 +74,16 @@ def made_ready(
     return made
 
 
-def plan(options: Options, show: Progress, *, rest: float | None = None) -> Plan:
-    """Return how contests run; the ceiling is measured between their rounds, on one thread and on all."""
-    between = {
-        f"ceiling, {threads} thread{'' if threads == 1 else 's'}": _ceiling(options.dtype, threads)
-        for threads in sorted({1, _engine.thread_limit()})
-    }
+def plan(options: Options, show: Progress, *, rest: float | None = None, ceilings: Sequence[int] | None = None) -> Plan:
+    """Return how contests run; the ceiling is measured between their rounds, on one thread and on all by default."""
+    counts = sorted({1, _engine.thread_limit()}) if ceilings is None else ceilings
+    between = {ceiling_name(threads): _ceiling(options.dtype, threads) for threads in counts}
     return Plan(options.rounds, options.rest if rest is None else min(rest, options.rest), between, show.tick)
+
+
+def ceiling_name(threads: int) -> str:
+    """Return the name that a ceiling is stored under."""
+    return f"ceiling, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def _ceiling(dtype: str, threads: int) -> Callable[[], float]:
@@ -113,6 +116,26 @@ def file_name(group: str, options: Options) -> str:
     if options.threads is not None:
         parts.append(f"threads{options.threads}")
     return "-".join(parts)
+
+
+def title_of(name: str) -> str:
+    """Return how an engine is called; names that are no engine's, such as "chainrule-ready", stand for themselves."""
+    return ENGINES[name].title if name in ENGINES else name
+
+
+def table_lines(title: str, result: Mapping[str, Any], notes: Mapping[str, str] = {}) -> str:
+    """Return the figures of a contest as text, with the ratios to chainrule's and a note by engine."""
+    text = [f"\n{title}"]
+    for name, engine in result["engines"].items():
+        low, high = engine["range"]
+        line = f"  {title_of(name):20} {engine['median']:12,.2f}  ({low:,.2f} to {high:,.2f})"
+        if name in result["ratios"]:
+            ratio = result["ratios"][name]
+            low, high = ratio["range"]
+            line += f"   {ratio['median']:7.2f}x  ({low:.2f} to {high:.2f}) {ratio['verdict']}"
+        line += f"   {notes[name]}" if name in notes else ""
+        text.append(line + ("" if engine["agrees"] else "   RESULTS DIFFER: does not count"))
+    return "\n".join([*text, *(f"  {why}" for why in result.get("skipped", {}).values())])
 
 
 def say(line: str) -> None:

@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .engines import ENGINES, compiled, module_of
+from chainrule import _engine
+
+from .engines import module_of, variant
 from .harness import OURS, Turn, contest
-from .run import Options, Progress, finish, made_ready, plan, say, taking_part
+from .run import Options, Progress, ceiling_name, finish, made_ready, plan, say, table_lines, taking_part
 from .workloads import WORKLOADS, Trainee, Workload, make_setting
 
 BASELINE = "numpy"
@@ -58,7 +60,7 @@ def measure(
     skipped: dict[str, str] = {}
 
     def make(name: str) -> Callable[[], Turn]:
-        trainee: Trainee = module_of(name).training(setting, **compiled(name))
+        trainee: Trainee = module_of(name).training(setting, **variant(name))
         return turns(trainee, workload, options.turn_seconds)
 
     baseline = module_of(BASELINE).training(setting)
@@ -90,19 +92,11 @@ def turns(trainee: Trainee, workload: Workload, seconds: float) -> Callable[[], 
 
 def lines(title: str, workload: Workload, result: Mapping[str, Any]) -> str:
     """Return the figures of a contest as text: microseconds a step, and how many times faster chainrule was."""
+    notes = {}
+    if OURS in result["engines"]:
+        reached = workload.operations / result["engines"][OURS]["median"] / 1e3
+        ceiling = result["between"][ceiling_name(_engine.thread_limit())]["median"]
+        notes[OURS] = f"{reached:.1f} GFLOP/s, {reached / ceiling:.0%} of the ceiling"
     widths = "-".join(map(str, workload.widths))
-    text = [f"\n{title}: {widths}, batch {workload.batch_size}; µs a step, and how many times chainrule's"]
-    for name, engine in result["engines"].items():
-        low, high = engine["range"]
-        line = f"  {ENGINES[name].title:17} {engine['median']:12,.2f}  ({low:,.2f} to {high:,.2f})"
-        if name in result["ratios"]:
-            ratio = result["ratios"][name]
-            low, high = ratio["range"]
-            line += f"   {ratio['median']:7.2f}x  ({low:.2f} to {high:.2f}) {ratio['verdict']}"
-        if name == OURS:
-            reached = workload.operations / engine["median"] / 1e3
-            ceiling = list(result["between"].values())[-1]["median"]
-            line += f"   {reached:.1f} GFLOP/s, {reached / ceiling:.0%} of the ceiling"
-        text.append(line + ("" if engine["agrees"] else "   LOSSES DIFFER: does not count"))
-    text += [f"  {why}" for why in result["skipped"].values()]
-    return "\n".join(text)
+    head = f"{title}: {widths}, batch {workload.batch_size}; µs a step, and how many times chainrule's"
+    return table_lines(head, result, notes)

@@ -69,6 +69,25 @@ class Setting(NamedTuple):
         return _engine.shuffled_order(len(self.y), 0, epoch)
 
 
+class Query(NamedTuple):
+    """What is predicted: rows X (B, inputs) through a network of these widths with these parameters, ReLU between."""
+
+    widths: tuple[int, ...]
+    X: Array
+    parameters: Sequence[Array]
+    dtype: str
+
+
+class Factors(NamedTuple):
+    """A product to be computed into `out`: of a and b, each transposed or not, on so many threads."""
+
+    a: Array
+    b: Array
+    out: Array
+    transposes: tuple[bool, bool]
+    threads: int
+
+
 class Trainee(NamedTuple):
     """An engine made ready for a setting.
 
@@ -86,15 +105,16 @@ def make_network(widths: Sequence[int], dtype: str) -> cr.Network:
     return cr.Network([*hidden, cr.Dense(widths[-1])], inputs=widths[0], seed=0, dtype=dtype)
 
 
-def make_setting(workload: Workload, optimizer: str, dtype: str) -> Setting:
-    """Return random rows with labels that can be learned, a linear rule's, and the start of chainrule's network."""
+def make_setting(workload: Workload, optimizer: str, dtype: str, *, start: Sequence[Array] | None = None) -> Setting:
+    """Return random rows with labels that can be learned, a linear rule's, and a start: that of chainrule's network."""
     rng = np.random.default_rng(0)
     inputs, outputs = workload.widths[0], workload.widths[-1]
     X = rng.standard_normal((workload.batch_size * workload.steps, inputs), np.float32)
     rule = rng.standard_normal((inputs, outputs), np.float32)
     y = (X @ rule).argmax(axis=1).astype(np.int32)
-    start = [parameter.copy() for parameter in make_network(workload.widths, dtype).parameters().values()]
-    return Setting(workload, X.astype(dtype), y, start, optimizer, dtype)
+    if start is None:
+        start = [parameter.copy() for parameter in make_network(workload.widths, dtype).parameters().values()]
+    return Setting(workload, X.astype(dtype, copy=False), y, start, optimizer, dtype)
 
 
 def epoch_by_epoch(setting: Setting, epoch: Callable[[npt.NDArray[np.int32]], Any]) -> Callable[[int], list[float]]:

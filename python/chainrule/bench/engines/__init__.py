@@ -29,8 +29,10 @@ ENGINES = {
     "jax": Engine("JAX", "jax", ("jax",), ("training", "prediction", "imports", "memory")),
     "sklearn": Engine("scikit-learn", "sklearn", ("sklearn",), ("training", "prediction", "imports", "memory")),
     "numba": Engine("Numba", "numba", ("numba", "scipy"), ("training", "imports", "memory")),
-    "onnx": Engine("ONNX Runtime", "onnx", ("onnxruntime", "onnx"), ("prediction", "imports", "memory")),
+    "onnx": Engine("ONNX Runtime", "onnx", ("onnxruntime", "onnx"), ("prediction", "imports")),
     "chainrule": Engine("chainrule", "chainrule", (), ("training", "prediction", "products", "imports", "memory")),
+    # Beside the engine of that name, to see what an array of its own costs a call; no peer of it.
+    "chainrule-new-array": Engine("chainrule, new array", "chainrule", (), ("prediction",)),
 }
 
 
@@ -50,6 +52,6 @@ def module_of(name: str) -> Any:
     return importlib.import_module(f"{__name__}.{ENGINES[name].module}")
 
 
-def compiled(name: str) -> dict[str, bool]:
-    """Return what tells apart two engines of one file."""
-    return {"compiled": True} if name == "torch-compiled" else {}
+def variant(name: str) -> dict[str, bool]:
+    """Return the option that tells apart two engines of one file."""
+    return {"torch-compiled": {"compiled": True}, "chainrule-new-array": {"new_array": True}}.get(name, {})

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from chainrule.bench.workloads import BETA1, BETA2, EPSILON, Setting, Trainee, epoch_by_epoch
+from chainrule.bench.workloads import BETA1, BETA2, EPSILON, Query, Setting, Trainee, epoch_by_epoch
 
 State = Any  # parameters, and for Adam both means and the number of steps
 
@@ -118,3 +118,19 @@ def _with(setting: Setting, way: Callable[..., tuple[State, Any]]) -> Trainee:
         return losses
 
     return Trainee(reset, run)
+
+
+def prediction(query: Query) -> Callable[[], Any]:
+    """Predict with the parameters as constants of the compiled function: fewer arguments to look at in each call."""
+    wide = query.dtype == "float64"
+    with jax.enable_x64(wide):
+        parameters, X = [jnp.array(one) for one in query.parameters], jnp.array(query.X)
+    run = jax.jit(partial(logits, parameters))
+    if not wide:
+        return lambda: run(X).block_until_ready()
+
+    def call() -> Any:
+        with jax.enable_x64(True):
+            return run(X).block_until_ready()
+
+    return call

@@ -6,10 +6,12 @@ out with new arrays.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
-from chainrule.bench.workloads import BETA1, BETA2, EPSILON, Array, Setting, Trainee, epoch_by_epoch
+from chainrule.bench.workloads import BETA1, BETA2, EPSILON, Array, Factors, Query, Setting, Trainee, epoch_by_epoch
 from chainrule.reference import Mlp
 
 
@@ -54,12 +56,13 @@ class AdamInPlace:
 def training(setting: Setting) -> Trainee:
     """Train step by step."""
     net = Mlp(setting.start[0::2], setting.start[1::2], rule="gradient_descent", rate=setting.rate)
-    start = net.arena.copy()
+    parameters = [one for layer in zip(net.weights, net.biases, strict=True) for one in layer]
     adam = AdamInPlace(net.arena, net.gradients, setting.rate) if setting.optimizer == "adam" else None
     size, X, y = setting.workload.batch_size, setting.X, setting.y
 
     def reset() -> None:
-        net.arena[...] = start
+        for parameter, first in zip(parameters, setting.start, strict=True):
+            parameter[...] = first
         if adam:
             adam.reset()
 
@@ -75,3 +78,27 @@ def training(setting: Setting) -> Trainee:
         return total / setting.workload.steps
 
     return Trainee(reset, epoch_by_epoch(setting, epoch))
+
+
+def prediction(query: Query) -> Callable[[], Array]:
+    """Predict into arrays made once."""
+    net = Mlp(query.parameters[0::2], query.parameters[1::2], rate=0.0)
+    X = query.X
+    return lambda: net.forward(X)[-1]
+
+
+def set_threads(threads: int) -> None:
+    """Let BLAS use so many threads from now on."""
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError as error:
+        raise ImportError('products on one thread need threadpoolctl: pip install "chainrule[bench]"') from error
+    threadpool_limits(threads, user_api="blas")
+
+
+def product(factors: Factors) -> Callable[[], Array]:
+    """Multiply with its BLAS, which takes transposed factors as they lie."""
+    a = factors.a.T if factors.transposes[0] else factors.a
+    b = factors.b.T if factors.transposes[1] else factors.b
+    out = factors.out
+    return lambda: np.matmul(a, b, out=out)

@@ -6,6 +6,7 @@ gradients by `torch.func`, the update written out, so that the compiler may fuse
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from chainrule.bench.workloads import BETA1, BETA2, EPSILON, Setting, Trainee, epoch_by_epoch
+from chainrule.bench.workloads import BETA1, BETA2, EPSILON, Factors, Query, Setting, Trainee, epoch_by_epoch
 
 Tensor = Any
 
@@ -24,9 +25,9 @@ def training(setting: Setting, *, compiled: bool = False) -> Trainee:
     return _compiled(setting) if compiled else _eager(setting)
 
 
-def _tensors(start: Any) -> list[Tensor]:
-    """Return copies of weights as PyTorch keeps them, (out, in), and of biases."""
-    return [torch.from_numpy(np.ascontiguousarray(one.T).copy()) for one in start]
+def _as_kept(start: Any) -> list[Tensor]:
+    """Return views of weights as PyTorch keeps them, (out, in), and of biases."""
+    return [torch.from_numpy(one.T) for one in start]
 
 
 def _data(setting: Setting) -> tuple[Tensor, Tensor]:
@@ -43,7 +44,7 @@ def _network(widths: tuple[int, ...], dtype: str) -> Any:
 def _eager(setting: Setting) -> Trainee:
     net = _network(setting.workload.widths, setting.dtype)
     parameters = list(net.parameters())
-    start = _tensors(setting.start)
+    start = _as_kept(setting.start)
     optimizer = _optimizer(parameters, setting)
     X, y = _data(setting)
 
@@ -83,12 +84,13 @@ def _optimizer(parameters: list[Any], setting: Setting) -> Any:
 
 
 def _compiled(setting: Setting) -> Trainee:
-    start = _tensors(setting.start)
-    parameters = [one.clone() for one in start]
+    start = _as_kept(setting.start)
+    parameters = [one.clone(memory_format=torch.contiguous_format) for one in start]
     adam = setting.optimizer == "adam"
-    memories = [[torch.zeros_like(one) for one in start] for _ in range(2 if adam else 0)]
-    # A tensor and no number: a number that changes would be compiled anew.
-    time = torch.zeros((), dtype=torch.float64)
+    memories = [[torch.zeros_like(one) for one in parameters] for _ in range(2 if adam else 0)]
+    # An array and no number: a number that changes would be compiled anew; PyTorch 2.13 compiles an array of no
+    # dimensions so that it is read before it is counted up.
+    time = torch.zeros(1, dtype=torch.float64)
     X, y = _data(setting)
     rate = setting.rate
 
@@ -115,6 +117,7 @@ def _compiled(setting: Setting) -> Trainee:
             w.sub_(length * m / (v.sqrt() / correction + EPSILON))
         return loss
 
+    torch._dynamo.reset()  # of one function it compiles eight networks at most, and then none
     run_step = torch.compile(step, fullgraph=True, dynamic=False)
 
     def reset() -> None:
@@ -130,3 +133,34 @@ def _compiled(setting: Setting) -> Trainee:
             ).mean()
 
     return Trainee(reset, epoch_by_epoch(setting, epoch))
+
+
+def prediction(query: Query, *, compiled: bool = False) -> Callable[[], Tensor]:
+    """Predict in inference mode; compiled, with the weights frozen, so that the compiler may lay them out anew."""
+    net = _network(query.widths, query.dtype)
+    with torch.no_grad():
+        for parameter, first in zip(net.parameters(), _as_kept(query.parameters), strict=True):
+            parameter.copy_(first)
+    net.eval()
+    X = torch.from_numpy(query.X)
+    torch._dynamo.reset()
+    forward = torch.compile(net, dynamic=False, options={"freezing": True}) if compiled else net
+
+    def call() -> Tensor:
+        with torch.inference_mode():
+            return forward(X)
+
+    return call
+
+
+def set_threads(threads: int) -> None:
+    """Let PyTorch, MKL included, use so many threads from now on."""
+    torch.set_num_threads(threads)
+
+
+def product(factors: Factors) -> Callable[[], Tensor]:
+    """Multiply with its BLAS, MKL on most machines, which takes transposed factors as they lie."""
+    a, b, out = (torch.from_numpy(one) for one in (factors.a, factors.b, factors.out))
+    a = a.T if factors.transposes[0] else a
+    b = b.T if factors.transposes[1] else b
+    return lambda: torch.mm(a, b, out=out)

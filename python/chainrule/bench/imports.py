@@ -1,0 +1,66 @@
+"""What importing costs: fresh interpreters in turns, microseconds from the statement to its end.
+
+chainrule loads its parts, NumPy among them, when they are first asked for; so what a program that trains needs is
+measured too. Nothing is computed, so there is nothing to compare.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .harness import Turn, contest, spread
+from .run import Options, Progress, finish, say, table_lines, taking_part
+from .run import plan as plan_of
+
+TIMED = "import time; start = time.perf_counter(); {0}; print((time.perf_counter() - start) * 1e6)"
+STATEMENTS = {
+    "numpy": "import numpy",
+    "torch": "import torch",
+    "jax": "import jax.numpy",
+    "sklearn": "from sklearn.neural_network import MLPClassifier",
+    "numba": "import numba",
+    "onnx": "import onnxruntime",
+    "chainrule": "import chainrule",
+    "chainrule-ready": "from chainrule import Network, Dense, Trainer, Adam",
+}
+
+
+def main(options: Options) -> dict[str, Any]:
+    """Measure, print and store; return what was stored."""
+    names, skipped = taking_part("imports", options)
+    for why in skipped.values():
+        say(why)
+    if "chainrule" in names:
+        names.append("chainrule-ready")
+    with Progress(1) as show:
+        show.begin("imports", (options.rounds + 1) * len(names))
+        plan = plan_of(options, show, rest=0.0, ceilings=())
+        engines = {name: _turns(STATEMENTS[name]) for name in names}
+        result = contest(engines, plan, expected=None, tolerance=0)
+        show.clear()
+    result["to_numpy"] = {name: spread(values) for name, values in _to_numpy(result["engines"]).items()}
+    say(table_lines("imports in a new interpreter: µs, and how many times chainrule's", result))
+    whole = {"skipped": skipped, "statements": {name: STATEMENTS[name] for name in names}, "imports": result}
+    finish("imports", options, whole)
+    return whole
+
+
+def _turns(statement: str) -> Callable[[], Turn]:
+    return lambda: Turn(importing(statement))
+
+
+def _to_numpy(engines: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return by name how many times NumPy's import an import takes, round by round: nobody can do without NumPy."""
+    if "numpy" not in engines:
+        return {}
+    numpy = engines["numpy"]["rounds"]
+    return {name: [its / base for its, base in zip(one["rounds"], numpy, strict=True)] for name, one in engines.items()}
+
+
+def importing(statement: str) -> float:
+    """Return the microseconds that a statement takes in a new interpreter."""
+    command = [sys.executable, "-c", TIMED.format(statement)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
