@@ -39,7 +39,7 @@ def tile_loops(file: Path) -> dict[str, list[list[str]]]:
         spans = [(int(to[1], 16), at) for at, to in jumps if to and int(to[1], 16) <= at]
         inner = [a for a in spans if not any(b != a and a[0] <= b[0] and b[1] <= a[1] for b in spans)]
         loops = [[text for at, text in code if begin <= at <= end] for begin, end in inner]
-        tiles[name[1]] = [loop for loop in loops if any(re.match(r"v?f?n?mul|vfmadd", text) for text in loop)]
+        tiles[name[1]] = [loop for loop in loops if any(re.match(r"v?mulp[sd]|vfmadd", text) for text in loop)]
     return tiles
 
 
@@ -63,9 +63,13 @@ def main() -> int:
         faults.append(f"no objects of instruction sets below {build}")
     for file in objects:
         faults += [f"{file.relative_to(build)} defines a weak symbol: {symbol}" for symbol in weak_symbols(file)]
+    looked_at = 0
     for file in objects:
-        if file.name == "matmul.cpp.o" and "baseline" not in str(file):
+        if file.name == "matmul.cpp.o" and "chainrule_baseline.dir" not in file.parts:
             faults += spills(file)
+            looked_at += 1
+    if looked_at == 0:
+        faults.append(f"no matrix products of AVX2 or AVX-512 below {build}")
     for wheel in wheels.glob("chainrule-*.whl"):
         print(f"{len(objects)} objects; {wheel.name}: {wheel.stat().st_size:,} bytes")
         if wheel.stat().st_size > MOST_BYTES:

@@ -27,6 +27,7 @@ LARGE = [(131, 517, 700), (257, 1031, 699), (1, 600, 700), (600, 3, 700), (33, 1
 
 # Shapes for what is done after the sum.
 FUSED = [(1, 1, 1), (0, 5, 3), (3, 0, 2), (4, 5, 0), (7, 17, 9), (33, 49, 100), (64, 257, 65), (33, 300, 600)]
+FUSED += [(1, 49, 33), (1, 0, 5), (200, 130, 600)]  # one row; blocks of rows and of the sum together
 
 TRANSPOSES = [(False, False), (False, True), (True, False), (True, True)]
 
@@ -159,6 +160,10 @@ def test_matmul_into_a_given_array(kernels: EveryTeam, dtype: str, rng: np.rando
             engine.matmul(a, b, out=array)
     with pytest.raises(ValueError, match="without add_to"):
         engine.matmul(a, b, out=out, add_to=out)
+    square = np.ones((4, 4), dtype)
+    for pair in ((square, np.eye(4, dtype=dtype)), (np.eye(4, dtype=dtype), square)):
+        with pytest.raises(ValueError, match="share memory"):
+            engine.matmul(*pair, out=square)
 
 
 def test_register_ceiling_is_a_rate(kernels: EveryTeam) -> None:

@@ -130,4 +130,9 @@ template <class T> std::optional<Array<T>> weights_of(const py::object& weight, 
   return array_of<T>(weight, "weight", {rows});
 }
 
+/// Whether two matrices without gaps share memory.
+template <class T> bool overlap(MatrixView<const T> x, MatrixView<T> p) {
+  return x.data < p.data + p.size() && p.data < x.data + x.size();
+}
+
 } // namespace chainrule::bindings

@@ -3,8 +3,8 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <atomic>
 #include <mutex>
+#include <numeric>
 
 #include "bindings/arrays.h"
 #include "bindings/bind.h"
@@ -57,15 +57,16 @@ public:
     check(write == Write::overwrite || (bias_in.is_none() && epilogue.activation.kind == ActivationKind::identity),
           "a product that adds takes neither bias nor activation");
     const MatrixView<T> c_view = view_of_mutable(c);
+    check(!overlap(a.matrix, c_view) && !overlap(b.matrix, c_view), "out must not share memory with a or b");
     run([&](const Team& team) { kernels_.matmul(team, a, b, c_view, write, epilogue); });
     return c;
   }
 
   /// Operations a second, in 10^9, of multiply-adds that touch no memory.
   double register_ceiling(double seconds) {
-    check(seconds > 0 && seconds <= 60, "seconds must be above 0 and at most 60; got ", seconds);
+    check(seconds > 0 && seconds <= 1, "seconds must be above 0 and at most 1; got ", seconds);
     constexpr Index rounds = 10000; // some 30 us: the clock costs nothing beside them
-    std::atomic<double> operations{0};
+    Buffer<double> operations(team_.threads());
     double elapsed = 0;
     run([&](const Team& team) {
       const MultiplyAdds multiply_adds = device_.template multiply_adds<T>();
@@ -73,11 +74,11 @@ public:
       const double begin = seconds_now();
       double own = 0;
       while (seconds_now() - begin < seconds) own += multiply_adds(rounds).operations;
-      operations.fetch_add(own);
+      operations.data()[team.rank()] = own;
       team.barrier();
       if (team.rank() == 0) elapsed = seconds_now() - begin;
     });
-    return operations.load() / elapsed / 1e9;
+    return std::accumulate(operations.data(), operations.data() + operations.size(), 0.0) / elapsed / 1e9;
   }
 
   Array<T> activation_forward(const py::object& z_in, const std::string& name, double parameter) {

@@ -59,8 +59,10 @@ template <class T> PyObject* predict_as_is(PyObject* self, PyObject* const* argu
     error.set_error();
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
-  } catch (const std::exception& error) {
+  } catch (const std::invalid_argument& error) { // what check() throws
     PyErr_SetString(PyExc_ValueError, error.what());
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
   }
   return nullptr;
 }

@@ -188,10 +188,6 @@ private:
     return std::min(static_cast<Index>(4e5 / row), piece_rows);
   }
 
-  static bool overlap(MatrixView<const T> x, MatrixView<T> p) {
-    return x.data < p.data + p.size() && p.data < x.data + x.size();
-  }
-
   bool is_finite(MatrixView<const T> x) const {
     if (x.rows <= most_rows_at_once_) return all_finite(x.data, x.size());
     const Unlocked unlocked;

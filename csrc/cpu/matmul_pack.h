@@ -1,9 +1,7 @@
 // Packing: blocks of the factors of a matrix product, copied into the order in which a tile reads them.
 //
-//   panel of a (sum, count rows)       a tile steps by 1 from row to row and by
-//   the number of its rows along the sum panel of b (sum, tile_cols)        a
-//   tile steps by tile_cols along the sum
-//
+// A panel of a, (sum, rows of a tile), holds the rows of one tile: neighbours along a column of a are neighbours here.
+// A panel of b, (sum, tile_cols), holds the columns of one tile: its rows follow each other without a gap.
 // A factor that lies across this order is turned in the registers (turned.h).
 #pragma once
 

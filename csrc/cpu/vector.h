@@ -138,7 +138,7 @@ inline void store(Vec<float> x, float* to, Partial part) {
     rest = _mm256_extractf128_ps((__m256)x.v, 1);
   }
   if ((part.count & 2) != 0) {
-    _mm_storel_pd(reinterpret_cast<double*>(to), _mm_castps_pd(rest));
+    std::memcpy(to, &rest, 2 * sizeof *to);
     to += 2;
     rest = _mm_movehl_ps(rest, rest);
   }

@@ -14,14 +14,18 @@ Epoch<T>::Epoch(Network<T>& network, std::shared_ptr<Optimizer<T>> optimizer, co
     : network_(network), optimizer_(std::move(optimizer)), penalties_(objective.penalties),
       penalty_rows_(objective.penalty_rows), penalty_blocks_(penalties_.empty() ? 0 : sum_blocks(network.arena_size())),
       sampler_(std::move(sampler)), buffers_(network, sampler_.batch_size(), true),
-      assessment_(objective, sampler_.batch_size()), team_(network.threads(sampler_.batch_size(), true)) {
+      assessment_(objective, sampler_.batch_size()), team_(network.threads(sampler_.batch_size(), true)),
+      pace_(team_.threads()) {
   optimizer_->prepare(network.id(), network.arena_size());
 }
 
 template <class T> void Epoch<T>::begin(std::uint64_t epoch) {
   network_.gradients();                                              // allocated before the first step
   const int threads = network_.threads(sampler_.batch_size(), true); // the limit may have changed
-  if (threads != team_.threads()) team_ = ThreadTeam(threads);
+  if (threads != team_.threads()) {
+    team_ = ThreadTeam(threads);
+    pace_ = Pace(threads);
+  }
   epoch_ = epoch;
   sampler_.begin(epoch);
   assessment_.begin();
@@ -31,15 +35,18 @@ template <class T> void Epoch<T>::begin(std::uint64_t epoch) {
 
 template <class T> bool Epoch<T>::advance(double seconds) {
   optimizer_->plan(network_.parameters()); // layers may have been frozen since the last slice
-  auto body = [&](const Team& team) { walk(team, seconds); };
-  team_.run(body);
+  const double begin = seconds_now(), slice = pace_.slice(seconds);
+  const Index before = next_;
+  auto body = [&](const Team& team) { walk(team, slice); };
+  (pace_.alone() ? alone_ : team_).run(body);
+  pace_.saw(next_ - before, seconds_now() - begin);
   return next_ == steps() || !finite_;
 }
 
 /// Every member walks the same steps. What is the same for all is computed by each; what must be counted once is
-/// counted by rank 0, in places that nobody reads before the next barrier. A step has no barrier of its own: what ends
-/// one and begins the next stands before or behind the barrier of its batch, which reads nothing that the step before
-/// still writes.
+/// counted by rank 0, in places that nobody reads before the next barrier. No barrier stands between the update that
+/// ends a step and the batch that begins the next: collecting a batch reads nothing that an update writes, and writes
+/// nothing that anybody reads after the last barrier before the update.
 template <class T> void Epoch<T>::walk(const Team& team, double seconds) {
   const double end = seconds_now() + seconds;
   const std::uint64_t first_step = network_.steps(), first_update = optimizer_->steps();
@@ -47,19 +54,17 @@ template <class T> void Epoch<T>::walk(const Team& team, double seconds) {
   Pass<T> pass{.team = team, .kernels = network_.kernels(), .seed = network_.seed()};
 
   Index step = begin;
-  for (;; ++step) {
+  for (bool pause = false;; ++step) {
     if (team.rank() == 0) {
       if (step > begin) finite_ = finite_ && std::isfinite(assessment_.add(sampler_.rows_of(step - 1)));
-      pause_ = step == steps() || !finite_ || (step > begin && seconds_now() >= end);
-      if (!pause_) buffers_.set_rows(sampler_.rows_of(step));
+      if (step < steps()) buffers_.set_rows(sampler_.rows_of(step));
     }
-    Data<T> batch;
-    if (step < steps()) {
-      batch = sampler_.batch(pass, step); // ends with a barrier
-    } else {
+    if (pause || step == steps()) {
       team.barrier();
+      break;
     }
-    if (pause_) break;
+    const Data<T> batch = sampler_.batch(pass, step); // ends with a barrier
+    if (!finite_) break;
 
     const auto done = static_cast<std::uint64_t>(step - begin);
     pass.step = first_step + done;
@@ -67,9 +72,11 @@ template <class T> void Epoch<T>::walk(const Team& team, double seconds) {
       const double steps_per_epoch = static_cast<double>(steps());
       const double epoch = static_cast<double>(epoch_) + static_cast<double>(step) / steps_per_epoch;
       optimizer_->begin_step({first_update + done, epoch, steps_per_epoch});
+      pause_ = seconds_now() >= end; // read behind the barrier of the assessment
     }
     network_.forward_training(pass, batch.x, buffers_);
     assessment_.assess(pass, batch, buffers_.result(), buffers_.gradient(network_.depth() - 1));
+    pause = pause_;
     network_.backward(pass, batch.x, buffers_);
 
     const PenaltyRows rows{penalty_rows_.data, static_cast<double>(batch.rows())};

@@ -9,6 +9,7 @@
 
 #include "nn/optimizers/optimizer.h"
 #include "train/objective.h"
+#include "train/pace.h"
 #include "train/sampler.h"
 
 namespace chainrule {
@@ -39,7 +40,8 @@ private:
   Sampler<T> sampler_;
   StepBuffers<T> buffers_;
   Assessment<T> assessment_;
-  ThreadTeam team_;
+  ThreadTeam team_, alone_;
+  Pace pace_;
   std::uint64_t epoch_ = 0;
   Index next_ = 0;     // step to do
   bool finite_ = true; // every loss so far

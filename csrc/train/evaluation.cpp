@@ -63,6 +63,7 @@ Index predict(const Network<T>& network, MatrixView<const T> x, MatrixView<T> p,
     member.barrier();
     network.forward(pass, {x.row(begin), rows, x.cols, x.stride}, buffers);
   });
+  buffers.set_result(nullptr); // p is the caller's
   return std::min(reached * size, x.rows);
 }
 
