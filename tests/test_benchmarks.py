@@ -289,6 +289,11 @@ def test_a_peer_that_fails_does_not_stop_the_others() -> None:
         run.made_ready(["chainrule"], skipped, make)
 
 
+def test_a_busy_machine_is_noticed() -> None:
+    assert machine.busy({1: 100.0, 2: 161.0}) == machine.busy({2: 100.0}) == machine.busy({1: 100.0}) == ""
+    assert "the ceiling of 2 threads is only 1.59 times that of one" in machine.busy({1: 100.0, 2: 159.0})
+
+
 def test_results_are_stored_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = machine.store(tmp_path / "a" / "b", "one", {"figure": 1})
     assert json.loads(path.read_text()) == {"figure": 1}

@@ -140,6 +140,8 @@ def test_quick_runs_are_not_reported(tmp_path: Path) -> None:
     stored = training()
     (tmp_path / "training.json").write_text(json.dumps(stored))
     assert report.load(tmp_path) == {"training": stored}
+    (tmp_path / "ladder.json").write_text("{}")  # no group of the benchmarks
+    assert report.load(tmp_path) == {"training": stored}
     stored["settings"] = {**SETTINGS, "quick": True}
     (tmp_path / "training.json").write_text(json.dumps(stored))
     with pytest.raises(ValueError, match=r"training in .* from a quick run"):

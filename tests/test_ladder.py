@@ -28,9 +28,9 @@ SHAPES = [
 @pytest.fixture(scope="module")
 def modules() -> Iterator[dict[str, ModuleType]]:
     """Return the scripts as modules, and forget them afterwards."""
-    names = ("rungs", "climb", "harness")
+    names = ("rungs", "climb")
     path = list(sys.path)
-    sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
+    sys.path.insert(0, str(FOLDER))
     for name in names:
         sys.modules.pop(name, None)
     yield {name: importlib.import_module(name) for name in names}
@@ -131,18 +131,18 @@ def test_from_the_climb_to_the_table(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    climb, harness = modules["climb"], modules["harness"]
+    climb = modules["climb"]
     for name in ("REST_SECONDS", "TURN_SECONDS"):
         monkeypatch.setattr(climb, name, 0.0)
     monkeypatch.setattr(climb, "CEILING_SECONDS", 0.001)
     monkeypatch.setattr(climb, "SIZES", [24, 17])
     monkeypatch.setattr(climb, "RESULTS", tmp_path)
-    monkeypatch.setattr(harness, "RESULTS", tmp_path)
     monkeypatch.setattr(modules["rungs"], "build", lambda name, folder: ladder[name])
-    monkeypatch.setattr(sys, "argv", ["climb.py", "--rounds", "2", "--sizes", "24"])
-    climb.main()
-    assert not list(tmp_path.iterdir()), "only a whole climb is stored"
-    monkeypatch.setattr(sys, "argv", ["climb.py", "--rounds", "2", "--sizes", "24", "17"])
+    for part in (["--rounds", "5", "--sizes", "24"], ["--rounds", "4", "--sizes", "24", "17"]):
+        monkeypatch.setattr(sys, "argv", ["climb.py", *part])
+        climb.main()
+        assert not list(tmp_path.iterdir()), "only a whole climb is stored"
+    monkeypatch.setattr(sys, "argv", ["climb.py", "--rounds", "5", "--sizes", "24", "17"])
     climb.main()
     stored = json.loads((tmp_path / "ladder.json").read_text())
     assert list(stored["sizes"]) == ["24", "17"]

@@ -3,15 +3,14 @@
     python benchmarks/ladder/climb.py [--sizes 1008 1024 2016] [--rounds 5] [--rungs naive threads]
     python benchmarks/ladder/climb.py --report
 
-A climb takes a minute and a half; nothing else should run on the machine meanwhile. One of all rungs at the usual sizes
-goes to benchmarks/results/ladder.json, and `--report` puts its figures into README.md.
+A climb takes a minute and a half; nothing else should run on the machine meanwhile. One of all rungs at the usual
+sizes, of five rounds or more, goes to benchmarks/results/ladder.json; `--report` puts its figures into README.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 import time
@@ -23,10 +22,10 @@ import numpy as np
 import rungs
 
 from chainrule import _engine
+from chainrule.bench import machine
+from chainrule.bench.harness import FEWEST_ROUNDS, REST_SECONDS, spread
 
-sys.path.insert(0, str(rungs.FOLDER.parent))
-from harness import REST_SECONDS, RESULTS, machine, store
-
+RESULTS = rungs.FOLDER.parent / "results"
 # 1008 = 21 x 48 is whole tiles on every instruction set. At 1024 a row is 4 KB long: see rung 6. At 2016 a strip of b,
 # 2016 rows of a tile's width, no longer fits beside a in the second-level cache: see rung 5.
 SIZES = [1008, 1024, 2016]
@@ -80,6 +79,10 @@ def climb(ladder: Mapping[str, rungs.Multiply], size: int, rounds: int) -> dict[
             time.sleep(REST_SECONDS)
             speeds[name].append(turns[name]())
     summed = {}
+    found = {threads: spread(values) for threads, values in ceilings.items()}
+    warning = machine.busy({threads: one["median"] for threads, one in found.items()})
+    if warning:
+        print(f"{size} x {size}: {warning}", file=sys.stderr, flush=True)
     for name, before in zip(names, [names[0], *names], strict=False):
         threads = rungs.threads_of(name)
         summed[name] = {
@@ -89,15 +92,11 @@ def climb(ladder: Mapping[str, rungs.Multiply], size: int, rounds: int) -> dict[
             "total": spread(quotients(speeds[name], speeds[names[0]])),
             "share": spread(quotients(speeds[name], ceilings[threads])),
         }
-    return {"ceilings": {str(threads): spread(values) for threads, values in ceilings.items()}, "rungs": summed}
+    return {"ceilings": {str(threads): one for threads, one in found.items()}, "rungs": summed}
 
 
 def quotients(above: list[float], below: list[float]) -> list[float]:
     return [one / other for one, other in zip(above, below, strict=True)]
-
-
-def spread(values: list[float]) -> dict[str, Any]:
-    return {"median": statistics.median(values), "range": [min(values), max(values)]}
 
 
 # Reporting ------------------------------------------------------------------------------------------------------------
@@ -152,7 +151,7 @@ def updated(readme: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Climb the ladder of matrix products.")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="rows and columns (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each rung (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=FEWEST_ROUNDS, help="turns of each rung (default: %(default)s)")
     parser.add_argument("--rungs", nargs="+", choices=rungs.NAMES, default=rungs.NAMES, help="(default: all)")
     parser.add_argument("--report", action="store_true", help="only put the stored figures into README.md")
     arguments = parser.parse_args()
@@ -175,11 +174,12 @@ def main() -> None:
             if part:
                 sizes[str(size)] = climb(part, size, arguments.rounds)
     results = {"rounds": arguments.rounds, "compiler": rungs.compiler_version(), "flags": rungs.FLAGS, "sizes": sizes}
-    stored = names == rungs.NAMES and arguments.sizes == SIZES
-    path = store("ladder", results) if stored else None
-    print(table({"machine": machine(), **results}))
-    if path is not None:
-        print("stored in", path)
+    results = {"machine": machine.description(), **results}
+    print(table(results))
+    if names == rungs.NAMES and arguments.sizes == SIZES and arguments.rounds >= FEWEST_ROUNDS:
+        print("stored in", machine.store(RESULTS, "ladder", results))
+    else:
+        print(f"not stored: this was no climb of all rungs at the usual sizes in {FEWEST_ROUNDS} rounds or more")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from chainrule import _engine
 
 Array = npt.NDArray[np.float32]
-# a (m, k), b (k, n), and c (m, n) to write to; returns the product: c, or an array of its own.
+# a (m, k), b (k, n), and c (m, n) to write to; returns c.
 Multiply = Callable[[Array, Array, Array], Array]
 
 FOLDER = Path(__file__).resolve().parent
@@ -79,9 +79,9 @@ def build(name: str, folder: Path) -> Multiply:
 
 
 def shipped() -> Multiply:
-    """Return chainrule's own kernel. It makes an array for the result; the time that this takes is counted."""
+    """Return chainrule's own kernel."""
     kernels = _engine.float32.Kernels(threads=threads_of(SHIPPED))
-    return lambda a, b, c: kernels.matmul(a, b)
+    return lambda a, b, c: kernels.matmul(a, b, out=c)
 
 
 def check(multiply: Multiply, m: int, k: int, n: int) -> None:

@@ -19,11 +19,10 @@ from chainrule.threads import MOST_THREADS
 
 from .engines import ENGINES
 from .harness import FEWEST_ROUNDS
-from .run import Options
+from .run import GROUPS, Options
 from .surroundings import surroundings
 from .workloads import RATES, WORKLOADS
 
-GROUPS = ("training", "prediction", "products", "imports", "memory")
 # Set in the process that was started for the sake of its environment, so that it does not start another.
 MARK = "CHAINRULE_BENCH_SURROUNDINGS"
 

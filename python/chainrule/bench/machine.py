@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from chainrule.versions import installed
 
 PACKAGES = ("torch", "jax", "scikit-learn", "numba", "onnxruntime")
 CEILING_SECONDS = 0.02  # long enough for the clock, too short for the machine to grow warm
+# Of N times one thread's ceiling: cores share no registers, so only the clock, lower when all of them work, may be
+# missing. Less means that something else runs, or that threads share a core.
+LEAST_SCALING = 0.8
 
 
 def description() -> dict[str, Any]:
@@ -42,6 +46,21 @@ def ceiling(dtype: str, threads: int) -> float:
     """Return what the registers alone reach now, GFLOP/s, with the instruction set in use."""
     kernels = engine_of(np.dtype(dtype)).Kernels(threads=threads)
     return float(kernels.register_ceiling(CEILING_SECONDS))
+
+
+def busy(ceilings: Mapping[int, float]) -> str:
+    """Return a warning if N threads reach far less than N times the ceiling of one, else "".
+
+    `ceilings` are by their number of threads.
+    """
+    one = ceilings.get(1)
+    for threads, reached in ceilings.items():
+        if one is not None and reached < LEAST_SCALING * threads * one:
+            return (
+                f"warning: the ceiling of {threads} threads is only {reached / one:.2f} times that of one; something "
+                "else runs on this machine, or threads share a core"
+            )
+    return ""
 
 
 def _processor() -> str:

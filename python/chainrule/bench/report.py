@@ -14,7 +14,7 @@ from typing import Any
 
 from .engines import ENGINES
 from .harness import OURS
-from .run import ceiling_name, title_of
+from .run import GROUPS, ceiling_name, title_of
 
 Results = Mapping[str, Mapping[str, Any]]  # by the name of the file, without its ending
 
@@ -29,8 +29,12 @@ USUAL_BATCHES = (32, 64, 128, 256)
 
 
 def load(folder: Path) -> dict[str, Any]:
-    """Return all stored results by name, those of full length; ValueError for a quick run, which says nothing."""
-    results = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    """Return the stored results of all groups by name; ValueError for a quick run, which says nothing.
+
+    Other files, such as the ladder's, are left alone.
+    """
+    files = [path for path in sorted(folder.glob("*.json")) if path.stem.split("-")[0] in GROUPS]
+    results = {path.stem: json.loads(path.read_text()) for path in files}
     quick = [name for name, stored in results.items() if stored["settings"]["quick"]]
     if quick:
         raise ValueError(f"{', '.join(quick)} in {folder}: from a quick run, whose figures say nothing; measure again")

@@ -19,6 +19,8 @@ from .engines import ENGINES, missing
 from .harness import REST_SECONDS, Plan
 from .workloads import RATES, WORKLOADS
 
+GROUPS = ("training", "prediction", "products", "imports", "memory")  # each is a file here
+
 
 class Options(NamedTuple):
     """What a run was asked for; the defaults are a full run.
