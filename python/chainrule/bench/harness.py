@@ -1,7 +1,7 @@
 """How everything is measured: engines take turns, ratios are formed within a round, medians and spreads are kept.
 
 A round runs every engine once, so that a machine that slows down slows all of them; the order turns from round to
-round. An engine's figures count only if what it computed agrees with the baseline's. This file knows no engine and no
+round. An engine's figures count only if what it computed was right in every turn. This file knows no engine and no
 workload.
 """
 
@@ -22,10 +22,10 @@ REST_SECONDS = 0.2
 
 
 class Turn(NamedTuple):
-    """What one turn of an engine gives: its figure (microseconds, bytes: less is better), and what it computed."""
+    """What one turn of an engine gives: its figure (microseconds, bytes: less is better), and if it is right."""
 
     figure: float
-    result: npt.ArrayLike = 0.0
+    agrees: bool = True
 
 
 class Plan(NamedTuple):
@@ -57,9 +57,7 @@ def close(result: npt.ArrayLike, expected: npt.ArrayLike, tolerance: float) -> b
     return bool((abs(got - wanted) <= tolerance * abs(wanted).max(initial=0)).all())
 
 
-def contest(
-    engines: Mapping[str, Callable[[], Turn]], plan: Plan, *, expected: npt.ArrayLike | None, tolerance: float
-) -> dict[str, Any]:
+def contest(engines: Mapping[str, Callable[[], Turn]], plan: Plan) -> dict[str, Any]:
     """Let the engines take turns, after one turn of warming up, and sum up.
 
     Parameters
@@ -67,35 +65,33 @@ def contest(
     engines : mapping of str to callable
         Each call is a turn. The ratios are those to the engine called "chainrule", if it is among them.
     plan : Plan
-    expected : array, optional
-        What the warm-up turn of every engine must have computed, to `tolerance`; None: nothing is compared.
-    tolerance : float
-        Relative to the largest entry of `expected`.
 
     Returns
     -------
     dict
-        "engines": by name {"median", "range", "rounds", "agrees"}; "ratios": by the peer's name
-        {"median", "range", "rounds", "verdict"}, how many times faster than the peer chainrule was, each formed within
-        a round, with the verdict "ahead", "behind" or "equal"; "best_peer": the one with the least median of those that
-        agree; "between": what was measured between the rounds, {"median", "range"}.
+        "engines": by name {"median", "range", "rounds", "agrees"}, true if all its turns were; "ratios": by the peer's
+        name {"median", "range", "rounds", "verdict"}, how many times faster than the peer chainrule was, each formed
+        within a round, with the verdict "ahead", "behind" or "equal"; "best_peer": the one with the least median of
+        those that agree; "between": what was measured between the rounds, {"median", "range"}.
     """
     check_rounds(plan.rounds)
     agrees: dict[str, bool] = {}
     for name, turn in engines.items():
-        result = turn().result
-        agrees[name] = expected is None or close(result, expected, tolerance)
+        agrees[name] = turn().agrees
         plan.tick()
     figures: dict[str, list[float]] = {name: [] for name in engines}
     between: dict[str, list[float]] = {name: [] for name in plan.between}
     names = list(engines)
     for number in range(plan.rounds):
         for name, measure in plan.between.items():
+            time.sleep(plan.rest)
             between[name].append(measure())
         first = number % max(len(names), 1)
         for name in names[first:] + names[:first]:
             time.sleep(plan.rest)
-            figures[name].append(engines[name]().figure)
+            figure, right = engines[name]()
+            figures[name].append(figure)
+            agrees[name] &= right
             plan.tick()
     summed = {name: {**summary(values), "agrees": agrees[name]} for name, values in figures.items()}
     return {

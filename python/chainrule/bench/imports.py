@@ -39,7 +39,7 @@ def main(options: Options) -> dict[str, Any]:
         show.begin("imports", (options.rounds + 1) * len(names))
         plan = plan_of(options, show, rest=0.0, ceilings=())
         engines = {name: _turns(STATEMENTS[name]) for name in names}
-        result = contest(engines, plan, expected=None, tolerance=0)
+        result = contest(engines, plan)
         show.clear()
     result["to_numpy"] = {name: spread(values) for name, values in _to_numpy(result["engines"]).items()}
     say(table_lines("imports in a new interpreter: µs, and how many times chainrule's", result))
