@@ -10,7 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.bench import harness, imports, machine, memory, prediction, products, run, training, workloads
+from chainrule.bench import (
+    child,
+    engines,
+    harness,
+    imports,
+    machine,
+    memory,
+    prediction,
+    products,
+    run,
+    training,
+    workloads,
+)
 from chainrule.bench.engines import ENGINES
 from chainrule.bench.harness import Plan, Turn, contest
 from chainrule.bench.run import Options
@@ -314,9 +326,12 @@ def test_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(memory, "TRAINED", ("W1",))
     monkeypatch.setattr(memory, "peak", lambda code: asked.append(code) or 10.0 + len(asked))
-    memory.main(options(tmp_path))
-    stored = json.loads((tmp_path / "memory.json").read_text())["memory"]
-    assert stored["import"]["engines"]["numpy"]["rounds"] == [11, 12, 13]
+    options_of_seven = options(tmp_path, rounds=7)
+    memory.main(options_of_seven)
+    whole = json.loads((tmp_path / "memory.json").read_text())
+    stored = whole["memory"]
+    assert whole["settings"]["rounds"] == 5  # those that were measured, whatever was asked for
+    assert stored["import"]["engines"]["numpy"]["rounds"] == [11, 12, 13, 14, 15]
     assert list(stored["W1"]["engines"]) == ["numpy", "chainrule"]
     assert "train('chainrule', 'W1', 'float32')" in asked[-1]
     for name in ("numpy", "chainrule"):
@@ -329,6 +344,80 @@ def test_a_peak_is_that_of_the_process_itself() -> None:
     assert block[-1] == 1
     assert nothing < 100
     assert 40 < much - nothing < 60
+
+
+def test_a_figure_is_found_among_what_a_library_prints() -> None:
+    noise = "import atexit; atexit.register(print, 'bye'); print('hello', end='')"
+    assert child.figure(noise, "1.5 * 2") == 3.0
+    assert imports.importing("print(7)") > 0
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("raise ImportError('/home/somebody/lib/a.so: no such symbol')", "ImportError: /home/somebody/lib/a.so"),
+        ("import sys; sys.exit(3)", "exit code 3"),
+        ("import os; os._exit(0)", "exit code 0"),  # without a figure
+    ],
+)
+def test_a_process_that_fails_says_its_last_line(code: str, said: str) -> None:
+    with pytest.raises(child.ChildError, match=said):
+        child.figure(code, "0")
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("/usr/lib/a.so: no such symbol", "a.so: no such symbol"),
+        (
+            "ImportError: cannot read '/a/b c' or (~/x/y/z.py, line 1/2)",
+            "ImportError: cannot read 'b c' or (z.py, line 1/2)",
+        ),
+        ("no path, 3/4 and a/b", "no path, 3/4 and a/b"),
+    ],
+)
+def test_no_page_says_where_files_lie(text: str, short: str) -> None:
+    assert run.without_folders(text) == short
+
+
+def test_a_peer_that_does_not_import_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    statements = {**dict.fromkeys(imports.STATEMENTS, "pass"), "numba": "raise ImportError('broken at /a/b/c.so')"}
+    monkeypatch.setattr(imports, "STATEMENTS", statements)
+    monkeypatch.setitem(ENGINES, "numba", ENGINES["numba"]._replace(packages=()))
+    imports.main(options(tmp_path, engines=("numpy", "numba", "chainrule")))
+    stored = json.loads((tmp_path / "imports.json").read_text())
+    sentence = "Numba is left out: it failed with ImportError: broken at c.so"
+    assert stored["skipped"] == {"numba": sentence}
+    assert sentence in capsys.readouterr().out
+    assert list(stored["imports"]["engines"]) == ["numpy", "chainrule", "chainrule-ready"]
+
+
+def test_with_numpy_alone_products_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(engines, "FURTHER_PACKAGES", {("numpy", "products"): ("no_such_package",)})
+    assert products.main(options(tmp_path)) == {}
+    printed = capsys.readouterr().out
+    assert "NumPy is left out: no_such_package is not installed" in printed
+    assert "products are left out: nobody is there to compare with" in printed
+    assert not list(tmp_path.iterdir())
+    assert engines.missing("numpy", "training") == ""
+
+
+def test_products_go_on_without_a_peer_that_does_not_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def module_of(name: str) -> Any:
+        if name == "numpy":
+            raise ImportError("a library is not found")
+        return run_module(name)
+
+    monkeypatch.setattr(engines, "FURTHER_PACKAGES", {})
+    monkeypatch.setattr(products, "module_of", module_of)
+    assert products.main(options(tmp_path)) == {}
+    assert "NumPy is left out: it failed with ImportError: a library is not found" in capsys.readouterr().out
 
 
 # --------------------------------------------------------------------------------------------------- who takes part

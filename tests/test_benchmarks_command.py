@@ -124,12 +124,16 @@ def test_threads_are_chosen_for_a_process_of_its_own(tmp_path: Path) -> None:
     assert stored["settings"]["threads"] == 1
 
 
-def test_the_surroundings() -> None:
+def test_the_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert surroundings(None, None) == {}
     assert set(surroundings(None, 3).values()) == {"3"}
     assert surroundings("baseline", None) == {"CHAINRULE_ISA": "baseline"}
     told = surroundings("avx2", None)
     assert told["OPENBLAS_CORETYPE"] == "Haswell"
+    monkeypatch.setenv("XLA_FLAGS", "--xla_one --xla_two")
+    assert surroundings("avx2", None)["XLA_FLAGS"] == "--xla_one --xla_two --xla_cpu_max_isa=AVX2"
+    monkeypatch.delenv("XLA_FLAGS")
+    assert surroundings("avx2", None)["XLA_FLAGS"] == "--xla_cpu_max_isa=AVX2"
     assert told.get("NPY_DISABLE_CPU_FEATURES", "").split() == beyond_avx2()
 
 

@@ -99,3 +99,32 @@ def test_products(name: str, transposes: tuple[bool, bool], dtype: str) -> None:
     out = np.zeros((3, 5), dtype)
     module.product(Factors(stored[0], stored[1], out, transposes, 1))()
     np.testing.assert_allclose(out, a.astype(np.float64) @ b.astype(np.float64), rtol=1e-5, atol=1e-5)
+
+
+def test_jax_with_one_way_to_gather_is_the_same() -> None:
+    module = loaded("jax")
+    losses = []
+    for chosen in ({}, {"both_ways": False}):
+        trainee = module.training(make_setting(WORKLOADS[0], "sgd", "float32"), **chosen)
+        trainee.reset()
+        losses.append(trainee.run(2))
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-6)
+
+
+def test_jax_chooses_its_precision_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = loaded("jax")
+    chosen: list[bool] = []
+    update = module.jax.config.update
+    monkeypatch.setattr(module.jax.config, "update", lambda name, value: (chosen.append(value), update(name, value)))
+    trainee = module.training(make_setting(WORKLOADS[0], "sgd", "float64"), both_ways=False)
+    for _ in range(3):
+        trainee.reset()
+        assert np.isfinite(trainee.run(2)).all()
+    assert chosen == [True]
+
+
+def test_pytorch_looks_rows_up_by_int64() -> None:
+    module = loaded("torch")
+    steps = module._steps_of(np.arange(6, dtype=np.int32), 2)
+    assert [rows.tolist() for rows in steps] == [[0, 1], [2, 3], [4, 5]]
+    assert {rows.dtype for rows in steps} == {module.torch.int64}

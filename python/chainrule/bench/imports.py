@@ -6,16 +6,15 @@ measured too. Nothing is computed, so there is nothing to compare.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from . import child
 from .harness import Turn, contest, spread
-from .run import Options, Progress, finish, say, table_lines, taking_part
+from .run import Options, Progress, finish, made_ready, say, table_lines, taking_part
 from .run import plan as plan_of
 
-TIMED = "import time; start = time.perf_counter(); {0}; print((time.perf_counter() - start) * 1e6)"
+TIMED = "import time; start = time.perf_counter(); {0}; elapsed = time.perf_counter() - start"
 STATEMENTS = {
     "numpy": "import numpy",
     "torch": "import torch",
@@ -38,12 +37,17 @@ def main(options: Options) -> dict[str, Any]:
     with Progress(1) as show:
         show.begin("imports", (options.rounds + 1) * len(names))
         plan = plan_of(options, show, rest=0.0, ceilings=())
-        engines = {name: _turns(STATEMENTS[name]) for name in names}
+        failed: dict[str, str] = {}
+        made_ready(names, failed, lambda name: importing(STATEMENTS[name]))  # reads all files once, too
+        for why in failed.values():
+            say(why)
+        skipped |= failed
+        engines = {name: _turns(STATEMENTS[name]) for name in names if name not in failed}
         result = contest(engines, plan)
         show.clear()
     result["to_numpy"] = {name: spread(values) for name, values in _to_numpy(result["engines"]).items()}
     say(table_lines("imports in a new interpreter: µs, and how many times chainrule's", result))
-    whole = {"skipped": skipped, "statements": {name: STATEMENTS[name] for name in names}, "imports": result}
+    whole = {"skipped": skipped, "statements": {name: STATEMENTS[name] for name in engines}, "imports": result}
     finish("imports", options, whole)
     return whole
 
@@ -62,5 +66,4 @@ def _to_numpy(engines: Mapping[str, Any]) -> dict[str, list[float]]:
 
 def importing(statement: str) -> float:
     """Return the microseconds that a statement takes in a new interpreter."""
-    command = [sys.executable, "-c", TIMED.format(statement)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return child.figure(TIMED.format(statement), "elapsed * 1e6")

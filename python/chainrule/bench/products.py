@@ -72,6 +72,14 @@ def main(options: Options) -> dict[str, Any]:
     names, skipped = taking_part("products", options)
     for why in skipped.values():
         say(why)
+    failed: dict[str, str] = {}
+    names = list(made_ready(names, failed, lambda name: module_of(name).set_threads(1)))
+    for why in failed.values():
+        say(why)
+    skipped |= failed
+    if skipped and set(names) <= {OURS}:
+        say("products are left out: nobody is there to compare with")
+        return {}
     every = shapes(SQUARE, BATCHES, WIDTHS) if not options.quick else shapes((64,), (8,), (512,))
     every.insert(0, Shape(1, 1, 1, "call", "forward"))
     counts = sorted({1, _engine.thread_limit()})

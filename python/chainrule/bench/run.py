@@ -5,6 +5,7 @@ A group measures with these; this file knows no group.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
@@ -14,9 +15,9 @@ from typing import Any, NamedTuple
 
 from chainrule import _engine, progress
 
-from . import machine
+from . import child, machine
 from .engines import ENGINES, missing
-from .harness import REST_SECONDS, Plan
+from .harness import OURS, REST_SECONDS, Plan
 from .workloads import RATES, WORKLOADS
 
 GROUPS = ("training", "prediction", "products", "imports", "memory")  # each is a file here
@@ -53,27 +54,28 @@ class Options(NamedTuple):
 def taking_part(group: str, options: Options) -> tuple[list[str], dict[str, str]]:
     """Return the engines of a group that were asked for and can run, and of the others why not, by name."""
     wanted = [name for name in ENGINES if name in options.engines and group in ENGINES[name].groups]
-    reasons = {name: missing(name) for name in wanted}
+    reasons = {name: missing(name, group) for name in wanted}
     return [name for name in wanted if not reasons[name]], {name: why for name, why in reasons.items() if why}
 
 
-def made_ready(
-    names: Sequence[str], skipped: dict[str, str], make: Callable[[str], Any], *, needed: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Return what `make` makes of each name; a peer that fails is added to `skipped`, and does not stop the others.
-
-    Those in `needed` must not fail.
-    """
+def made_ready(names: Sequence[str], skipped: dict[str, str], make: Callable[[str], Any]) -> dict[str, Any]:
+    """Return what `make` makes of each name; a peer that fails is added to `skipped`, and does not stop the others."""
     made = {}
     for name in names:
         try:
             made[name] = make(name)
         except Exception as error:  # whatever another library raises, on a machine that nobody has seen
-            if name in needed or name == "chainrule":
+            if name.startswith(OURS):
                 raise
             first_line = (str(error).strip().splitlines() or [""])[0]
-            skipped[name] = f"{ENGINES[name].title} is left out: it failed with {type(error).__name__}: {first_line}"
+            what = "" if isinstance(error, child.ChildError) else f"{type(error).__name__}: "
+            skipped[name] = f"{title_of(name)} is left out: it failed with {what}{without_folders(first_line)}"
     return made
+
+
+def without_folders(text: str) -> str:
+    """Return a text with the files that it names, but not where they lie on this machine."""
+    return re.sub(r"(?<![\w.])[/~](?:[^\s/:;,'\"<>()]*/)+", "", text)
 
 
 def plan(options: Options, show: Progress, *, rest: float | None = None, ceilings: Sequence[int] | None = None) -> Plan:

@@ -5,6 +5,8 @@ Each reads its own variables, once, when it is loaded; so these are for a proces
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 # OpenMP is PyTorch's, scikit-learn's and chainrule's; NPROC is what XLA, JAX's compiler, counts its threads by.
@@ -35,6 +37,8 @@ def surroundings(isa: str | None, threads: int | None) -> dict[str, str]:
         variables["CHAINRULE_ISA"] = isa
         if isa == "avx2":
             variables |= AVX2_VARIABLES
+            # The only one that holds a list: what somebody else asked for stays.
+            variables["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {AVX2_VARIABLES['XLA_FLAGS']}".strip()
             beyond = beyond_avx2()
             if beyond:
                 variables["NPY_DISABLE_CPU_FEATURES"] = " ".join(beyond)

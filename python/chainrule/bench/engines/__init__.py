@@ -36,10 +36,15 @@ ENGINES = {
 }
 
 
-def missing(name: str) -> str:
-    """Return why an engine cannot take part, as a sentence, or "" if it can."""
+# What a group asks of an engine beyond its own packages: NumPy's BLAS has no call of its own for its threads.
+FURTHER_PACKAGES = {("numpy", "products"): ("threadpoolctl",)}
+
+
+def missing(name: str, group: str = "") -> str:
+    """Return why an engine cannot take part in a group, as a sentence, or "" if it can."""
     engine = ENGINES[name]
-    absent = [package for package in engine.packages if find_spec(package) is None]
+    packages = (*engine.packages, *FURTHER_PACKAGES.get((name, group), ()))
+    absent = [package for package in packages if find_spec(package) is None]
     if absent:
         return f"{engine.title} is left out: {' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed"
     if name == "torch-compiled" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))):

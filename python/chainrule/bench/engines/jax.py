@@ -1,6 +1,7 @@
 """JAX: a whole epoch in one `jit` with `lax.scan`, parameters donated, so that nothing returns to Python in between.
 
 Two ways to gather the shuffled rows are tried, in each step and all at once before them; the faster one takes part.
+float64 is a setting of the whole process; it is chosen before anything is timed.
 """
 
 from __future__ import annotations
@@ -72,11 +73,16 @@ def _gather_before(setting: Setting, state: State, X: Any, y: Any, order: Any) -
     return state, jnp.mean(losses)
 
 
-def training(setting: Setting) -> Trainee:
-    """Train epoch by epoch."""
-    with jax.enable_x64(setting.dtype == "float64"):
-        ways = [_with(setting, way) for way in (_gather_in_each_step, _gather_before)]
-        return min(ways, key=_seconds_of_an_epoch)
+def _choose(dtype: str) -> None:
+    jax.config.update("jax_enable_x64", dtype == "float64")
+
+
+def training(setting: Setting, *, both_ways: bool = True) -> Trainee:
+    """Train epoch by epoch; without `both_ways` rows are gathered in each step, and nothing is tried."""
+    _choose(setting.dtype)
+    if not both_ways:
+        return _with(setting, _gather_in_each_step)
+    return min((_with(setting, way) for way in (_gather_in_each_step, _gather_before)), key=_seconds_of_an_epoch)
 
 
 def _seconds_of_an_epoch(trainee: Trainee) -> float:
@@ -92,17 +98,17 @@ def _seconds_of_an_epoch(trainee: Trainee) -> float:
 def _with(setting: Setting, way: Callable[..., tuple[State, Any]]) -> Trainee:
     shape = (setting.workload.steps, setting.workload.batch_size)
     train = jax.jit(partial(way, setting._replace(X=np.empty(0), y=np.empty(0, np.int32), start=())), donate_argnums=0)
-    wide = setting.dtype == "float64"
     X, y = jnp.asarray(setting.X), jnp.asarray(setting.y)
     state: State = None
 
     def reset() -> None:
         nonlocal state
-        with jax.enable_x64(wide):
-            parameters = [jnp.array(one) for one in setting.start]
+        parameters = [jnp.array(one) for one in setting.start]
+        state = (parameters,)
+        if setting.optimizer == "adam":
             zeros = [[jnp.zeros_like(one) for one in parameters] for _ in range(2)]
-            state = (parameters, *zeros, jnp.zeros((), setting.dtype)) if setting.optimizer == "adam" else (parameters,)
-            jax.block_until_ready(state)
+            state = (parameters, *zeros, jnp.zeros((), setting.dtype))
+        jax.block_until_ready(state)
 
     def epoch(order: npt.NDArray[np.int32]) -> Any:
         nonlocal state
@@ -112,9 +118,8 @@ def _with(setting: Setting, way: Callable[..., tuple[State, Any]]) -> Trainee:
     losses_of = epoch_by_epoch(setting, epoch)
 
     def run(epochs: int) -> list[float]:
-        with jax.enable_x64(wide):
-            losses = losses_of(epochs)
-            jax.block_until_ready(state)  # the last loss is known before the last update
+        losses = losses_of(epochs)
+        jax.block_until_ready(state)  # the last loss is known before the last update
         return losses
 
     return Trainee(reset, run)
@@ -122,15 +127,7 @@ def _with(setting: Setting, way: Callable[..., tuple[State, Any]]) -> Trainee:
 
 def prediction(query: Query) -> Callable[[], Any]:
     """Predict with the parameters as constants of the compiled function: fewer arguments to look at in each call."""
-    wide = query.dtype == "float64"
-    with jax.enable_x64(wide):
-        parameters, X = [jnp.array(one) for one in query.parameters], jnp.array(query.X)
+    _choose(query.dtype)
+    parameters, X = [jnp.array(one) for one in query.parameters], jnp.array(query.X)
     run = jax.jit(partial(logits, parameters))
-    if not wide:
-        return lambda: run(X).block_until_ready()
-
-    def call() -> Any:
-        with jax.enable_x64(True):
-            return run(X).block_until_ready()
-
-    return call
+    return lambda: run(X).block_until_ready()

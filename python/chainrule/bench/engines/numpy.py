@@ -89,10 +89,8 @@ def prediction(query: Query) -> Callable[[], Array]:
 
 def set_threads(threads: int) -> None:
     """Let BLAS use so many threads from now on."""
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError as error:
-        raise ImportError('products on one thread need threadpoolctl: pip install "chainrule[bench]"') from error
+    from threadpoolctl import threadpool_limits  # no run without it: see FURTHER_PACKAGES
+
     threadpool_limits(threads, user_api="blas")
 
 

@@ -34,6 +34,11 @@ def _data(setting: Setting) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(setting.X), torch.from_numpy(setting.y.astype(np.int64))
 
 
+def _steps_of(order: npt.NDArray[np.int32], size: int) -> Any:
+    """Return the rows of each step. PyTorch looks rows up by int64: the numbers are converted once an epoch."""
+    return torch.from_numpy(order.astype(np.int64)).split(size)
+
+
 def _network(widths: tuple[int, ...], dtype: str) -> Any:
     kinds: list[Any] = []
     for inputs, outputs in pairwise(widths):
@@ -59,7 +64,7 @@ def _eager(setting: Setting) -> Trainee:
 
     def epoch(order: npt.NDArray[np.int32]) -> Tensor:
         losses = []
-        for rows in torch.from_numpy(order).split(setting.workload.batch_size):
+        for rows in _steps_of(order, setting.workload.batch_size):
             optimizer.zero_grad()
             loss = functional.cross_entropy(net(X[rows]), y[rows])
             loss.backward()
@@ -128,9 +133,7 @@ def _compiled(setting: Setting) -> Trainee:
 
     def epoch(order: npt.NDArray[np.int32]) -> Tensor:
         with torch.no_grad():
-            return torch.stack(
-                [run_step(rows) for rows in torch.from_numpy(order).split(setting.workload.batch_size)]
-            ).mean()
+            return torch.stack([run_step(rows) for rows in _steps_of(order, setting.workload.batch_size)]).mean()
 
     return Trainee(reset, epoch_by_epoch(setting, epoch))
 
