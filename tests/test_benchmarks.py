@@ -197,7 +197,10 @@ def test_training(dtype: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert f"stored in {tmp_path / name}.json" in printed.out
     assert [path.stem for path in tmp_path.iterdir()] == [name]
     stored = json.loads((tmp_path / f"{name}.json").read_text())
-    assert stored["settings"] == {"dtype": dtype, "isa": None, "threads": None, "rounds": 5, "quick": True}
+    assert stored["settings"] == {
+        **{"dtype": dtype, "isa": None, "threads": None, "rounds": 5, "quick": True},
+        **{"workloads": ["W1", "W2"], "engines": ["numpy", "chainrule"], "optimizers": ["sgd", "adam"]},
+    }
     assert stored["machine"]["processor"]
     for workload, about in stored["workloads"].items():
         assert about["widths"] == list(TINY[workload].widths)
@@ -319,6 +322,10 @@ def test_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = json.loads((tmp_path / "imports.json").read_text())["imports"]
     assert list(stored["engines"]) == ["numpy", "chainrule", "chainrule-ready"]
     assert stored["to_numpy"]["numpy"] == {"median": 1, "range": [1, 1]}
+    ready, numpy = (stored["engines"][name]["rounds"] for name in ("chainrule-ready", "numpy"))
+    expected = [their / our for their, our in zip(numpy, ready, strict=True)]
+    assert stored["ratios"]["numpy"]["rounds"] == expected
+    assert (list(stored["ratios"]), stored["ratios_to"]) == (["numpy"], "chainrule-ready")
 
 
 @pytest.mark.usefixtures("tiny")

@@ -67,6 +67,9 @@ def test_everything_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert list(asked) == list(command.GROUPS)
     assert set(asked.values()) == {Options(results=Path("chainrule-bench"))}
     (tmp_path / "benchmarks" / "results").mkdir(parents=True)
+    # A folder of that name alone may be anybody's.
+    assert asked_for(["imports"], monkeypatch) == {"imports": Options(results=Path("chainrule-bench"))}
+    (tmp_path / "benchmarks" / "report.py").touch()
     assert asked_for(["imports"], monkeypatch) == {"imports": Options(results=Path("benchmarks/results"))}
 
 

@@ -95,8 +95,8 @@ def test_the_sum_of_products() -> None:
     ]
     stored = {"machine": MACHINE, "settings": SETTINGS, "skipped": {}, "products": products}
     assert report.products_summary(stored).splitlines()[2:] == [
-        "| square, 100 | 2 | 50 | 50% | 1.05 (1.05 to 1.05) |",
-        "| batch 32 to 256, 50 wide | 2 | 40 | 40% | 2.00 (1.50 to 2.50) |",
+        "| square, 100 | 2 | 50 | 50% | equal (0.95 to 1.15) |",
+        "| batch 32 to 256, 50 wide | 2 | 40 | 40% | 2.00 (1.40 to 2.60) |",
     ]
     lines = report.products_table(stored).splitlines()
     assert lines[2] == "| a bare call | forward | 2 | 0.5 µs | 4.5 µs | 0.25 µs |  | 0.50 (0.40 to 0.60) |"
@@ -107,15 +107,19 @@ def test_the_sum_of_products() -> None:
 def everything() -> dict[str, Any]:
     base = {"machine": MACHINE, "settings": SETTINGS, "skipped": {}}
     contest = made_up(numpy=(2.0, 3.0, 4.0), onnx=(0.5, 0.6, 0.7))
+    new_array = {"chainrule-new-array": {"median": 11.0, "range": [10.0, 13.0], "agrees": True}}
+    predicted = {**contest, "engines": {**contest["engines"], **new_array}, "skipped": {"jax": "JAX is left out"}}
     figures = {
-        name: {"median": median, "range": [1, 2]} for name, median in (("chainrule", 0.2), ("chainrule-ready", 1.5))
+        "chainrule": {"median": 0.2, "range": [0.1, 0.3]},
+        "chainrule-ready": {"median": 1.5, "range": [0.9, 2.0]},
     }
+    imported = {**contest, "to_numpy": figures, "ratios_to": "chainrule-ready"}
     return {
         "training": training(),
         "training-float64": training(),
-        "prediction": {**base, "networks": [{"widths": [3, 4], "rows": {"1": contest, "4096": contest}}]},
-        "imports": {**base, "imports": {**contest, "to_numpy": figures}},
-        "memory": {**base, "memory": {"import": contest, "W4": made_up(numpy=(1.0, 2.0, 3.0))}},
+        "prediction": {**base, "networks": [{"widths": [3, 4], "rows": {"1": predicted, "4096": predicted}}]},
+        "imports": {**base, "imports": imported},
+        "memory": {**base, "steps": 4, "memory": {"import": contest, "W4": made_up(numpy=(1.0, 2.0, 3.0))}},
     }
 
 
@@ -127,12 +131,20 @@ def test_the_pages() -> None:
     assert page.endswith(f"\n\n{report.END}\nafter")
     assert "stale" not in page
     assert "| 3-4 | 10 | **0.60** (0.50 to 0.70) | 3.00 |" in page
-    assert "`import chainrule` takes 0.20 times as long as `import numpy`; with all that training needs" in page
+    assert "that of `import numpy`: 0.20 (0.10 to 0.30); with all" in page
+    assert "included: equal (0.90 to 2.00)." in page
+    assert "new array" not in page
+    assert "(`out=`)" in page
 
     full = report.page_section(everything())
     assert "### Training, float64" in full
     assert "- Numba is left out" in full
-    assert "| 3-4 | 4,096 | 10 (9 to 12) |" in full
+    assert "| network | rows | chainrule, µs | with a new array, µs | ONNX Runtime | NumPy |" in full
+    assert "| 3-4 | 4,096 | 10 (9 to 12) | 11 (10 to 13) | **0.60**" in full
+    assert full.count("- JAX is left out") == 1
+    assert "| | ms | range | times chainrule-ready's |".replace("| |", "|  |") in full
+    assert "| 3.00 (2.00 to 4.00) |" in full
+    assert "MB; training is 4 steps of SGD:" in full
     assert "| ONNX Runtime | 6 |  |" in full  # of the memory: nothing was trained with it
 
 
@@ -146,6 +158,25 @@ def test_quick_runs_are_not_reported(tmp_path: Path) -> None:
     (tmp_path / "training.json").write_text(json.dumps(stored))
     with pytest.raises(ValueError, match=r"training in .* from a quick run"):
         report.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("what", "part"), [("workloads", ["W1"]), ("engines", ["chainrule", "numpy"]), ("optimizers", ["adam"])]
+)
+def test_parts_are_not_reported(what: str, part: list[str], tmp_path: Path) -> None:
+    whole = {**training(), "settings": {**SETTINGS, **{name: list(full) for name, full in report.FULL.items()}}}
+    (tmp_path / "training.json").write_text(json.dumps(whole))
+    assert report.load(tmp_path) == {"training": whole}
+    whole["settings"][what] = part
+    (tmp_path / "training.json").write_text(json.dumps(whole))
+    with pytest.raises(ValueError, match=rf"training in .* measured without the {what} "):
+        report.load(tmp_path)
+
+
+def test_equal_is_said_with_its_range_for_every_peer() -> None:
+    contest = made_up(numpy=(2.0, 3.0, 4.0), torch=(0.6, 1.0, 1.02), jax=(0.5, 0.7, 0.9))
+    assert report.ratio_cell(contest, "torch", spread=False) == "equal (0.60 to 1.02)"
+    assert report.ratio_cell(contest, "numpy", spread=False) == "3.00"
 
 
 def test_the_picture() -> None:

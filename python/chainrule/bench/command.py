@@ -100,8 +100,10 @@ def _options(arguments: argparse.Namespace) -> Options:
     is_full = not (arguments.workloads or arguments.engines or arguments.optimizers or arguments.quick)
     results = arguments.results
     if results is None and is_full:
+        # A folder of this name alone may be anybody's; beside what makes the pages it is this project's.
         usual = Path("benchmarks/results")
-        results = usual if usual.is_dir() else Path("chainrule-bench")
+        ours = usual.is_dir() and (usual.parent / "report.py").is_file()
+        results = usual if ours else Path("chainrule-bench")
     return Options(
         workloads=arguments.workloads or full.workloads,
         engines=arguments.engines or full.engines,

@@ -112,9 +112,9 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
     return {**spread(values), "rounds": list(values)}
 
 
-def ratios(figures: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """Return for each peer how many times its figure is chainrule's: summed up within rounds, with a verdict."""
-    ours = figures.get(OURS)
+def ratios(figures: Mapping[str, Sequence[float]], to: str = OURS) -> dict[str, Any]:
+    """Return for each peer how many times its figure is chainrule's (`to`): formed within rounds, with a verdict."""
+    ours = figures.get(to)
     if ours is None:
         return {}
     by_peer = {

@@ -1,7 +1,7 @@
 """What importing costs: fresh interpreters in turns, microseconds from the statement to its end.
 
 chainrule loads its parts, NumPy among them, when they are first asked for; so what a program that trains needs is
-measured too. Nothing is computed, so there is nothing to compare.
+measured too, and peers are compared with that. Nothing is computed, so there is nothing to check.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import child
-from .harness import Turn, contest, spread
+from .harness import Turn, contest, ratios, spread
 from .run import Options, Progress, finish, made_ready, say, table_lines, taking_part
 from .run import plan as plan_of
 
 TIMED = "import time; start = time.perf_counter(); {0}; elapsed = time.perf_counter() - start"
+READY = "chainrule-ready"
 STATEMENTS = {
     "numpy": "import numpy",
     "torch": "import torch",
@@ -23,7 +24,7 @@ STATEMENTS = {
     "numba": "import numba",
     "onnx": "import onnxruntime",
     "chainrule": "import chainrule",
-    "chainrule-ready": "from chainrule import Network, Dense, Trainer, Adam",
+    READY: "from chainrule import Network, Dense, Trainer, Adam",
 }
 
 
@@ -33,7 +34,7 @@ def main(options: Options) -> dict[str, Any]:
     for why in skipped.values():
         say(why)
     if "chainrule" in names:
-        names.append("chainrule-ready")
+        names.append(READY)
     with Progress(1) as show:
         show.begin("imports", (options.rounds + 1) * len(names))
         plan = plan_of(options, show, rest=0.0, ceilings=())
@@ -45,8 +46,10 @@ def main(options: Options) -> dict[str, Any]:
         engines = {name: _turns(STATEMENTS[name]) for name in names if name not in failed}
         result = contest(engines, plan)
         show.clear()
+    rounds = {name: one["rounds"] for name, one in result["engines"].items()}
+    result["ratios"], result["ratios_to"] = ratios(rounds, READY), READY
     result["to_numpy"] = {name: spread(values) for name, values in _to_numpy(result["engines"]).items()}
-    say(table_lines("imports in a new interpreter: µs, and how many times chainrule's", result))
+    say(table_lines(f"imports in a new interpreter: µs, and how many times {READY}'s", result))
     whole = {"skipped": skipped, "statements": {name: STATEMENTS[name] for name in engines}, "imports": result}
     finish("imports", options, whole)
     return whole

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from .engines import ENGINES
-from .harness import OURS
+from .harness import OURS, verdict
 from .run import GROUPS, ceiling_name, title_of
+from .workloads import RATES, WORKLOADS
 
 Results = Mapping[str, Mapping[str, Any]]  # by the name of the file, without its ending
 
@@ -26,10 +27,13 @@ PEERS = ("jax", "torch", "torch-compiled", "onnx", "numba", "sklearn", "numpy")
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
 # Of the skinny products those that the README sums up: a training batch of the usual size.
 USUAL_BATCHES = (32, 64, 128, 256)
+NEW_ARRAY = "chainrule-new-array"
+# What a run was asked for, if it was asked for all.
+FULL: Mapping[str, Iterable[str]] = {"workloads": WORKLOADS, "engines": ENGINES, "optimizers": RATES}
 
 
 def load(folder: Path) -> dict[str, Any]:
-    """Return the stored results of all groups by name; ValueError for a quick run, which says nothing.
+    """Return the stored results of all groups by name; ValueError for those of a quick run or of a part.
 
     Other files, such as the ladder's, are left alone.
     """
@@ -38,6 +42,11 @@ def load(folder: Path) -> dict[str, Any]:
     quick = [name for name, stored in results.items() if stored["settings"]["quick"]]
     if quick:
         raise ValueError(f"{', '.join(quick)} in {folder}: from a quick run, whose figures say nothing; measure again")
+    for name, stored in results.items():
+        for what, full in FULL.items():
+            absent = sorted(set(full) - set(stored["settings"].get(what, full)))
+            if absent:
+                raise ValueError(f"{name} in {folder}: measured without the {what} {', '.join(absent)}; measure all")
     return results
 
 
@@ -73,16 +82,18 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def ratio_cell(contest: Mapping[str, Any], peer: str, *, spread: bool) -> str:
-    """Return how many times faster than a peer chainrule was; with the range, if wanted or if no peer is faster."""
+    """Return how many times faster than a peer chainrule was.
+
+    With the range, if it is wanted, if no peer is faster, or if it holds 1.
+    """
     if peer not in contest["ratios"]:
         return ""
     if not contest["engines"][peer]["agrees"]:
         return "differs"
     ratio = contest["ratios"][peer]
-    shown = "equal" if ratio["verdict"] == "equal" else times(ratio["median"])
-    best = peer == contest["best_peer"]
+    shown, best, equal = _shown(ratio), peer == contest["best_peer"], ratio["verdict"] == "equal"
     shown = f"**{shown}**" if best else shown
-    return f"{shown} ({range_of(ratio)})" if spread or best else shown
+    return f"{shown} ({range_of(ratio)})" if spread or best or equal else shown
 
 
 def contest_table(
@@ -90,8 +101,10 @@ def contest_table(
 ) -> str:
     """Return a table with a row for each contest, led by cells of its own: chainrule's figure, then a column a peer.
 
-    Raises ValueError where chainrule computed something else than the baseline.
+    With the spread also what chainrule takes with a new array, where that was measured. Raises ValueError where
+    chainrule computed something else than the baseline.
     """
+    new_array = spread and any(NEW_ARRAY in contest["engines"] for _, contest in contests)
     peers = [peer for peer in PEERS if any(peer in contest["ratios"] for _, contest in contests)]
     rows = []
     for cells, contest in contests:
@@ -99,8 +112,24 @@ def contest_table(
         if not ours["agrees"]:
             raise ValueError(f"the results of {', '.join(cells)} differ from the reference: its figures do not count")
         figure = number(ours["median"]) + (f" ({range_of(ours, number)})" if spread else "")
-        rows.append([*cells, figure, *(ratio_cell(contest, peer, spread=spread) for peer in peers)])
-    return table([*head, f"chainrule, {unit}", *(ENGINES[peer].title for peer in peers)], rows)
+        new = _figure_of(contest, NEW_ARRAY)
+        rows.append(
+            [
+                *cells,
+                figure,
+                *([new] if new_array else []),
+                *(ratio_cell(contest, peer, spread=spread) for peer in peers),
+            ]
+        )
+    ours_heads = [f"chainrule, {unit}", *([f"with a new array, {unit}"] if new_array else [])]
+    return table([*head, *ours_heads, *(ENGINES[peer].title for peer in peers)], rows)
+
+
+def _figure_of(contest: Mapping[str, Any], name: str) -> str:
+    one = contest["engines"].get(name)
+    if one is None:
+        return ""
+    return f"{number(one['median'])} ({range_of(one, number)})" if one["agrees"] else "differs"
 
 
 def machine_line(stored: Mapping[str, Any]) -> str:
@@ -193,9 +222,13 @@ def products_summary(stored: Mapping[str, Any]) -> str:
 
 
 def _summed_ratios(products: Sequence[Mapping[str, Any]]) -> str:
-    """Return the median of the products' ratios to the faster peer, with the worst and the best of them."""
-    ratios = [to_best(one)["median"] for one in products if one["best_peer"]]
-    return f"{times(statistics.median(ratios))} ({times(min(ratios))} to {times(max(ratios))})" if ratios else ""
+    """Return the median of the ratios to the faster peer with the range over all rounds, "equal" if that holds 1."""
+    ratios = [to_best(one) for one in products if one["best_peer"]]
+    if not ratios:
+        return ""
+    ends = [end for ratio in ratios for end in ratio["range"]]
+    middle = statistics.median(ratio["median"] for ratio in ratios)
+    return f"{'equal' if verdict(ends) == 'equal' else times(middle)} ({times(min(ends))} to {times(max(ends))})"
 
 
 def batch_of(product: Mapping[str, Any]) -> int:
@@ -232,20 +265,28 @@ def _shown(ratio: Mapping[str, Any]) -> str:
 
 def import_sentence(stored: Mapping[str, Any]) -> str:
     """Return what importing costs, as a sentence."""
-    bare, ready = (stored["imports"]["to_numpy"][name]["median"] for name in ("chainrule", "chainrule-ready"))
+    bare, ready = (_to_numpy(stored["imports"]["to_numpy"][name]) for name in ("chainrule", "chainrule-ready"))
     return (
-        f"`import chainrule` takes {bare:.2f} times as long as `import numpy`; with all that training needs, NumPy "
-        f"included, {ready:.2f} times."
+        f"The time of `import chainrule`, in times that of `import numpy`: {bare}; with all that training needs, NumPy "
+        f"included: {ready}."
     )
 
 
-def figures_table(engines: Mapping[str, Any], unit: str, scale: float = 1.0) -> str:
-    """Return medians and ranges of engines, least first."""
+def _to_numpy(ratio: Mapping[str, Any]) -> str:
+    """Return "0.17 (0.12 to 0.21)", or "equal (0.99 to 1.98)" where noise could turn it."""
+    shown = "equal" if verdict(ratio["range"]) == "equal" else times(ratio["median"])
+    return f"{shown} ({range_of(ratio)})"
+
+
+def imports_table(contest: Mapping[str, Any]) -> str:
+    """Return medians and ranges of all imports, ms, least first, and the peers' ratios to one of chainrule's."""
     rows = []
-    for name, one in sorted(engines.items(), key=lambda item: item[1]["median"]):
-        low, high = (number(end * scale) for end in one["range"])
-        rows.append([title_of(name), number(one["median"] * scale), f"{low} to {high}"])
-    return table(["", unit, "range"], rows)
+    for name, one in sorted(contest["engines"].items(), key=lambda item: item[1]["median"]):
+        low, high = (number(end / 1e3) for end in one["range"])
+        ratio = contest["ratios"].get(name)
+        shown = "" if ratio is None else f"{_shown(ratio)} ({range_of(ratio)})"
+        rows.append([title_of(name), number(one["median"] / 1e3), f"{low} to {high}", shown])
+    return table(["", "ms", "range", f"times {contest.get('ratios_to', OURS)}'s"], rows)
 
 
 def memory_table(stored: Mapping[str, Any]) -> str:
@@ -275,7 +316,7 @@ def readme_section(results: Results) -> str:
         ]
     if "prediction" in results:
         parts += [
-            "Prediction of one row, from Python; columns as above:",
+            "Prediction of one row, from Python; chainrule writes into an array that is there (`out=`). Columns as above:",
             prediction_table(results["prediction"], ["1"], spread=False),
         ]
     if "products" in results:
@@ -313,12 +354,23 @@ def page_section(results: Results) -> str:
         elif group == "products":
             parts += [products_summary(stored), folded("all shapes, GFLOP/s", products_table(stored))]
         elif group == "imports":
-            parts += [import_sentence(stored), figures_table(stored["imports"]["engines"], "ms", 1e-3)]
+            parts += [import_sentence(stored), imports_table(stored["imports"])]
         elif group == "memory":
-            parts += ["Peak of a process, MB:", memory_table(stored)]
-        parts += [f"- {why}" for why in stored.get("skipped", {}).values()]
+            parts += [f"Peak of a process, MB; training is {stored['steps']} steps of SGD:", memory_table(stored)]
+        parts += [f"- {why}" for why in left_out(stored)]
         parts.append(machine_line(stored))
     return "\n\n".join(parts)
+
+
+def left_out(stored: Any) -> list[str]:
+    """Return the sentences of who is left out, of the whole group or of a part of it, each once."""
+    if isinstance(stored, list):
+        parts, found = stored, []
+    elif isinstance(stored, Mapping):
+        parts, found = [one for key, one in stored.items() if key != "skipped"], [*stored.get("skipped", {}).values()]
+    else:
+        return []
+    return list(dict.fromkeys([*found, *(why for part in parts for why in left_out(part))]))
 
 
 def heading(name: str) -> str:

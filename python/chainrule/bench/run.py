@@ -105,6 +105,9 @@ def finish(group: str, options: Options, results: Mapping[str, Any]) -> None:
         "threads": options.threads,
         "rounds": options.rounds,
         "quick": options.quick,
+        "workloads": list(options.workloads),
+        "engines": list(options.engines),
+        "optimizers": list(options.optimizers),
     }
     whole = {"machine": machine.description(), "settings": settings, **results}
     print("stored in", machine.store(options.results, file_name(group, options), whole))
