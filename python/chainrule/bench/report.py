@@ -316,7 +316,7 @@ def readme_section(results: Results) -> str:
         ]
     if "prediction" in results:
         parts += [
-            "Prediction of one row, from Python; chainrule writes into an array that is there (`out=`). Columns as above:",
+            "Prediction of one row, from Python; chainrule writes into an array that is there (`out=`):",
             prediction_table(results["prediction"], ["1"], spread=False),
         ]
     if "products" in results:
