@@ -29,9 +29,11 @@ template <class T> struct CacheBlocks {
                 "panels fit a member's scratch");
 };
 
-// When nothing is copied: b lies in the caches whatever its rows do, or too few tiles pass a panel to pay for its copy.
-// (AVX2: 32 rows of 64 x 128 run at 86 GFLOP/s as they lie, 71 packed; 64 rows of 784 x 128 at 67 and 79.)
-constexpr Index resident_bytes = 64 * 1024;
+// When nothing is copied: b fits half of a first-level cache, or is hardly wider than a panel anyway, or too few tiles
+// pass a panel to pay for its copy. (AVX2: 32 rows of 64 x 128 run at 86 GFLOP/s as they lie, 71 packed; 64 rows of 784
+// x 128 at 67 and 79; the weight gradient of 32 rows of 512 x 512 at 0.9 of what it reaches packed, though b has but 64
+// KiB: rows 2 KiB apart share few places of the cache.)
+constexpr Index resident_bytes = 16 * 1024;
 constexpr Index few_tiles = 8;
 constexpr Index unpacked_bytes = 1536 * 1024; // beyond, the rows of b would each touch another page of a far cache
 // A transposed a is copied if so many panels of b use the copy. (AVX2, 512 rows of 2048 x 2048: 1.2 times as fast.)
@@ -225,7 +227,7 @@ void matmul(const Team& team, Factor<T> a, Factor<T> b, MatrixView<T> c, Write w
   const bool few = share.rows.size() <= few_tiles * tile_rows && b_bytes <= unpacked_bytes;
   if (!b.transposed && c.rows == 1) {
     multiply_row(product, share.cols);
-  } else if (!b.transposed && (few || b_bytes <= resident_bytes)) {
+  } else if (!b.transposed && (few || b_bytes <= resident_bytes || c.cols <= tile_cols<T>)) {
     multiply_as_it_lies(product, share);
   } else {
     multiply_packed(reinterpret_cast<T*>(team.scratch()), product, share);
