@@ -40,12 +40,12 @@ def test_gradients() -> None:
     assert check.passed(1e-6), check
 
 
-def trained_bits(dtype: str, threads: int) -> dict[str, bytes]:
+def trained_bits(dtype: str, threads: int, epochs: int = 3) -> dict[str, bytes]:
     X, y = problem(rows=150)
     cr.set_num_threads(threads)
     net = network(dtype)
     assert net.core.threads(32) == threads
-    trainer(net, penalty=cr.L2(1e-3)).fit(X, y, epochs=3, verbose=False)
+    trainer(net, penalty=cr.L2(1e-3)).fit(X, y, epochs=epochs, verbose=False)
     return bits(net)
 
 
@@ -53,6 +53,14 @@ def trained_bits(dtype: str, threads: int) -> dict[str, bytes]:
 def test_any_number_of_threads_gives_the_same_bits(dtype: str) -> None:
     _engine.set_work_per_thread(1)
     assert trained_bits(dtype, 1) == trained_bits(dtype, 2) == trained_bits(dtype, 4)
+
+
+@pytest.mark.usefixtures("restored_threads")
+def test_a_fit_that_changes_its_number_of_threads_gives_the_same_bits() -> None:
+    # Small steps go on with one thread or with all, whichever is faster; each way is looked at every twenty slices, and
+    # an epoch is a slice at least (csrc/train/pace.h).
+    _engine.set_work_per_thread(1)
+    assert trained_bits("float32", 2, epochs=50) == trained_bits("float32", 1, epochs=50)
 
 
 @pytest.mark.usefixtures("chosen")
