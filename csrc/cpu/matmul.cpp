@@ -99,6 +99,12 @@ template <class T> struct Product {
                 {target, c.stride, last && kind == ActivationKind::relu});
     if (last && kind != ActivationKind::relu) activate(rows, cols);
   }
+  /// Asks for the memory of the tile of c that comes next: its sums begin there, and wait if it is far away.
+  void ask_for(Range rows, Index col) const {
+    for (Index i = rows.begin; i < rows.end; ++i) {
+      for (Index j = 0; j < tile_cols<T>; j += line_elements<T>) __builtin_prefetch(c.row(i) + col + j, 1);
+    }
+  }
   /// g on a part of c that was just stored and is still in the first-level cache.
   void activate(Range rows, Range cols) const {
     if (epilogue.activation.kind == ActivationKind::identity) return;
@@ -208,6 +214,11 @@ template <class T> void multiply_packed(T* scratch, const Product<T>& product, S
             const Range rows{i, i + down.size(tile)};
             TileInput<T> in{terms.size(), a.at(i, terms.begin), a.row, a.col, panel_b, tile_cols<T>};
             if (copy_a) in = {terms.size(), packed_a + (i - i0) * terms.size(), 1, rows.size(), panel_b, tile_cols<T>};
+            if (tile + 1 < down.count()) {
+              product.ask_for({rows.end, rows.end + down.size(tile + 1)}, tile_span.begin);
+            } else if (tile_span.end < cols.end) {
+              product.ask_for({i0, i0 + down.size(0)}, tile_span.end);
+            }
             product.compute(rows, tile_span, in, first, last);
             i = rows.end;
           }

@@ -75,7 +75,8 @@ def measure(
 
 def _expected(query: Query) -> Array:
     wide = [one.astype(np.float64) for one in query.parameters]
-    return Mlp(wide[0::2], wide[1::2], rate=0.0).forward(query.X.astype(np.float64))[-1].copy()
+    logits: Array = Mlp(wide[0::2], wide[1::2], rate=0.0).forward(query.X.astype(np.float64))[-1]
+    return np.array(logits)
 
 
 def _logits_of(probabilities: Array, expected: Array) -> Array:
