@@ -136,7 +136,7 @@ void cross_entropy(const Team& team, bool from_logits, double smoothing, MatrixV
       continue;
     }
     RowLoss losses[group];
-    alignas(alignment_bytes) T logs[group];
+    alignas(alignment_bytes) T logs[group] = {};
     for (Index k = 0; k < count; ++k) {
       const Index i = first + k;
       T* const d = dp.data != nullptr ? dp.row(i) : nullptr;
