@@ -157,3 +157,14 @@ def test_numpy_can_do_without_what_is_beyond_avx2() -> None:
 def test_importing_chainrule_loads_no_benchmark() -> None:
     code = "import sys, chainrule, chainrule.cli; print([name for name in sys.modules if 'chainrule.bench' in name])"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("command_line", "loaded"), [("info", False), ("bench --help", True)])
+def test_only_bench_loads_the_benchmarks(command_line: str, loaded: bool) -> None:
+    code = (
+        "import sys\nfrom chainrule.cli import main\n"
+        f"try: main({command_line.split()!r})\nexcept SystemExit: pass\n"
+        "print(any(name.startswith('chainrule.bench') for name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == str(loaded)

@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _never_fail_to_print()
     try:
         try:
-            options = _parser().parse_args(arguments)
+            words = sys.argv[1:] if arguments is None else arguments
+            options = _parser(words).parse_args(words)
             action: Callable[[argparse.Namespace], int] = options.action
             return action(options)
         finally:
@@ -94,13 +95,17 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = _Parser(prog="chainrule", description="Neural-network training, from the chain rule to the metal.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     info = commands.add_parser("info", help="say what this build is and what it runs on")
     info.set_defaults(action=_info)
     _add_train(commands.add_parser("train", help="train a network and write it to a folder", epilog=_TRAIN_EPILOG))
-    _add_bench(commands.add_parser("bench", help="measure speed, beside other libraries", epilog=_BENCH_EPILOG))
+    bench = commands.add_parser("bench", help="measure speed, beside other libraries", epilog=_BENCH_EPILOG)
+    if "bench" in words:  # its arguments come from the benchmarks, which no other command should wait for
+        from .bench.command import add_arguments
+
+        add_arguments(bench)
     return parser
 
 
@@ -108,6 +113,11 @@ _TRAIN_EPILOG = """DATA is "digits" (scikit-learn's 1,797 handwritten digits), "
 file whose first line names the columns. Of the rows, 70 % are to train, 15 % to validate (early stopping, best weights
 kept) and 15 % to test. MNIST has test files of its own: of its other rows 85 % are to train and 15 % to validate. The
 parts are the same for every seed."""
+
+_BENCH_EPILOG = """Without GROUP all groups are measured. Other libraries take part if they are installed:
+pip install "chainrule[bench]", and PyTorch, which is not in that extra: its usual build brings gigabytes of CUDA. A run
+that leaves nothing out is stored as FOLDER/GROUP.json, any other only if --results names a folder. Nothing else should
+run on the machine meanwhile."""
 
 
 def _add_train(train: argparse.ArgumentParser) -> None:
@@ -197,20 +207,6 @@ def _info(_: argparse.Namespace) -> int:
 
     show_versions()
     return 0
-
-
-# ------------------------------------------------------------------------------------------------------------- bench
-
-_BENCH_EPILOG = """Without GROUP all groups are measured. Other libraries take part if they are installed:
-pip install "chainrule[bench]", and PyTorch, which is not in that extra: its usual build brings gigabytes of CUDA. A run
-that leaves nothing out is stored as FOLDER/GROUP.json, any other only if --results names a folder. Nothing else should
-run on the machine meanwhile."""
-
-
-def _add_bench(bench: argparse.ArgumentParser) -> None:
-    from .bench.command import add_arguments
-
-    add_arguments(bench)
 
 
 # ------------------------------------------------------------------------------------------------------------- train
