@@ -76,7 +76,10 @@ def test_a_contest_forms_ratios_within_a_round() -> None:
         "chainrule": turns([999, 10, 40, 10, 10, 20], called=called, name="chainrule"),
     }
     found = contest(engines, QUICK)
-    assert called[:6] == ["slow", "chainrule", "slow", "chainrule", "chainrule", "slow"]  # they take turns at beginning
+    orders = [called[i : i + 2] for i in range(0, 12, 2)]  # a warm-up and five rounds
+    assert all(sorted(order) == ["chainrule", "slow"] for order in orders)
+    assert ["slow", "chainrule"] in orders[1:]
+    assert ["chainrule", "slow"] in orders[1:]
     assert len(called) == 12
     ours, ratio = found["engines"]["chainrule"], found["ratios"]["slow"]
     assert (ours["median"], ours["range"], ours["rounds"]) == (10, [10, 40], [10, 40, 10, 10, 20])

@@ -1,12 +1,13 @@
 """How everything is measured: engines take turns, ratios are formed within a round, medians and spreads are kept.
 
-A round runs every engine once, so that a machine that slows down slows all of them; the order turns from round to
-round. An engine's figures count only if what it computed was right in every turn. This file knows no engine and no
-workload.
+A round runs every engine once, so that a machine that slows down slows all of them, in an order drawn for it: an engine
+that always followed the same other one would carry what that one leaves behind, warm or throttled. An engine's figures
+count only if what it computed was right in every turn. This file knows no engine and no workload.
 """
 
 from __future__ import annotations
 
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -86,8 +87,7 @@ def contest(engines: Mapping[str, Callable[[], Turn]], plan: Plan) -> dict[str, 
         for name, measure in plan.between.items():
             time.sleep(plan.rest)
             between[name].append(measure())
-        first = number % max(len(names), 1)
-        for name in names[first:] + names[:first]:
+        for name in random.Random(number).sample(names, len(names)):
             time.sleep(plan.rest)
             figure, right = engines[name]()
             figures[name].append(figure)
