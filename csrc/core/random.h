@@ -25,7 +25,7 @@ struct Stream {
   std::uint32_t layer = 0; // below 2^24
   std::uint64_t step = 0;
 
-  std::uint32_t tag() const { return static_cast<std::uint32_t>(purpose) << 24 | layer; }
+  constexpr std::uint32_t tag() const { return static_cast<std::uint32_t>(purpose) << 24 | layer; }
 };
 
 // Multipliers and Weyl increments of the paper, table 2 and section 4.3.
@@ -35,7 +35,7 @@ inline constexpr std::uint32_t philox_weyl0 = 0x9E3779B9, philox_weyl1 = 0xBB67A
 using Words = std::array<std::uint32_t, 4>;
 
 /// The ten rounds of Philox4x32. `block` counts groups of four words within the stream.
-inline Words philox(const Stream& stream, std::uint32_t block) {
+constexpr Words philox(const Stream& stream, std::uint32_t block) {
   auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
   auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };
 
@@ -49,13 +49,13 @@ inline Words philox(const Stream& stream, std::uint32_t block) {
 }
 
 /// Two 64-bit words of a block, the first word of each pair in the low half.
-inline std::array<std::uint64_t, 2> philox_pair(const Stream& stream, std::uint32_t block) {
+constexpr std::array<std::uint64_t, 2> philox_pair(const Stream& stream, std::uint32_t block) {
   const Words x = philox(stream, block);
   return {x[0] | static_cast<std::uint64_t>(x[1]) << 32, x[2] | static_cast<std::uint64_t>(x[3]) << 32};
 }
 
 /// 53 bits of `word` as a double in [0, 1).
-inline double unit_interval(std::uint64_t word) { return static_cast<double>(word >> 11) * 0x1p-53; }
+constexpr double unit_interval(std::uint64_t word) { return static_cast<double>(word >> 11) * 0x1p-53; }
 
 /// The order of rows 0..n-1 in an epoch: Fisher and Yates, with counted draws.
 ///   for i = n-1 .. 1:  j = floor(draw(n-1-i) * (i+1) / 2^64);  swap(order[i], order[j])

@@ -12,15 +12,15 @@ namespace chainrule {
 struct AbsoluteValue {
   //  r = |w|          dr/dw = sign(w), 0 where w = 0
   static constexpr bool in_double = false;
-  template <class V> V value(V w) const { return abs(w); }
-  template <class V> V slope(V w) const { return sign(w); }
+  template <class V> constexpr V value(V w) const { return abs(w); }
+  template <class V> constexpr V slope(V w) const { return sign(w); }
 };
 
 struct Square {
   //  r = w^2          dr/dw = 2 w
   static constexpr bool in_double = false;
-  template <class V> V value(V w) const { return w * w; }
-  template <class V> V slope(V w) const { return V(2) * w; }
+  template <class V> constexpr V value(V w) const { return w * w; }
+  template <class V> constexpr V slope(V w) const { return V(2) * w; }
 };
 
 struct AbsolutePower {
@@ -29,11 +29,11 @@ struct AbsolutePower {
   // last place. In double precision that does no harm. Numbers below 2^-1022 count as about that.
   static constexpr bool in_double = true;
   double p;
-  template <class V> V power(V w, double q) const {
+  template <class V> constexpr V power(V w, double q) const {
     return q == 0 ? V(1) : select(w == V(0), V(0), exp(V(q) * log(abs(w)))); // 0 log(infinity) is no number
   }
-  template <class V> V value(V w) const { return power(w, p); }
-  template <class V> V slope(V w) const { return V(p) * AbsoluteValue{}.slope(w) * power(w, p - 1); }
+  template <class V> constexpr V value(V w) const { return power(w, p); }
+  template <class V> constexpr V slope(V w) const { return V(p) * AbsoluteValue{}.slope(w) * power(w, p - 1); }
 };
 
 // The registry: (name, formula). `_{}` takes no parameter, `_{p}` takes one.

@@ -3,6 +3,6 @@
 
 namespace chainrule {
 
-template <class V> V sign(V x) { return select(x > V(0), V(1), select(x < V(0), V(-1), x)); }
+template <class V> constexpr V sign(V x) { return select(x > V(0), V(1), select(x < V(0), V(-1), x)); }
 
 } // namespace chainrule

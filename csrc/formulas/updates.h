@@ -33,7 +33,9 @@ struct UpdateNumbers {
 struct GradientDescent {
   //  w <- w - eta g
   static constexpr int states = 0;
-  template <class V> void operator()(const UpdateNumbers& u, V& w, V g, V&, V&, V&) const { w = w - V(u.rate) * g; }
+  template <class V> constexpr void operator()(const UpdateNumbers& u, V& w, V g, V&, V&, V&) const {
+    w = w - V(u.rate) * g;
+  }
 };
 
 // Memories of gradients --------------------------------------------------------------------------------------------
@@ -42,7 +44,7 @@ struct MomentumRule {
   //  v <- beta1 v + gain g;         w <- w - eta v
   // gain 1: a running sum (Polyak 1964; PyTorch); gain 1 - beta1: a running mean (lecture [002]).
   static constexpr int states = 1;
-  template <class V> void operator()(const UpdateNumbers& u, V& w, V g, V& v, V&, V&) const {
+  template <class V> constexpr void operator()(const UpdateNumbers& u, V& w, V g, V& v, V&, V&) const {
     v = V(u.beta1) * v + V(u.gain) * g;
     w = w - V(u.rate) * v;
   }
@@ -51,7 +53,7 @@ struct MomentumRule {
 struct NesterovRule {
   //  v <- beta1 v + g;              w <- w - eta (g + beta1 v)     (Nesterov 1983, in the form of Sutskever 2013)
   static constexpr int states = 1;
-  template <class V> void operator()(const UpdateNumbers& u, V& w, V g, V& v, V&, V&) const {
+  template <class V> constexpr void operator()(const UpdateNumbers& u, V& w, V g, V& v, V&, V&) const {
     v = V(u.beta1) * v + g;
     w = w - V(u.rate) * (g + V(u.beta1) * v);
   }
@@ -64,7 +66,7 @@ struct RpropRule {
   //  d <- d shrink if g h < 0, d grow if g h > 0, kept within [least, most] / eta;   g <- 0 if g h < 0
   //  w <- w - eta d sign(g);   h <- g                              (iRprop-: Igel and Huesken 2000)
   static constexpr int states = 2;
-  template <class V> void operator()(const UpdateNumbers& u, V& w, V g, V& before, V& size, V&) const {
+  template <class V> constexpr void operator()(const UpdateNumbers& u, V& w, V g, V& before, V& size, V&) const {
     const bool moves = u.rate > 0; // at a rate of 0 no multiple of it is within the bounds
     const V least(moves ? u.least / u.rate : 0),
         most(moves ? u.most / u.rate : std::numeric_limits<double>::infinity());
@@ -82,24 +84,26 @@ struct RpropRule {
 // as lecture [002] does.
 
 /// sqrt(s / c2) + eps, or sqrt(s / c2 + eps).
-template <bool inside, class V> V root_of(const UpdateNumbers& u, V s) {
+template <bool inside, class V> constexpr V root_of(const UpdateNumbers& u, V s) {
   const V corrected = s * V(1 / u.correction2);
   if constexpr (inside) return sqrt(corrected + V(u.epsilon));
   return sqrt(corrected) + V(u.epsilon);
 }
 
 /// beta1 v + (1 - beta1) g
-template <class V> V mean_of_gradients(const UpdateNumbers& u, V v, V g) { return V(u.beta1) * v + V(1 - u.beta1) * g; }
+template <class V> constexpr V mean_of_gradients(const UpdateNumbers& u, V v, V g) {
+  return V(u.beta1) * v + V(1 - u.beta1) * g;
+}
 
 /// beta2 s + (1 - beta2) g^2
-template <class V> V mean_of_squares(const UpdateNumbers& u, V s, V g) {
+template <class V> constexpr V mean_of_squares(const UpdateNumbers& u, V s, V g) {
   return V(u.beta2) * s + V(1 - u.beta2) * g * g;
 }
 
 template <bool inside> struct AdaGradRule {
   //  s <- s + g^2;                  w <- w - eta g / root(s)       (Duchi, Hazan and Singer 2011)
   static constexpr int states = 1;
-  template <class V> void operator()(const UpdateNumbers& u, V& w, V g, V& s, V&, V&) const {
+  template <class V> constexpr void operator()(const UpdateNumbers& u, V& w, V g, V& s, V&, V&) const {
     s = s + g * g;
     w = w - V(u.rate) * g / root_of<inside>(u, s);
   }
@@ -111,7 +115,7 @@ struct AdaDeltaRule {
   //  s <- beta2 s + (1 - beta2) g^2;   d = sqrt(r + eps) / sqrt(s + eps) g;   r <- beta2 r + (1 - beta2) d^2
   //  w <- w - eta d                                                (Zeiler 2012)
   static constexpr int states = 2;
-  template <class V> void operator()(const UpdateNumbers& u, V& w, V g, V& s, V& r, V&) const {
+  template <class V> constexpr void operator()(const UpdateNumbers& u, V& w, V g, V& s, V& r, V&) const {
     s = mean_of_squares(u, s, g);
     const V d = sqrt(r + V(u.epsilon)) / sqrt(s + V(u.epsilon)) * g;
     r = mean_of_squares(u, r, d);
@@ -122,7 +126,7 @@ struct AdaDeltaRule {
 template <bool inside> struct RMSpropRule {
   //  s <- beta2 s + (1 - beta2) g^2;   w <- w - eta g / root(s)    (Tieleman and Hinton 2012)
   static constexpr int states = 1;
-  template <class V> void operator()(const UpdateNumbers& u, V& w, V g, V& s, V&, V&) const {
+  template <class V> constexpr void operator()(const UpdateNumbers& u, V& w, V g, V& s, V&, V&) const {
     s = mean_of_squares(u, s, g);
     w = w - V(u.rate) * g / root_of<inside>(u, s);
   }
@@ -134,7 +138,7 @@ template <bool inside> struct AdamRule {
   //  v <- beta1 v + (1 - beta1) g;  s <- beta2 s + (1 - beta2) g^2
   //  w <- w - eta (v / c1) / root(s)                               (Kingma and Ba 2015)
   static constexpr int states = 2;
-  template <class V> void operator()(const UpdateNumbers& u, V& w, V g, V& v, V& s, V&) const {
+  template <class V> constexpr void operator()(const UpdateNumbers& u, V& w, V g, V& v, V& s, V&) const {
     v = mean_of_gradients(u, v, g);
     s = mean_of_squares(u, s, g);
     w = w - V(u.rate / u.correction1) * v / root_of<inside>(u, s);
@@ -146,7 +150,7 @@ using AdamEpsilonInside = AdamRule<true>;
 template <bool inside> struct NAdamRule {
   //  the same v and s;  w <- w - eta (memory v + fresh g) / root(s)         (Dozat 2016)
   static constexpr int states = 2;
-  template <class V> void operator()(const UpdateNumbers& u, V& w, V g, V& v, V& s, V&) const {
+  template <class V> constexpr void operator()(const UpdateNumbers& u, V& w, V g, V& v, V& s, V&) const {
     v = mean_of_gradients(u, v, g);
     s = mean_of_squares(u, s, g);
     w = w - V(u.rate) * (V(u.memory) * v + V(u.fresh) * g) / root_of<inside>(u, s);
@@ -158,7 +162,7 @@ using NAdamEpsilonInside = NAdamRule<true>;
 template <bool inside> struct AMSGradRule {
   //  the same v and s;  m <- max(m, s);   w <- w - eta (v / c1) / root(m)   (Reddi, Kale and Kumar 2018; PyTorch)
   static constexpr int states = 3;
-  template <class V> void operator()(const UpdateNumbers& u, V& w, V g, V& v, V& s, V& m) const {
+  template <class V> constexpr void operator()(const UpdateNumbers& u, V& w, V g, V& v, V& s, V& m) const {
     v = mean_of_gradients(u, v, g);
     s = mean_of_squares(u, s, g);
     m = select(m > s, m, s); // NaN, once there, stays in s
