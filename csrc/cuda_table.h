@@ -1,5 +1,12 @@
 // The GPU as a device. cuda/ implements this where CMake found a CUDA compiler, no_cuda/ elsewhere.
+//
+// All of it is for the thread that calls: its operations and its copies are done in the order in which it asks.
 #pragma once
+
+#include <cstddef>
+#include <new>
+#include <string>
+#include <utility>
 
 #include "kernels.h"
 
@@ -7,9 +14,39 @@ namespace chainrule::cuda {
 
 /// Whether GPU code was compiled in.
 bool compiled();
-/// Whether a GPU can be used now.
-bool available();
+/// Why no GPU can be used, a sentence; empty if one can. Found out once.
+const std::string& trouble();
+/// Whether a GPU can be used.
+inline bool available() { return trouble().empty(); }
 /// The table of the GPU; where there is none, every operation of it throws a sentence that says so.
 const Device& device();
+
+/// What the GPU is.
+struct About {
+  std::string name;
+  int major = 0, minor = 0;    // of its compute capability
+  int processors = 0;          // multiprocessors
+  std::size_t memory = 0;      // bytes
+  std::size_t free = 0;        // of them, now
+  int driver = 0, runtime = 0; // versions of CUDA, 1000 major + 10 minor
+};
+About about();
+
+/// Too little memory on the GPU: MemoryError in Python, with what was asked for and what was free.
+class OutOfMemory : public std::bad_alloc {
+public:
+  explicit OutOfMemory(std::string message) : message_(std::move(message)) {}
+  const char* what() const noexcept override { return message_.c_str(); }
+
+private:
+  std::string message_;
+};
+
+/// Memory of the GPU, aligned to 256 bytes, undefined. Throws OutOfMemory.
+void* allocate(std::size_t bytes);
+void release(void*) noexcept;
+/// Copies that are over when they return.
+void copy_to_gpu(void* to, const void* from, std::size_t bytes);
+void copy_from_gpu(void* to, const void* from, std::size_t bytes);
 
 } // namespace chainrule::cuda

@@ -12,11 +12,12 @@ from kernel_checks import EveryTeam
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes `isa` once for every instruction set of this machine."""
+    """Run a test that takes `isa` once for every instruction set of this machine; of `kernels`, also on its GPU."""
     if "isa" in metafunc.fixturenames:
-        from chainrule._engine import isas
+        from chainrule import _engine
 
-        metafunc.parametrize("isa", isas())
+        gpu = ["cuda"] if "kernels" in metafunc.fixturenames and _engine.cuda_available() else []
+        metafunc.parametrize("isa", [*_engine.isas(), *gpu])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

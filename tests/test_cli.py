@@ -305,7 +305,7 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     facts = dict(re.findall(r"^(\S.*?)  +(.*)$", text, re.MULTILINE))
     assert facts["chainrule"] == chainrule.__version__
     assert facts["numpy"] == np.__version__
-    assert {"compiler", "instruction set", "threads", "CUDA"} <= facts.keys()
+    assert {"compiler", "instruction set", "threads", "GPU"} <= facts.keys()
 
 
 def test_help_names_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:

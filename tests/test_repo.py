@@ -99,8 +99,6 @@ def test_operations_do_not_throw_allocate_or_ask_for_templates_of_the_library() 
 
 
 def test_cuda_mirrors_the_stems_of_cpu() -> None:
-    if not (CSRC / "cuda").exists():
-        pytest.skip("no csrc/cuda yet: there is nothing to mirror")
     cpu, cuda = ({file.stem for file in sources(".cpp", ".cu", below=CSRC / folder)} for folder in ("cpu", "cuda"))
     missing = cpu - cuda - {"isa_table", "ceiling"}
     assert not missing, f"operations of cpu/ without a sibling in cuda/: {sorted(missing)}"
@@ -112,6 +110,8 @@ def test_every_operation_is_complete(slot: str) -> None:
     cpu = "".join(file.read_text() for file in sources(".cpp", below=CSRC / "cpu"))
     for precision in ("float32", "float64"):
         assert re.search(rf"device\.{precision}\.{slot} =", cpu), f"fill {slot} for {precision} in a file of csrc/cpu"
+    cuda = "".join(file.read_text() for file in sources(".cu", below=CSRC / "cuda"))
+    assert re.search(rf"(device\.float32|kernels)\.{slot} =", cuda), f"fill {slot} in a file of csrc/cuda"
     null_table = (CSRC / "no_cuda" / "table.cpp").read_text()
     assert f"put_missing(k.{slot});" in null_table, f"add {slot} to csrc/no_cuda/table.cpp"
     assert f'"{slot}"' in (CSRC / "bindings" / "bind_kernels.cpp").read_text(), f"bind {slot} in bind_kernels.cpp"

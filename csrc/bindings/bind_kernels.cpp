@@ -8,6 +8,7 @@
 
 #include "bindings/arrays.h"
 #include "bindings/bind.h"
+#include "bindings/copies.h"
 #include "bindings/unlocked.h"
 #include "core/clock.h"
 #include "core/named.h"
@@ -28,12 +29,12 @@ PenaltyTerm penalty_term_named(const std::string& name, double power) {
   return term;
 }
 
-/// One table with a team to run it.
+/// One table, that of an instruction set or "cuda", with a team to run it.
 template <class T> class Runner {
 public:
   Runner(const std::string& isa, int threads)
-      : device_(isa.empty() ? cpu::device() : cpu::device(isa)), kernels_(device_.template kernels<T>()),
-        team_(checked(threads)) {}
+      : device_(device_named(isa)), kernels_(device_.template kernels<T>()), on_gpu_(isa == cuda_name),
+        team_(on_gpu_ ? 1 : checked(threads)) {}
 
   std::string isa() const { return device_.name; }
 
@@ -47,24 +48,25 @@ public:
     Array<T> c = out.is_none() ? result(add_to, "add_to", shape) : array_of<T>(out, "out", shape);
     check(out.is_none() || (add_to.is_none() && c.is(out) && c.writeable()),
           "out must be a writable, C-contiguous array, and alone, without add_to");
-    Epilogue<T> epilogue{.bias = nullptr, .activation = activation_named(activation, parameter)};
-    Array<T> bias;
-    if (!bias_in.is_none()) {
-      bias = array_of<T>(bias_in, "bias", {b.cols()});
-      epilogue.bias = bias.data();
-    }
+    const Activation g = activation_named(activation, parameter);
+    std::optional<const Array<T>> bias;
+    if (!bias_in.is_none()) bias.emplace(array_of<T>(bias_in, "bias", {b.cols()}));
     const Write write = add_to.is_none() ? Write::overwrite : Write::add;
-    check(write == Write::overwrite || (bias_in.is_none() && epilogue.activation.kind == ActivationKind::identity),
+    check(write == Write::overwrite || (!bias && g.kind == ActivationKind::identity),
           "a product that adds takes neither bias nor activation");
-    const MatrixView<T> c_view = view_of_mutable(c);
-    check(!overlap(a.matrix, c_view) && !overlap(b.matrix, c_view), "out must not share memory with a or b");
-    run([&](const Team& team) { kernels_.matmul(team, a, b, c_view, write, epilogue); });
+    check(!overlap(a.matrix, view_of_mutable(c)) && !overlap(b.matrix, view_of_mutable(c)),
+          "out must not share memory with a or b");
+    run([&](const Team& team) {
+      kernels_.matmul(team, {view(a_array), transpose_a}, {view(b_array), transpose_b}, view(c), write,
+                      {.bias = bias ? at(*bias) : nullptr, .activation = g});
+    });
     return c;
   }
 
   /// Operations a second, in 10^9, of multiply-adds that touch no memory.
   double register_ceiling(double seconds) {
     check(seconds > 0 && seconds <= 1, "seconds must be above 0 and at most 1; got ", seconds);
+    check(!on_gpu_, "the ceiling of a GPU is not measured here");
     constexpr Index rounds = 10000; // some 30 us: the clock costs nothing beside them
     Buffer<double> operations(team_.threads());
     double elapsed = 0;
@@ -84,8 +86,8 @@ public:
   Array<T> activation_forward(const py::object& z_in, const std::string& name, double parameter) {
     const Array<T> z = array_of<T>(z_in, "z");
     const Activation activation = activation_named(name, parameter);
-    return filled(
-        z, [&](const Team& team, T* h) { kernels_.activation_forward(team, activation, z.data(), h, z.size()); });
+    return filled(z,
+                  [&](const Team& team, T* h) { kernels_.activation_forward(team, activation, at(z), h, z.size()); });
   }
 
   Array<T> activation_backward(const py::object& h_in, const py::object& dh_in, const std::string& name,
@@ -93,7 +95,7 @@ public:
     const Array<T> h = array_of<T>(h_in, "h"), dh = array_of<T>(dh_in, "dh", shape_of(h));
     const Activation activation = activation_named(name, parameter);
     return filled(h, [&](const Team& team, T* dz) {
-      kernels_.activation_backward(team, activation, h.data(), dh.data(), dz, h.size());
+      kernels_.activation_backward(team, activation, at(h), at(dh), dz, h.size());
     });
   }
 
@@ -107,7 +109,7 @@ public:
     check(count >= -1 && count <= columns, "count must be -1 to ", columns, "; got ", count);
     const DropMask mask{{seed, Purpose::dropout, layer, step}, rate, count, same};
     return filled(x, [&](const Team& team, T* y) {
-      kernels_.dropout(team, mask, scale, dense_view<const T>(x.data(), rows, columns), dense_view(y, rows, columns));
+      kernels_.dropout(team, mask, scale, dense_view<const T>(at(x), rows, columns), dense_view(y, rows, columns));
     });
   }
 
@@ -116,15 +118,13 @@ public:
     const Array<T> x = array_of<T>(x_in, "x");
     check(x.size() < random_elements, "x must have fewer than 2^34 elements; it has ", x.size());
     const Stream stream{seed, Purpose::noise, layer, step};
-    return filled(x,
-                  [&](const Team& team, T* y) { kernels_.add_noise(team, stream, deviation, x.data(), y, x.size()); });
+    return filled(x, [&](const Team& team, T* y) { kernels_.add_noise(team, stream, deviation, at(x), y, x.size()); });
   }
 
   Array<T> add_scaled(double factor, const py::object& x_in, const py::object& y_in) {
     const Array<T> x = array_of<T>(x_in, "x");
     Array<T> y = result(y_in, "y", shape_of(x));
-    T* out = y.mutable_data();
-    run([&](const Team& team) { kernels_.add_scaled(team, factor, x.data(), out, x.size()); });
+    run([&](const Team& team) { kernels_.add_scaled(team, factor, at(x), at(y), x.size()); });
     return y;
   }
 
@@ -136,14 +136,13 @@ public:
 
   Array<T> multiply(const py::object& x_in, const py::object& factors_in) {
     const Array<T> x = array_of<T>(x_in, "x"), factors = array_of<T>(factors_in, "factors", shape_of(x));
-    return filled(x, [&](const Team& team, T* y) { kernels_.multiply(team, x.data(), factors.data(), y, x.size()); });
+    return filled(x, [&](const Team& team, T* y) { kernels_.multiply(team, at(x), at(factors), y, x.size()); });
   }
 
   Array<T> fill(double value, Index n) {
     check(n >= 0, "n must be at least 0; got ", n);
     Array<T> x(n);
-    T* out = x.mutable_data();
-    run([&](const Team& team) { kernels_.fill(team, value, out, n); });
+    run([&](const Team& team) { kernels_.fill(team, value, at(x), n); });
     return x;
   }
 
@@ -158,23 +157,23 @@ public:
     Array<T> state2 = result(state2_in, "state2", shape), state3 = result(state3_in, "state3", shape);
     const UpdateNumbers numbers{rate,   beta1, beta2,  epsilon, correction1, correction2, gain,
                                 memory, fresh, shrink, grow,    least,       most,        keep};
-    T* const w_out = w.mutable_data();
-    const UpdateStates<T> states{state1.mutable_data(), state2.mutable_data(), state3.mutable_data()};
-    run([&](const Team& team) { kernels_.update(team, rule, numbers, w_out, g.data(), states, g.size()); });
+    run([&](const Team& team) {
+      kernels_.update(team, rule, numbers, at(w), at(g), {at(state1), at(state2), at(state3)}, g.size());
+    });
     return py::make_tuple(w, state1, state2, state3);
   }
 
   Array<T> softmax_forward(const py::object& z_in) {
     const Array<T> z = array_of<T>(z_in, "z", {-1, -1});
     return filled(z, [&](const Team& team, T* h) {
-      kernels_.softmax_forward(team, view_of(z), dense_view(h, z.shape(0), z.shape(1)));
+      kernels_.softmax_forward(team, view(z), dense_view(h, z.shape(0), z.shape(1)));
     });
   }
 
   Array<T> softmax_backward(const py::object& h_in, const py::object& dh_in) {
     const Array<T> h = array_of<T>(h_in, "h", {-1, -1}), dh = array_of<T>(dh_in, "dh", shape_of(h));
     return filled(h, [&](const Team& team, T* dz) {
-      kernels_.softmax_backward(team, view_of(h), view_of(dh), dense_view(dz, h.shape(0), h.shape(1)));
+      kernels_.softmax_backward(team, view(h), view(dh), dense_view(dz, h.shape(0), h.shape(1)));
     });
   }
 
@@ -183,8 +182,7 @@ public:
     check(pieces >= 1 && z.shape(1) % pieces == 0, "z has ", z.shape(1), " columns: not a multiple of ", pieces,
           " pieces");
     Array<T> h = result(py::none(), "", {z.shape(0), z.shape(1) / pieces});
-    const MatrixView<T> out = view_of_mutable(h);
-    run([&](const Team& team) { kernels_.max_pieces_forward(team, view_of(z), out); });
+    run([&](const Team& team) { kernels_.max_pieces_forward(team, view(z), view(h)); });
     return h;
   }
 
@@ -194,7 +192,7 @@ public:
     check(units > 0 ? columns >= units && columns % units == 0 : columns == 0, "z has ", columns,
           " columns: not a multiple of dh's ", units);
     return filled(z, [&](const Team& team, T* dz) {
-      kernels_.max_pieces_backward(team, view_of(z), view_of(dh), dense_view(dz, z.shape(0), columns));
+      kernels_.max_pieces_backward(team, view(z), view(dh), dense_view(dz, z.shape(0), columns));
     });
   }
 
@@ -202,8 +200,7 @@ public:
     const Array<T> x = array_of<T>(x_in, "x", {-1, -1});
     const Buffer<std::int32_t> rows = row_numbers(rows_in, x.shape(0));
     Array<T> y({rows.size(), x.shape(1)});
-    const MatrixView<T> out = view_of_mutable(y);
-    run([&](const Team& team) { kernels_.gather_rows(team, view_of(x), rows.data(), out); });
+    run([&](const Team& team) { kernels_.gather_rows(team, view(x), at(rows), view(y)); });
     return y;
   }
 
@@ -211,8 +208,7 @@ public:
     const Ints labels = array_of<std::int32_t>(labels_in, "labels", {-1});
     const Buffer<std::int32_t> rows = row_numbers(rows_in, labels.size());
     Ints y(rows.size());
-    std::int32_t* out = y.mutable_data();
-    run([&](const Team& team) { kernels_.gather_labels(team, labels.data(), rows.data(), out, rows.size()); });
+    run([&](const Team& team) { kernels_.gather_labels(team, at(labels), at(rows), at(y), rows.size()); });
     return y;
   }
 
@@ -220,8 +216,7 @@ public:
     const Array<T> x = array_of<T>(x_in, "x", {-1, -1});
     check(x.shape(0) >= 1, "x has no rows: no mean is defined");
     Array<T> mean = result(py::none(), "", {x.shape(1)}), variance = result(py::none(), "", {x.shape(1)});
-    T *const mean_out = mean.mutable_data(), *const variance_out = variance.mutable_data();
-    run([&](const Team& team) { kernels_.column_moments(team, view_of(x), mean_out, variance_out); });
+    run([&](const Team& team) { kernels_.column_moments(team, view(x), at(mean), at(variance)); });
     return py::make_tuple(mean, variance);
   }
 
@@ -233,7 +228,7 @@ public:
     const Array<T> variance = array_of<T>(variance_in, "variance", columns);
     const Array<T> gamma = array_of<T>(gamma_in, "gamma", columns), beta = array_of<T>(beta_in, "beta", columns);
     return filled(x, [&](const Team& team, T* h) {
-      kernels_.normalize_forward(team, view_of(x), mean.data(), variance.data(), epsilon, gamma.data(), beta.data(),
+      kernels_.normalize_forward(team, view(x), at(mean), at(variance), epsilon, at(gamma), at(beta),
                                  dense_view(h, x.shape(0), x.shape(1)));
     });
   }
@@ -250,11 +245,9 @@ public:
     Array<T> dbeta = result(add_to ? add_to->second : py::none(), "add_to[1]", columns);
     Array<T> dx = result(py::none(), "", shape_of(x));
     const Write write = add_to ? Write::add : Write::overwrite;
-    T *const gamma_out = dgamma.mutable_data(), *const beta_out = dbeta.mutable_data();
-    const MatrixView<T> dx_out = view_of_mutable(dx);
     run([&](const Team& team) {
-      kernels_.normalize_backward(team, view_of(x), mean.data(), variance.data(), epsilon, gamma.data(), view_of(dh),
-                                  moments_of_x, write, gamma_out, beta_out, dx_out);
+      kernels_.normalize_backward(team, view(x), at(mean), at(variance), epsilon, at(gamma), view(dh), moments_of_x,
+                                  write, at(dgamma), at(dbeta), view(dx));
     });
     return py::make_tuple(dx, dgamma, dbeta);
   }
@@ -262,8 +255,7 @@ public:
   Array<T> constrain_columns(const py::object& w_in, const std::string& name, double limit) {
     const auto constraint = named<ColumnConstraint>(column_constraint_names, "constraint", name);
     Array<T> w = result(w_in, "w", shape_of(array_of<T>(w_in, "w", {-1, -1})));
-    const MatrixView<T> out = view_of_mutable(w);
-    run([&](const Team& team) { kernels_.constrain_columns(team, constraint, limit, out); });
+    run([&](const Team& team) { kernels_.constrain_columns(team, constraint, limit, view(w)); });
     return w;
   }
 
@@ -273,7 +265,7 @@ public:
     const Array<T> p = array_of<T>(p_in, "p", {-1, -1}), y = array_of<T>(y_in, "y", shape_of(p));
     const auto weight = weights_of<T>(weight_in, p.shape(0));
     return loss_and_gradient(p, [&](const Team& team, T* row_loss, MatrixView<T> dp) {
-      kernels_.element_loss(team, loss, view_of(p), view_of(y), weight ? weight->data() : nullptr, scale, row_loss, dp);
+      kernels_.element_loss(team, loss, view(p), view(y), weight ? at(*weight) : nullptr, scale, row_loss, dp);
     });
   }
 
@@ -284,8 +276,8 @@ public:
     const TargetArrays<T> y = targets_of<T>(y_in, p.shape(0), p.shape(1), true);
     const auto weight = weights_of<T>(weight_in, p.shape(0));
     return loss_and_gradient(p, [&](const Team& team, T* row_loss, MatrixView<T> dp) {
-      kernels_.cross_entropy(team, from_logits, smoothing, view_of(p), y.targets(), weight ? weight->data() : nullptr,
-                             scale, row_loss, dp);
+      kernels_.cross_entropy(team, from_logits, smoothing, view(p), at(y), weight ? at(*weight) : nullptr, scale,
+                             row_loss, dp);
     });
   }
 
@@ -294,8 +286,7 @@ public:
     check(p.shape(1) >= 1, "p has no columns");
     const TargetArrays<T> y = targets_of<T>(y_in, p.shape(0), p.shape(1), true);
     Array<T> score(p.shape(0));
-    T* out = score.mutable_data();
-    run([&](const Team& team) { kernels_.correct_rows(team, view_of(p), y.targets(), threshold, out); });
+    run([&](const Team& team) { kernels_.correct_rows(team, view(p), at(y), threshold, at(score)); });
     return score;
   }
 
@@ -303,8 +294,7 @@ public:
     const Array<T> x = array_of<T>(x_in, "x", {-1, -1});
     Array<T> sum = result(add_to, "add_to", {x.shape(1)});
     const Write write = add_to.is_none() ? Write::overwrite : Write::add;
-    T* out = sum.mutable_data();
-    run([&](const Team& team) { kernels_.column_sum(team, view_of(x), out, write); });
+    run([&](const Team& team) { kernels_.column_sum(team, view(x), at(sum), write); });
     return sum;
   }
 
@@ -312,7 +302,7 @@ public:
     const PenaltyTerm term = penalty_term_named(name, power);
     const Array<T> w = array_of<T>(w_in, "w");
     Buffer<double> blocks(sum_blocks(w.size()));
-    run([&](const Team& team) { kernels_.penalty_sum(team, term, w.data(), w.size(), blocks.data()); });
+    run([&](const Team& team) { kernels_.penalty_sum(team, term, at(w), w.size(), at(blocks)); });
     double sum = 0;
     for (Index i = 0; i < blocks.size(); ++i) sum += blocks.data()[i];
     return sum;
@@ -323,8 +313,7 @@ public:
     const PenaltyTerm term = penalty_term_named(name, power);
     const Array<T> w = array_of<T>(w_in, "w");
     Array<T> g = result(g_in, "g", shape_of(w));
-    T* out = g.mutable_data();
-    run([&](const Team& team) { kernels_.penalty_gradient(team, term, factor, w.data(), out, w.size()); });
+    run([&](const Team& team) { kernels_.penalty_gradient(team, term, factor, at(w), at(g), w.size()); });
     return g;
   }
 
@@ -334,11 +323,37 @@ private:
     return threads;
   }
 
+  static const Device& device_named(const std::string& isa) {
+    if (isa != cuda_name) return isa.empty() ? cpu::device() : cpu::device(isa);
+    if (!cuda::available()) throw std::runtime_error(cuda::trouble());
+    return cuda::device();
+  }
+
   template <class Body> void run(Body body) {
     const Unlocked unlocked;
-    const std::lock_guard lock(mutex_); // the team's scratch serves one call at a time
+    const std::lock_guard lock(mutex_); // the team's scratch and the copies serve one call at a time
+    if (!on_gpu_) return team_.run(body);
+    Copies copies;
+    copies_ = &copies;
     team_.run(body);
+    copies.give_back();
   }
+
+  // Where the device finds an array, while an operation runs: here, or in a copy on the GPU.
+  template <class X> const X* at(const X* here, Index n) const { return on_gpu_ ? copies_->of(here, n) : here; }
+  template <class X> X* at(X* here, Index n) const { return on_gpu_ ? copies_->of(here, n) : here; }
+  template <class X> const X* at(const Array<X>& array) const { return at(array.data(), array.size()); }
+  template <class X> X* at(Array<X>& array) const { return at(array.mutable_data(), array.size()); }
+  template <class X> const X* at(const Buffer<X>& buffer) const { return at(buffer.data(), buffer.size()); }
+  template <class X> X* at(Buffer<X>& buffer) const { return at(buffer.data(), buffer.size()); }
+  Targets<T> at(const TargetArrays<T>& y) const {
+    if (y.has_labels) return {.labels = at(y.labels), .values = {}};
+    return {.labels = nullptr, .values = view(y.values)};
+  }
+  MatrixView<const T> view(const Array<T>& array) const {
+    return dense_view(at(array), array.shape(0), array.shape(1));
+  }
+  MatrixView<T> view(Array<T>& array) const { return dense_view(at(array), array.shape(0), array.shape(1)); }
 
   static Shape shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
 
@@ -356,8 +371,7 @@ private:
 
   template <class Body> Array<T> filled(const Array<T>& like, Body body) {
     Array<T> array = result(py::none(), "", shape_of(like));
-    T* out = array.mutable_data();
-    run([&](const Team& team) { body(team, out); });
+    run([&](const Team& team) { body(team, at(array)); });
     return array;
   }
 
@@ -365,14 +379,12 @@ private:
   Array<T> with_number(void (*Kernels<T>::*operation)(const Team&, double, const T*, T*, Index), double number,
                        const py::object& x_in) {
     const Array<T> x = array_of<T>(x_in, "x");
-    return filled(x, [&](const Team& team, T* y) { (kernels_.*operation)(team, number, x.data(), y, x.size()); });
+    return filled(x, [&](const Team& team, T* y) { (kernels_.*operation)(team, number, at(x), y, x.size()); });
   }
 
   template <class Body> py::tuple loss_and_gradient(const Array<T>& p, Body body) {
     Array<T> row_loss = result(py::none(), "", {p.shape(0)}), dp = result(py::none(), "", shape_of(p));
-    T* out = row_loss.mutable_data();
-    const MatrixView<T> gradient = view_of_mutable(dp);
-    run([&](const Team& team) { body(team, out, gradient); });
+    run([&](const Team& team) { body(team, at(row_loss), view(dp)); });
     return py::make_tuple(row_loss, dp);
   }
 
@@ -388,10 +400,14 @@ private:
     return numbers;
   }
 
+  static constexpr const char* cuda_name = "cuda";
+
   const Device& device_;
   const Kernels<T>& kernels_;
+  bool on_gpu_;
   ThreadTeam team_;
   std::mutex mutex_;
+  Copies* copies_ = nullptr; // of the call that runs, on a GPU
 };
 
 } // namespace

@@ -21,6 +21,21 @@ py::dict build_info() {
   return info;
 }
 
+/// What the GPU is, or None where none can be used.
+py::object cuda_about() {
+  if (!cuda::available()) return py::none();
+  const cuda::About gpu = cuda::about();
+  py::dict about;
+  about["name"] = gpu.name;
+  about["compute_capability"] = py::make_tuple(gpu.major, gpu.minor);
+  about["processors"] = gpu.processors;
+  about["memory"] = gpu.memory;
+  about["free"] = gpu.free;
+  about["driver"] = py::make_tuple(gpu.driver / 1000, gpu.driver % 1000 / 10);
+  about["runtime"] = py::make_tuple(gpu.runtime / 1000, gpu.runtime % 1000 / 10);
+  return about;
+}
+
 py::array_t<std::int32_t> shuffled(Index n, std::uint64_t seed, std::uint64_t epoch) {
   check(n >= 0 && n < Index{1} << 31, "n must be 0 to 2^31 - 1; got ", n);
   py::array_t<std::int32_t> order(n);
@@ -51,6 +66,8 @@ void bind_process(py::module_& module) {
   module.def("shuffled_order", shuffled, arg("n"), arg("seed"), arg("epoch"));
   module.def("philox", philox_words, arg("seed"), arg("purpose"), arg("layer"), arg("step"), arg("block"));
   module.def("cuda_available", cuda::available);
+  module.def("cuda_trouble", cuda::trouble);
+  module.def("cuda_about", cuda_about);
   module.def("activation_names",
              [] { return std::vector<std::string>(std::begin(activation_names), std::end(activation_names)); });
 }

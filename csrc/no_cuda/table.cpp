@@ -8,10 +8,10 @@ namespace chainrule::cuda {
 
 namespace {
 
+[[noreturn]] void refuse() { throw std::runtime_error(trouble() + ": use device=\"cpu\""); }
+
 /// An operation that fits any slot and always throws.
-template <class... Arguments> void missing(Arguments...) {
-  throw std::runtime_error("this build of chainrule has no CUDA: use device=\"cpu\"");
-}
+template <class... Arguments> void missing(Arguments...) { refuse(); }
 
 template <class... Arguments> void put_missing(void (*&slot)(Arguments...)) { slot = missing<Arguments...>; }
 
@@ -51,7 +51,17 @@ template <class T> Kernels<T> missing_kernels() {
 } // namespace
 
 bool compiled() { return false; }
-bool available() { return false; }
+
+const std::string& trouble() {
+  static const std::string sentence = "this build of chainrule has no CUDA";
+  return sentence;
+}
+
+About about() { refuse(); }
+void* allocate(std::size_t) { refuse(); }
+void release(void*) noexcept {}
+void copy_to_gpu(void*, const void*, std::size_t) { refuse(); }
+void copy_from_gpu(void*, const void*, std::size_t) { refuse(); }
 
 const Device& device() {
   static const Device device{"no CUDA", missing_kernels<float>(), missing_kernels<double>()};

@@ -47,7 +47,7 @@ class Network:
     dtype : {"float32", "float64"}
         Precision of parameters and of all that is computed.
     device : {"cpu", "cuda", "auto"}
-        Where it runs; "auto" takes the GPU where there is one.
+        Where it runs. Today that is the CPU, which "auto" means too; "cuda" is refused.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Network:
     inputs, outputs, seed : int
     dtype : numpy.dtype
     device : str
-        "cpu" or "cuda". These are read-only: a network is made with them.
+        "cpu". These are read-only: a network is made with them.
     frozen : tuple of int
         The numbers of the layers that do not learn, set by freeze() and unfreeze().
     training : bool
@@ -68,7 +68,7 @@ class Network:
     ValueError, TypeError
         If an argument does not suit.
     RuntimeError
-        If the device is "cuda" and there is none: no GPU, or a build without CUDA.
+        If the device is "cuda".
 
     Warns
     -----
@@ -396,12 +396,12 @@ def checked_layers(layers: object) -> tuple[Layer, ...]:
 
 
 def checked_device(device: object) -> str:
-    """Return "cpu" or "cuda"."""
+    """Return "cpu": where networks run today."""
     checks.word("device", device, ("cpu", "cuda", "auto"))
-    available = _engine.cuda_available()
-    if device == "cuda" and not available:
-        raise RuntimeError("device='cuda' is not available: this build has no CUDA, or there is no GPU; use 'cpu'")
-    return "cuda" if device != "cpu" and available else "cpu"
+    if device == "cuda":
+        trouble = _engine.cuda_trouble() or "operations run on the GPU, networks do not yet"
+        raise RuntimeError(f"device='cuda' is not available: {trouble}; use 'cpu'")
+    return "cpu"
 
 
 def check_out(out: object, shape: tuple[int, int], x: Array) -> None:

@@ -22,12 +22,24 @@ def versions() -> dict[str, str]:
         "compiler": info["compiler"],
         "instruction set": f"{_engine.isa()} (of {', '.join(_engine.isas())})",
         "threads": f"{_engine.thread_limit()}, {info['threading']}",
-        "CUDA": ("available" if _engine.cuda_available() else "no GPU") if info["cuda"] else "not built",
+        "GPU": gpu(),
         "Python": sys.version.split()[0],
         "machine": platform.platform(),
         "numpy": np.__version__,
         **{package: installed(package) for package in PACKAGES},
     }
+
+
+def gpu() -> str:
+    """Return what the GPU is, or why there is none."""
+    about = _engine.cuda_about()
+    if about is None:
+        return f"none: {_engine.cuda_trouble()}"
+    capability, driver, runtime = (
+        ".".join(map(str, about[key])) for key in ("compute_capability", "driver", "runtime")
+    )
+    memory, free = (f"{about[key] / 2**30:.1f} GiB" for key in ("memory", "free"))
+    return f"{about['name']} ({capability}), {memory}, {free} free; CUDA {runtime}, driver's {driver}"
 
 
 def installed(package: str) -> str:

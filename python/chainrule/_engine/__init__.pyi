@@ -18,6 +18,15 @@ class BuildInfo(TypedDict):
     cuda: bool  # a CUDA table is compiled in
     sanitize: bool
 
+class GPU(TypedDict):
+    name: str
+    compute_capability: tuple[int, int]
+    processors: int  # multiprocessors
+    memory: int  # bytes
+    free: int  # of them, now
+    driver: tuple[int, int]  # the newest CUDA that it runs
+    runtime: tuple[int, int]  # the CUDA that this package was built with
+
 def build_info() -> BuildInfo: ...
 def isas() -> list[str]:
     """Instruction sets that this machine runs, best first, e.g. ["avx512", "avx2", "baseline"]."""
@@ -43,4 +52,8 @@ def philox(seed: int, purpose: int, layer: int, step: int, block: int) -> tuple[
     """Four 32-bit words of the counted random numbers."""
 
 def cuda_available() -> bool: ...
+def cuda_trouble() -> str:
+    """Why no GPU can be used, a sentence without its end; empty if one can."""
+
+def cuda_about() -> GPU | None: ...
 def activation_names() -> list[str]: ...

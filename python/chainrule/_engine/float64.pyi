@@ -10,7 +10,10 @@ Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int32]
 
 class Kernels:
-    """THE LIST, one method an operation; names and arguments as in chainrule.reference. For tests and the curious."""
+    """THE LIST, one method an operation; names and arguments as in chainrule.reference. For tests and the curious.
+
+    `isa` is that of the table, or "cuda" for the GPU's: it works on copies there, and threads mean nothing to it.
+    """
 
     def __init__(self, isa: str = "", threads: int = 1) -> None: ...
     @property

@@ -1,0 +1,61 @@
+// Launching: how an operation starts its kernels on the GPU, and how an error comes back.
+//
+// The team of a GPU is one host thread, and all that it asks for goes to one stream of its own, in order: an operation
+// returns when its kernels are queued, not when they are done. Nothing else in cuda/ talks to the CUDA runtime but
+// memory.cu.
+//
+// launch queues a kernel as it is; for_elements calls a function of i for i = 0 .. n-1, a thread for each, or, above
+// `most_blocks` blocks, for every so many.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <stdexcept>
+
+#include "core/check.h"
+#include "core/view.h"
+
+namespace chainrule::cuda {
+
+// Threads of a block: eight warps, so that 8 blocks fill a multiprocessor of 2,048 threads (6 one of 1,536), and a
+// block of 64 registers a thread still fits four times.
+inline constexpr int block_threads = 256;
+// Enough blocks for 8 on each of 264 multiprocessors, twice what any GPU of today has; beyond, threads take turns, and
+// the grid stays below what one dimension may have.
+inline constexpr Index most_blocks = 2112;
+
+/// Throws a sentence with what was being done, and CUDA's own words, unless `status` is success.
+inline void require(cudaError_t status, const char* doing) {
+  if (status != cudaSuccess) throw std::runtime_error(text("CUDA: ", doing, " failed: ", cudaGetErrorString(status)));
+}
+
+/// The stream of the calling thread.
+inline cudaStream_t stream() { return cudaStreamPerThread; }
+
+/// Queues `blocks` blocks of `threads` threads of a kernel.
+template <class... Parameters, class... Arguments>
+void launch(const char* operation, void (*kernel)(Parameters...), Index blocks, int threads,
+            const Arguments&... arguments) {
+  if (blocks == 0) return;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(blocks));
+  config.blockDim = dim3(static_cast<unsigned>(threads));
+  config.stream = stream();
+  require(cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...), operation);
+}
+
+/// The number of the calling thread among all of a launch, and how many there are.
+__device__ inline Index thread_number() { return Index{blockIdx.x} * blockDim.x + threadIdx.x; }
+__device__ inline Index thread_count() { return Index{gridDim.x} * blockDim.x; }
+
+template <class Each> __global__ void run_elements(Index n, Each each) {
+  for (Index i = thread_number(); i < n; i += thread_count()) each(i);
+}
+
+/// each(i) for i = 0 .. n-1, on the device. `each` is a struct with `__device__ void operator()(Index) const`.
+template <class Each> void for_elements(const char* operation, Index n, Each each) {
+  const Index blocks = (n + block_threads - 1) / block_threads;
+  launch(operation, run_elements<Each>, blocks < most_blocks ? blocks : most_blocks, block_threads, n, each);
+}
+
+} // namespace chainrule::cuda

@@ -1,0 +1,74 @@
+// The GPU and its memory: whether there is one, what it is, and the ways in and out. No kernel stands here.
+#include "cuda/launch.h"
+#include "cuda_table.h"
+
+namespace chainrule::cuda {
+
+namespace {
+
+// Kernels are compiled for compute capability 8.0 (Ampere, 2020) and later.
+constexpr int least_major = 8;
+
+std::string find_trouble() {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status != cudaSuccess) return text("no GPU can be used: ", cudaGetErrorString(status));
+  if (count == 0) return "no GPU was found";
+  const About gpu = about();
+  if (gpu.major >= least_major) return "";
+  return text("the GPU ", gpu.name, " is too old: its compute capability is ", gpu.major, ".", gpu.minor,
+              ", and chainrule needs 8.0");
+}
+
+} // namespace
+
+bool compiled() { return true; }
+
+const std::string& trouble() {
+  static const std::string found = find_trouble();
+  return found;
+}
+
+About about() {
+  About gpu;
+  int number = 0;
+  require(cudaGetDevice(&number), "asking for the device");
+  cudaDeviceProp properties{};
+  require(cudaGetDeviceProperties(&properties, number), "asking for the device's properties");
+  gpu.name = properties.name;
+  gpu.major = properties.major;
+  gpu.minor = properties.minor;
+  gpu.processors = properties.multiProcessorCount;
+  require(cudaMemGetInfo(&gpu.free, &gpu.memory), "asking for the device's memory");
+  require(cudaDriverGetVersion(&gpu.driver), "asking for the driver's version");
+  require(cudaRuntimeGetVersion(&gpu.runtime), "asking for the runtime's version");
+  return gpu;
+}
+
+void* allocate(std::size_t bytes) {
+  void* memory = nullptr;
+  const cudaError_t status = cudaMalloc(&memory, bytes > 0 ? bytes : 1);
+  if (status == cudaErrorMemoryAllocation) {
+    static_cast<void>(cudaGetLastError()); // told here, not again by the next launch
+    std::size_t free = 0, all = 0;
+    require(cudaMemGetInfo(&free, &all), "asking for free memory");
+    throw OutOfMemory(
+        text("the GPU has too little memory: ", bytes, " bytes were asked for, ", free, " of ", all, " are free"));
+  }
+  require(status, "allocating memory");
+  return memory;
+}
+
+void release(void* memory) noexcept { static_cast<void>(cudaFree(memory)); }
+
+void copy_to_gpu(void* to, const void* from, std::size_t bytes) {
+  require(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream()), "a copy to the GPU");
+  require(cudaStreamSynchronize(stream()), "a copy to the GPU");
+}
+
+void copy_from_gpu(void* to, const void* from, std::size_t bytes) {
+  require(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream()), "a copy from the GPU");
+  require(cudaStreamSynchronize(stream()), "an operation on the GPU");
+}
+
+} // namespace chainrule::cuda

@@ -1,0 +1,241 @@
+// CUDA on the host, for tests: the part of the runtime and of the device language that csrc/cuda uses, so that its
+// kernels run, and are tested and sanitized, on machines without a GPU. CHAINRULE_CUDA=EMULATED in CMake.
+//
+// One block runs at a time, its threads one after the other: each goes on until it waits for the others of its warp or
+// block. Odd blocks run their threads from the last to the first, so that a forgotten barrier shows. New memory is full
+// of NaN. No speed, no memory model, no streams: everything is done when a call returns.
+#pragma once
+
+#include <ucontext.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __restrict__ __restrict
+#define __shared__ static // one block at a time
+#define __launch_bounds__(...)
+
+struct uint3 {
+  unsigned x = 0, y = 0, z = 0;
+};
+struct dim3 {
+  unsigned x = 1, y = 1, z = 1;
+  dim3() = default;
+  explicit dim3(unsigned x_, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+
+inline uint3 threadIdx, blockIdx;
+inline dim3 blockDim, gridDim;
+inline constexpr int warpSize = 32;
+
+// The threads of a block ----------------------------------------------------------------------------------------------
+
+namespace emulated {
+
+enum class State { ready, waits_for_warp, waits_for_block, done };
+
+struct Thread {
+  ucontext_t context;
+  std::unique_ptr<char[]> stack;
+  State state = State::done;
+};
+
+inline constexpr std::size_t stack_bytes = 64 * 1024;
+inline std::vector<Thread> threads;      // of the block that runs
+inline std::vector<std::uint64_t> slots; // what each thread shows to its warp
+inline ucontext_t scheduler;
+inline unsigned current = 0;
+inline const std::function<void()>* kernel = nullptr;
+inline std::mutex one_launch;
+
+inline void wait(State reason) {
+  threads[current].state = reason;
+  swapcontext(&threads[current].context, &scheduler);
+}
+
+inline void run_thread() {
+  (*kernel)();
+  threads[current].state = State::done; // uc_link leads back to the scheduler
+}
+
+inline unsigned linear(dim3 size) { return size.x * size.y * size.z; }
+
+/// Lets those of [begin, end) go on that wait for `reason`, if all do that are not done.
+inline bool release(unsigned begin, unsigned end, State reason) {
+  bool any = false;
+  for (unsigned t = begin; t < end; ++t) {
+    if (threads[t].state == State::done) continue;
+    if (threads[t].state != reason) return false;
+    any = true;
+  }
+  for (unsigned t = begin; t < end && any; ++t) {
+    if (threads[t].state == reason) threads[t].state = State::ready;
+  }
+  return any;
+}
+
+inline void prepare(Thread& thread) {
+  if (!thread.stack) thread.stack = std::make_unique<char[]>(stack_bytes);
+  getcontext(&thread.context);
+  thread.context.uc_stack.ss_sp = thread.stack.get();
+  thread.context.uc_stack.ss_size = stack_bytes;
+  thread.context.uc_link = &scheduler;
+  makecontext(&thread.context, run_thread, 0);
+  thread.state = State::ready;
+}
+
+inline void run_block(bool backwards) {
+  const unsigned count = linear(blockDim);
+  for (unsigned t = 0; t < count; ++t) prepare(threads[t]);
+  for (;;) {
+    bool ran = false, left = false;
+    for (unsigned i = 0; i < count; ++i) {
+      current = backwards ? count - 1 - i : i;
+      if (threads[current].state != State::ready) continue;
+      threadIdx = {current % blockDim.x, current / blockDim.x % blockDim.y, current / blockDim.x / blockDim.y};
+      swapcontext(&scheduler, &threads[current].context);
+      ran = true;
+    }
+    bool released = false;
+    for (unsigned begin = 0; begin < count; begin += warpSize) {
+      released |= release(begin, std::min(begin + warpSize, count), State::waits_for_warp);
+    }
+    if (!released) released = release(0, count, State::waits_for_block);
+    for (unsigned t = 0; t < count; ++t) left |= threads[t].state != State::done;
+    if (!left) return;
+    if (!released && !ran) {
+      std::fprintf(stderr, "emulated CUDA: threads of a block wait for each other at different barriers\n");
+      std::abort();
+    }
+  }
+}
+
+template <class T> T exchange(T value, unsigned from) {
+  static_assert(sizeof(T) <= sizeof(std::uint64_t));
+  const unsigned own = current, warp = own / warpSize * warpSize;
+  std::memcpy(&slots[own], &value, sizeof value);
+  wait(State::waits_for_warp);
+  if (warp + from < linear(blockDim)) std::memcpy(&value, &slots[warp + from], sizeof value);
+  wait(State::waits_for_warp);
+  return value;
+}
+
+} // namespace emulated
+
+inline void __syncthreads() { emulated::wait(emulated::State::waits_for_block); }
+inline void __syncwarp(unsigned = ~0u) { emulated::wait(emulated::State::waits_for_warp); }
+template <class T> T __shfl_sync(unsigned, T value, int from) {
+  return emulated::exchange(value, static_cast<unsigned>(from) % warpSize);
+}
+template <class T> T __shfl_xor_sync(unsigned, T value, int bits) {
+  return emulated::exchange(value, emulated::current % warpSize ^ static_cast<unsigned>(bits));
+}
+template <class T> T __shfl_down_sync(unsigned, T value, unsigned by) {
+  const unsigned lane = emulated::current % warpSize;
+  return emulated::exchange(value, lane + by < warpSize ? lane + by : lane);
+}
+
+inline void sincospi(double x, double* sine, double* cosine) {
+  const double turn = 3.14159265358979323846 * std::remainder(x, 2.0);
+  *sine = std::sin(turn);
+  *cosine = std::cos(turn);
+}
+
+// The runtime ---------------------------------------------------------------------------------------------------------
+
+enum cudaError_t { cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100 };
+inline const char* cudaGetErrorString(cudaError_t error) {
+  return error == cudaSuccess ? "no error" : error == cudaErrorMemoryAllocation ? "out of memory" : "no device";
+}
+inline cudaError_t cudaGetLastError() { return cudaSuccess; }
+
+using cudaStream_t = void*;
+inline cudaStream_t const cudaStreamPerThread = nullptr;
+inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+
+struct cudaLaunchConfig_t {
+  dim3 gridDim, blockDim;
+  std::size_t dynamicSmemBytes = 0;
+  cudaStream_t stream = nullptr;
+};
+
+template <class... Parameters, class... Arguments>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
+                               Arguments&&... arguments) {
+  const std::lock_guard lock(emulated::one_launch);
+  const std::function<void()> call = [&] { kernel(arguments...); };
+  emulated::kernel = &call;
+  gridDim = config->gridDim;
+  blockDim = config->blockDim;
+  const unsigned count = emulated::linear(blockDim);
+  if (emulated::threads.size() < count) emulated::threads.resize(count);
+  if (emulated::slots.size() < count) emulated::slots.resize(count);
+  for (unsigned block = 0; block < emulated::linear(gridDim); ++block) {
+    blockIdx = {block % gridDim.x, block / gridDim.x % gridDim.y, block / gridDim.x / gridDim.y};
+    emulated::run_block(block % 2 == 1);
+  }
+  return cudaSuccess;
+}
+
+inline cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
+  *pointer = std::malloc(std::max<std::size_t>(bytes, 1));
+  if (*pointer == nullptr) return cudaErrorMemoryAllocation;
+  std::memset(*pointer, 0xff, bytes); // NaN
+  return cudaSuccess;
+}
+inline cudaError_t cudaFree(void* pointer) {
+  std::free(pointer);
+  return cudaSuccess;
+}
+enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
+inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+  return cudaSuccess;
+}
+inline cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  *free = *total = std::size_t{1} << 34;
+  return cudaSuccess;
+}
+
+struct cudaDeviceProp {
+  char name[256];
+  std::size_t totalGlobalMem;
+  int major, minor, multiProcessorCount;
+};
+inline cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+inline cudaError_t cudaGetDevice(int* device) {
+  *device = 0;
+  return cudaSuccess;
+}
+inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  *properties = {"emulated on the host", std::size_t{1} << 34, 9, 0, 1};
+  return cudaSuccess;
+}
+inline cudaError_t cudaDriverGetVersion(int* version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+inline cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = 13000;
+  return cudaSuccess;
+}
