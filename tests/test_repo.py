@@ -122,15 +122,16 @@ def test_every_operation_is_complete(slot: str) -> None:
     assert f'"{slot}": (' in tests, f"add arguments for {slot} to calls() of tests/test_kernels.py"
 
 
-def test_every_cpu_file_is_built_and_listed() -> None:
+def test_every_file_is_built_and_listed() -> None:
     cmake = (ROOT / "CMakeLists.txt").read_text()
-    listed = (CSRC / "cpu" / "isa_table.cpp").read_text()
-    for file in sources(".cpp", below=CSRC):
+    for file in sources(".cpp", ".cu", below=CSRC):
         if file.stem.startswith("team_"):
             continue
         assert str(file.relative_to(ROOT)) in cmake, f"add {file.relative_to(ROOT)} to CMakeLists.txt"
-    for name in re.findall(r"void (list_\w+)\(Device&\);", (CSRC / "cpu" / "operations.h").read_text()):
-        assert f"{name}(table);" in listed, f"call {name} in csrc/cpu/isa_table.cpp"
+    for table in ("cpu/isa_table.cpp", "cuda/table.cu"):
+        listed, header = (CSRC / table).read_text(), (CSRC / table).parent / "operations.h"
+        for name in re.findall(r"void (list_\w+)\(Device&\);", header.read_text()):
+            assert f"{name}(table);" in listed, f"call {name} in csrc/{table}"
 
 
 @pytest.mark.parametrize(
