@@ -17,7 +17,7 @@ nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 nvcc --version | tail -n 1
 
 step "building"
-CUDAARCHS=native "$python" -m pip install --quiet --no-index --no-deps --no-build-isolation --target "$work/site" \
+CUDAARCHS=${CUDAARCHS:-native} "$python" -m pip install --quiet --no-index --no-deps --no-build-isolation --target "$work/site" \
   -C cmake.define.CHAINRULE_CUDA=ON -C cmake.define.CHAINRULE_WERROR=ON .
 export PYTHONPATH="$work/site"
 "$python" -m chainrule info

@@ -9,9 +9,16 @@ namespace {
 // Kernels are compiled for compute capability 8.0 (Ampere, 2020) and later.
 constexpr int least_major = 8;
 
+std::string version_text(int version) { return text(version / 1000, ".", version % 1000 / 10); }
+
 std::string find_trouble() {
-  int count = 0;
+  int driver = 0, runtime = 0, count = 0;
+  if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) return "no NVIDIA driver was found";
   const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status == cudaErrorInsufficientDriver && cudaRuntimeGetVersion(&runtime) == cudaSuccess) {
+    return text("the NVIDIA driver is too old: it knows CUDA ", version_text(driver), ", and chainrule was built with ",
+                version_text(runtime));
+  }
   if (status != cudaSuccess) return text("no GPU can be used: ", cudaGetErrorString(status));
   if (count == 0) return "no GPU was found";
   const About gpu = about();
