@@ -21,6 +21,7 @@ CUDAARCHS=${CUDAARCHS:-native} "$python" -m pip install --quiet --no-index --no-
   -C cmake.define.CHAINRULE_CUDA=ON -C cmake.define.CHAINRULE_WERROR=ON .
 export PYTHONPATH="$work/site"
 "$python" -m chainrule info
+"$python" -c 'import sys, chainrule._engine as e; sys.exit(e.cuda_trouble() or None)' # else all below would be skipped
 
 step "the tests of its operations, on the GPU"
 "$python" -m pytest -q -p no:cacheprovider -k cuda tests/test_kernels*.py tests/test_cuda.py
