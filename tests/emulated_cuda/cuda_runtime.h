@@ -1,5 +1,5 @@
 // CUDA on the host, for tests: the part of the runtime and of the device language that csrc/cuda uses, so that its
-// kernels run, and are tested and sanitized, on machines without a GPU. CHAINRULE_CUDA=EMULATED in CMake.
+// kernels run, and are tested, on machines without a GPU. CHAINRULE_CUDA=EMULATED in CMake.
 //
 // One block runs at a time, its threads one after the other: each goes on until it waits for the others of its warp or
 // block. Odd blocks run their threads from the last to the first, so that a forgotten barrier shows. New memory is full
@@ -18,14 +18,10 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <vector>
 
 #define __global__
 #define __device__
-#define __host__
-#define __forceinline__ inline
-#define __restrict__ __restrict
 #define __shared__ static // one block at a time
 #define __launch_bounds__(...)
 
@@ -36,9 +32,6 @@ struct dim3 {
   unsigned x = 1, y = 1, z = 1;
   dim3() = default;
   explicit dim3(unsigned x_, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
-};
-struct alignas(16) float4 {
-  float x, y, z, w;
 };
 
 inline uint3 threadIdx, blockIdx;
@@ -140,16 +133,11 @@ template <class T> T exchange(T value, unsigned from) {
 } // namespace emulated
 
 inline void __syncthreads() { emulated::wait(emulated::State::waits_for_block); }
-inline void __syncwarp(unsigned = ~0u) { emulated::wait(emulated::State::waits_for_warp); }
 template <class T> T __shfl_sync(unsigned, T value, int from) {
   return emulated::exchange(value, static_cast<unsigned>(from) % warpSize);
 }
 template <class T> T __shfl_xor_sync(unsigned, T value, int bits) {
   return emulated::exchange(value, emulated::current % warpSize ^ static_cast<unsigned>(bits));
-}
-template <class T> T __shfl_down_sync(unsigned, T value, unsigned by) {
-  const unsigned lane = emulated::current % warpSize;
-  return emulated::exchange(value, lane + by < warpSize ? lane + by : lane);
 }
 
 inline void sincospi(double x, double* sine, double* cosine) {
@@ -160,12 +148,7 @@ inline void sincospi(double x, double* sine, double* cosine) {
 
 // The runtime ---------------------------------------------------------------------------------------------------------
 
-enum cudaError_t {
-  cudaSuccess = 0,
-  cudaErrorMemoryAllocation = 2,
-  cudaErrorInsufficientDriver = 35,
-  cudaErrorNoDevice = 100
-};
+enum cudaError_t { cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorInsufficientDriver = 35 };
 inline const char* cudaGetErrorString(cudaError_t error) {
   return error == cudaSuccess ? "no error" : error == cudaErrorMemoryAllocation ? "out of memory" : "no device";
 }
@@ -209,7 +192,7 @@ inline cudaError_t cudaFree(void* pointer) {
   std::free(pointer);
   return cudaSuccess;
 }
-enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
+enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
 inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
   if (bytes > 0) std::memcpy(to, from, bytes);
   return cudaSuccess;
