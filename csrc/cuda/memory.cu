@@ -9,6 +9,15 @@ namespace {
 // Kernels are compiled for compute capability 8.0 (Ampere, 2020) and later.
 constexpr int least_major = 8;
 
+/// Of the device in use. Asking makes no context there, which takes time and memory; asking for free memory does.
+cudaDeviceProp properties_in_use() {
+  int number = 0;
+  require(cudaGetDevice(&number), "asking for the device");
+  cudaDeviceProp properties{};
+  require(cudaGetDeviceProperties(&properties, number), "asking for the device's properties");
+  return properties;
+}
+
 std::string version_text(int version) { return text(version / 1000, ".", version % 1000 / 10); }
 
 std::string find_trouble() {
@@ -21,7 +30,7 @@ std::string find_trouble() {
   }
   if (status != cudaSuccess) return text("no GPU can be used: ", cudaGetErrorString(status));
   if (count == 0) return "no GPU was found";
-  const About gpu = about();
+  const cudaDeviceProp gpu = properties_in_use();
   if (gpu.major >= least_major) return "";
   return text("the GPU ", gpu.name, " is too old: its compute capability is ", gpu.major, ".", gpu.minor,
               ", and chainrule needs 8.0");
@@ -37,11 +46,8 @@ const std::string& trouble() {
 }
 
 About about() {
+  const cudaDeviceProp properties = properties_in_use();
   About gpu;
-  int number = 0;
-  require(cudaGetDevice(&number), "asking for the device");
-  cudaDeviceProp properties{};
-  require(cudaGetDeviceProperties(&properties, number), "asking for the device's properties");
   gpu.name = properties.name;
   gpu.major = properties.major;
   gpu.minor = properties.minor;
