@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <new>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -20,6 +21,11 @@ const std::string& trouble();
 inline bool available() { return trouble().empty(); }
 /// The table of the GPU; where there is none, every operation of it throws a sentence that says so.
 const Device& device();
+/// The same, for whoever is to use it; throws trouble() where none can be used.
+inline const Device& checked_device() {
+  if (!available()) throw std::runtime_error(trouble());
+  return device();
+}
 
 /// What the GPU is.
 struct About {
@@ -32,7 +38,8 @@ struct About {
 };
 About about();
 
-/// Too little memory on the GPU: MemoryError in Python, with what was asked for and what was free.
+/// Too little memory on the GPU, which its Memory throws: MemoryError in Python, with what was asked for and what was
+/// free.
 class OutOfMemory : public std::bad_alloc {
 public:
   explicit OutOfMemory(std::string message) : message_(std::move(message)) {}
@@ -41,12 +48,5 @@ public:
 private:
   std::string message_;
 };
-
-/// Memory of the GPU, aligned to 256 bytes, undefined. Throws OutOfMemory.
-void* allocate(std::size_t bytes);
-void release(void*) noexcept;
-/// Copies that are over when they return.
-void copy_to_gpu(void* to, const void* from, std::size_t bytes);
-void copy_from_gpu(void* to, const void* from, std::size_t bytes);
 
 } // namespace chainrule::cuda

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 
+#include "core/memory.h"
 #include "core/random.h"
 #include "core/team.h"
 #include "core/view.h"
@@ -95,6 +96,9 @@ template <class T> struct Kernels {
   void (*multiply)(const Team&, const T* x, const T* factors, T* y, Index n);
   /// y = x kept within [-limit, limit], n elements; NaN stays NaN. y may alias x.
   void (*clip)(const Team&, double limit, const T* x, T* y, Index n);
+  /// g *= limit / (norm + 1e-6) where that is below 1, n elements; norm is the root of `squares`, one number. Where the
+  /// norm is not a number, nothing changes.
+  void (*clip_norm)(const Team&, double limit, const double* squares, T* g, Index n);
   /// y = sign(x) max(|x| - threshold, 0), n elements; NaN stays NaN. y may alias x.
   void (*soft_threshold)(const Team&, double threshold, const T* x, T* y, Index n);
   /// x = value, n elements.
@@ -155,11 +159,15 @@ template <class T> struct Kernels {
 
   /// sum (d) = or += the sum over rows of x (B, d), from the first row to the last.
   void (*column_sum)(const Team&, MatrixView<const T> x, T* sum, Write);
-  /// blocks[i] = the sum of a penalty's terms over block i of sum_block elements of w; sum_blocks(n) of them. The
-  /// caller adds them up, in order, after a barrier.
+  /// total, one number, += factor * sum of x (n), in double precision. All of it is done by rank 0.
+  void (*accumulate)(const Team&, const T* x, Index n, double factor, double* total);
+  /// blocks[i] = the sum of a penalty's terms over block i of sum_block elements of w; sum_blocks(n) of them.
   void (*penalty_sum)(const Team&, PenaltyTerm, const T* w, Index n, double* blocks);
-  /// g += factor * the derivative of a penalty's term at w, n elements.
-  void (*penalty_gradient)(const Team&, PenaltyTerm, double factor, const T* w, T* g, Index n);
+  /// sum, one number, = the sum of blocks (n). All of it is done by rank 0.
+  void (*sum_up)(const Team&, const double* blocks, Index n, double* sum);
+  /// g += factor * the derivative of a penalty's term at w, n elements; where `sum` is not null, times the derivative
+  /// of the term's root at that one number (root_slope of formulas/penalties.h).
+  void (*penalty_gradient)(const Team&, PenaltyTerm, double factor, const double* sum, const T* w, T* g, Index n);
 };
 
 /// Elements that one block of a split sum covers: many enough that the blocks cost nothing, few enough that a
@@ -175,12 +183,20 @@ struct Multiplied {
 };
 using MultiplyAdds = Multiplied (*)(Index rounds);
 
-/// A device: its name and its tables.
+/// A device: its name, its tables, and its memory, in which all arrays of an operation lie, but for none of its own
+/// arguments.
 struct Device {
   const char* name;
   Kernels<float> float32;
   Kernels<double> float64;
   MultiplyAdds multiply_adds32 = nullptr, multiply_adds64 = nullptr;
+  const Memory* memory = &host_memory;
+  /// Waits for all that the calling thread has asked for.
+  void (*finish)() = [] {};
+
+  /// Whether its arrays lie in the memory of this process. Then operations are shared out among the threads of a team
+  /// and done when they return; else a team is one thread, and they are done in the order in which it asks.
+  bool is_host() const { return memory == &host_memory; }
 
   template <class T> const Kernels<T>& kernels() const;
   template <class T> MultiplyAdds multiply_adds() const { return sizeof(T) == 4 ? multiply_adds32 : multiply_adds64; }

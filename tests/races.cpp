@@ -125,7 +125,8 @@ template <class T> std::uint64_t trained(int threads, int variant, Write gradien
   }
 
   const Objective<T> aim = objective<T>(variant);
-  Epoch<T> epoch(network, optimizer<T>(variant), aim, Sampler<T>(data, batch_size, variant != 2, false, 3));
+  Epoch<T> epoch(network, optimizer<T>(variant), aim,
+                 Sampler<T>(data, host_memory, batch_size, variant != 2, false, 3));
   for (std::uint64_t number = 0; number < 3; ++number) {
     epoch.begin(number);
     while (!epoch.advance(variant == 0 ? 0 : 10)) continue; // slices of one step, or one slice
@@ -135,7 +136,7 @@ template <class T> std::uint64_t trained(int threads, int variant, Write gradien
   const EpochRecord record = evaluation.record();
 
   std::vector<T> p(rows * outputs);
-  StepBuffers<T> pieces(network, batch_size, false);
+  PredictionBuffers<T> pieces(network, batch_size);
   ThreadTeam team(network.threads(batch_size, false));
   for (Index next = 0; next < rows;) {
     next = predict<T>(network, data.x, dense_view(p.data(), rows, outputs), next, 0, pieces, team);
@@ -143,16 +144,18 @@ template <class T> std::uint64_t trained(int threads, int variant, Write gradien
 
   StepBuffers<T> step(network, rows, true);
   ThreadTeam by_hand(network.threads(rows, true));
-  for (int pass = 0; pass < 2; ++pass) {
-    auto forward = [&](const Team& member) {
-      network.forward_training({member, network.kernels(), true, 7, network.steps(), gradients}, data.x, step);
+  for (int number = 0; number < 2; ++number) {
+    auto pass = [&](const Team& member) {
+      Pass<T> own = network.pass(member);
+      own.step = network.steps();
+      own.gradients = gradients;
+      return own;
     };
+    auto forward = [&](const Team& member) { network.forward_training(pass(member), data.x, step); };
     by_hand.run(forward);
     const MatrixView<T> slope = step.gradient(network.depth() - 1);
     for (Index i = 0; i < slope.size(); ++i) slope.data[i] = static_cast<T>(0.01);
-    auto backward = [&](const Team& member) {
-      network.backward({member, network.kernels(), true, 7, network.steps(), gradients}, data.x, step);
-    };
+    auto backward = [&](const Team& member) { network.backward(pass(member), data.x, step); };
     by_hand.run(backward);
   }
   std::uint64_t h = hash(network.arena(), network.arena_size());

@@ -44,6 +44,7 @@ def calls(rng: np.random.Generator, dtype: str, rows: int = 6) -> dict[str, tupl
         "scale": ([0.5, p], {}),
         "multiply": ([p, y], {}),
         "clip": ([0.5, p], {}),
+        "clip_norm": ([0.5, 3.0, p], {}),
         "soft_threshold": ([0.5, p], {}),
         "fill": ([0.5, rows], {}),
         "update": (flat, {"rule": "adam", "rate": 0.1, "beta1": 0.9, "beta2": 0.99, "epsilon": 1e-3}),
@@ -61,6 +62,8 @@ def calls(rng: np.random.Generator, dtype: str, rows: int = 6) -> dict[str, tupl
         "cross_entropy": ([p, labels], {"weight": weight, "scale": 0.5}),
         "correct_rows": ([p, labels], {}),
         "column_sum": ([p], {"add_to": random(rng, dtype, 5)}),
+        "accumulate": ([p[:, 0].copy(), 0.5, 2.0], {}),
+        "sum_up": ([p[:, 0].astype(float)], {}),
         "penalty_sum": ([p], {"term": "square"}),
         "penalty_gradient": ([0.5, p, y], {"term": "square"}),
     }
@@ -231,6 +234,16 @@ def test_limits(operation: str, limit: float, kernels: EveryTeam, dtype: str, rn
 def test_clip(kernels: EveryTeam, dtype: str) -> None:
     x = np.array([-3, -1, -0.5, 0, 0.5, 1, 3, np.nan], dtype)
     assert_array_equal(kernels.clip(1.0, x), np.array([-1, -1, -0.5, 0, 0.5, 1, 1, np.nan], dtype))
+
+
+@pytest.mark.parametrize("squares", [0.0, 0.25, 0.9999, 1.0001, 16.0, math.inf, math.nan])
+def test_clip_norm(squares: float, kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
+    for n in SIZES:
+        g = random(rng, dtype, n)
+        with np.errstate(invalid="ignore"):
+            expected = reference.clip_norm(1.0, squares, g)
+        # The same factor, rounded once to the dtype, and one product.
+        assert_array_equal(kernels.clip_norm(1.0, squares, g), expected)
 
 
 def test_soft_threshold(kernels: EveryTeam, dtype: str) -> None:

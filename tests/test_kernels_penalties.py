@@ -87,3 +87,37 @@ def test_penalties_know_their_terms_and_powers(kernels: EveryTeam, dtype: str) -
             team.penalty_sum(w, term="power", power=power)
     with pytest.raises(ValueError, match=f'unknown term "cube"; known are: {known}$'):
         team.penalty_gradient(1.0, w, w, term="cube")
+
+
+@pytest.mark.parametrize("sum_of_terms", [0.0, 1e-30, 0.3, 7.0, 1e30])
+@terms
+def test_penalty_gradient_of_a_root(
+    term: str, power: float, sum_of_terms: float, kernels: EveryTeam, dtype: str, rng: np.random.Generator
+) -> None:
+    w, g = random(rng, dtype, 37), random(rng, dtype, 37)
+    root = 1 / {"absolute": 1, "square": 2}.get(term, power)
+    # d/dS S^(1/p), by exact rules for numbers that Python has.
+    outer = root * sum_of_terms ** (root - 1) if sum_of_terms > 0 else 0.0
+    given = kernels.penalty_gradient(0.3, w, g, term=term, power=power, sum=sum_of_terms)
+    alone = kernels.penalty_gradient(0.3 * outer, w, g, term=term, power=power)
+    assert_within(given, alone, 4 * epsilon(dtype) * (abs(alone - g) + abs(alone)))
+    specified = reference.penalty_gradient(0.3, w, g, term=term, power=power, sum=sum_of_terms)
+    assert_within(given, specified, 40 * epsilon(dtype) * (abs(specified - g) + abs(specified) + abs(g)))
+
+
+def test_accumulate(kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
+    for n in SIZES:
+        x = random(rng, dtype, n)
+        expected = 0.25 + 3.0 * math.fsum(x.astype(float))
+        # In double precision: n additions of numbers of this size, a product and a sum.
+        bound = epsilon("float64") * (n + 2) * (3 * float(abs(x.astype(float)).sum()) + 0.25)
+        assert abs(kernels.accumulate(x, 3.0, 0.25) - expected) <= bound, f"{n} elements"
+    assert math.isnan(kernels.accumulate(np.array([1, np.nan, 1], dtype), 1.0, 0.0))
+
+
+def test_sum_up(kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
+    for n in SIZES:
+        blocks = rng.standard_normal(n)
+        bound = epsilon("float64") * n * float(abs(blocks).sum())
+        assert abs(kernels.sum_up(blocks) - math.fsum(blocks)) <= bound, f"{n} blocks"
+    assert kernels.sum_up(np.array([1, math.inf, 1.0])) == math.inf

@@ -53,7 +53,7 @@ def floor_name(path: str) -> str:
 
 
 def slots() -> list[str]:
-    return re.findall(r"\(\*(\w+)\)\(", (CSRC / "kernels.h").read_text())
+    return re.findall(r"\(\*(\w+)\)\(const Team&", (CSRC / "kernels.h").read_text())
 
 
 def code_of(file: Path) -> str:

@@ -14,26 +14,28 @@ using py::arg;
 
 template <class T> using NetworkPointer = std::shared_ptr<BoundNetwork<T>>;
 
-/// The data of a fit or an evaluation, checked, and what keeps it alive.
+/// The data of a fit or an evaluation, checked, where the network's device reads it, and what keeps it alive.
 template <class T> class DataArrays {
 public:
   DataArrays(Network<T>& network, const Loss<T>& loss, const std::vector<std::string>& metrics, const py::object& x,
              const py::object& y, const py::object& weight)
       : x_(array_of<T>(x, "x", {-1, network.inputs()})),
         y_(targets_of<T>(y, x_.shape(0), network.outputs(), loss.takes_labels())),
-        weight_(weights_of<T>(weight, x_.shape(0))) {
+        weight_(weights_of<T>(weight, x_.shape(0))),
+        resident_({view_of(x_), y_.targets(), weight_ ? weight_->data() : nullptr}, network.memory()) {
     for (const std::string& metric : metrics) {
       check(metric_named(metric) == Metric::accuracy || !y_.has_labels, "metric \"", metric,
             "\" needs targets that are numbers, not class numbers");
     }
   }
 
-  Data<T> data() const { return {view_of(x_), y_.targets(), weight_ ? weight_->data() : nullptr}; }
+  const Data<T>& data() const { return resident_.data(); }
 
 private:
   Array<T> x_;
   TargetArrays<T> y_;
   std::optional<Array<T>> weight_;
+  ResidentData<T> resident_;
 };
 
 template <class T>
@@ -76,7 +78,7 @@ public:
         epoch_(network_->network(), optimizer,
                objective_of<T>(loss, penalties, metrics_, threshold, arrays_.data().rows(),
                                std::min(batch_size, arrays_.data().rows())),
-               Sampler<T>(arrays_.data(), batch_size, shuffle, drop_last, seed)) {}
+               Sampler<T>(arrays_.data(), network_->network().memory(), batch_size, shuffle, drop_last, seed)) {}
 
   Index steps() const { return epoch_.steps(); }
 

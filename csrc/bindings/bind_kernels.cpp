@@ -2,17 +2,13 @@
 // the two against each other for every instruction set; nothing else uses it.
 #include <pybind11/stl.h>
 
-#include <algorithm>
-#include <mutex>
 #include <numeric>
+#include <optional>
 
-#include "bindings/arrays.h"
 #include "bindings/bind.h"
-#include "bindings/copies.h"
-#include "bindings/unlocked.h"
+#include "bindings/table_runner.h"
 #include "core/clock.h"
 #include "core/named.h"
-#include "cpu/table.h"
 #include "nn/layers/layer_activation.h"
 
 namespace chainrule::bindings {
@@ -29,14 +25,14 @@ PenaltyTerm penalty_term_named(const std::string& name, double power) {
   return term;
 }
 
-/// One table, that of an instruction set or "cuda", with a team to run it.
-template <class T> class Runner {
-public:
-  Runner(const std::string& isa, int threads)
-      : device_(device_named(isa)), kernels_(device_.template kernels<T>()), on_gpu_(isa == cuda_name),
-        team_(on_gpu_ ? 1 : checked(threads)) {}
+/// The operations of a table.
+template <class T> class Runner : public TableRunner<T> {
+  using Base = TableRunner<T>;
+  using Base::at, Base::device_, Base::filled, Base::kernels_, Base::on_gpu_, Base::result, Base::run, Base::shape_of;
+  using Base::team_, Base::view;
 
-  std::string isa() const { return device_.name; }
+public:
+  using Base::Base;
 
   Array<T> matmul(const py::object& a_in, const py::object& b_in, bool transpose_a, bool transpose_b,
                   const py::object& bias_in, const std::string& activation, double parameter, const py::object& add_to,
@@ -302,79 +298,49 @@ public:
     const PenaltyTerm term = penalty_term_named(name, power);
     const Array<T> w = array_of<T>(w_in, "w");
     Buffer<double> blocks(sum_blocks(w.size()));
-    run([&](const Team& team) { kernels_.penalty_sum(team, term, at(w), w.size(), at(blocks)); });
-    double sum = 0;
-    for (Index i = 0; i < blocks.size(); ++i) sum += blocks.data()[i];
+    double sum = std::numeric_limits<double>::quiet_NaN();
+    run([&](const Team& team) {
+      kernels_.penalty_sum(team, term, at(w), w.size(), at(blocks));
+      team.barrier();
+      kernels_.sum_up(team, at(blocks), blocks.size(), at(&sum, 1));
+    });
     return sum;
   }
 
+  double accumulate(const py::object& x_in, double factor, double total) {
+    const Array<T> x = array_of<T>(x_in, "x", {-1});
+    run([&](const Team& team) { kernels_.accumulate(team, at(x), x.size(), factor, at(&total, 1)); });
+    return total;
+  }
+
+  double sum_up(const py::object& blocks_in) {
+    const Array<double> blocks = array_of<double>(blocks_in, "blocks", {-1});
+    double sum = std::numeric_limits<double>::quiet_NaN();
+    run([&](const Team& team) { kernels_.sum_up(team, at(blocks), blocks.size(), at(&sum, 1)); });
+    return sum;
+  }
+
+  Array<T> clip_norm(double limit, double squares, const py::object& g_in) {
+    const Array<T> start = array_of<T>(g_in, "g");
+    Array<T> g = result(start, "g", shape_of(start));
+    const double& given = squares;
+    run([&](const Team& team) { kernels_.clip_norm(team, limit, at(&given, 1), at(g), g.size()); });
+    return g;
+  }
+
   Array<T> penalty_gradient(double factor, const py::object& w_in, const py::object& g_in, const std::string& name,
-                            double power) {
+                            double power, std::optional<double> sum) {
     const PenaltyTerm term = penalty_term_named(name, power);
     const Array<T> w = array_of<T>(w_in, "w");
     Array<T> g = result(g_in, "g", shape_of(w));
-    run([&](const Team& team) { kernels_.penalty_gradient(team, term, factor, at(w), at(g), w.size()); });
+    const double* given = sum ? &*sum : nullptr;
+    run([&](const Team& team) {
+      kernels_.penalty_gradient(team, term, factor, sum ? at(given, 1) : nullptr, at(w), at(g), w.size());
+    });
     return g;
   }
 
 private:
-  static int checked(int threads) {
-    check(threads >= 1 && threads <= 1024, "threads must be 1 to 1024; got ", threads);
-    return threads;
-  }
-
-  static const Device& device_named(const std::string& isa) {
-    if (isa != cuda_name) return isa.empty() ? cpu::device() : cpu::device(isa);
-    if (!cuda::available()) throw std::runtime_error(cuda::trouble());
-    return cuda::device();
-  }
-
-  template <class Body> void run(Body body) {
-    const Unlocked unlocked;
-    const std::lock_guard lock(mutex_); // the team's scratch and the copies serve one call at a time
-    if (!on_gpu_) return team_.run(body);
-    Copies copies;
-    copies_ = &copies;
-    team_.run(body);
-    copies.give_back();
-  }
-
-  // Where the device finds an array, while an operation runs: here, or in a copy on the GPU.
-  template <class X> const X* at(const X* here, Index n) const { return on_gpu_ ? copies_->of(here, n) : here; }
-  template <class X> X* at(X* here, Index n) const { return on_gpu_ ? copies_->of(here, n) : here; }
-  template <class X> const X* at(const Array<X>& array) const { return at(array.data(), array.size()); }
-  template <class X> X* at(Array<X>& array) const { return at(array.mutable_data(), array.size()); }
-  template <class X> const X* at(const Buffer<X>& buffer) const { return at(buffer.data(), buffer.size()); }
-  template <class X> X* at(Buffer<X>& buffer) const { return at(buffer.data(), buffer.size()); }
-  Targets<T> at(const TargetArrays<T>& y) const {
-    if (y.has_labels) return {.labels = at(y.labels), .values = {}};
-    return {.labels = nullptr, .values = view(y.values)};
-  }
-  MatrixView<const T> view(const Array<T>& array) const {
-    return dense_view(at(array), array.shape(0), array.shape(1));
-  }
-  MatrixView<T> view(Array<T>& array) const { return dense_view(at(array), array.shape(0), array.shape(1)); }
-
-  static Shape shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
-
-  /// A new array: a copy of `start`, or, for None, one filled with NaN, so that an element that nobody wrote shows.
-  static Array<T> result(const py::object& start, const char* name, const Shape& shape) {
-    Array<T> array(shape);
-    if (start.is_none()) {
-      std::fill_n(array.mutable_data(), array.size(), std::numeric_limits<T>::quiet_NaN());
-    } else {
-      const Array<T> from = array_of<T>(start, name, shape);
-      std::copy_n(from.data(), from.size(), array.mutable_data());
-    }
-    return array;
-  }
-
-  template <class Body> Array<T> filled(const Array<T>& like, Body body) {
-    Array<T> array = result(py::none(), "", shape_of(like));
-    run([&](const Team& team) { body(team, at(array)); });
-    return array;
-  }
-
   /// An operation of one number and one array.
   Array<T> with_number(void (*Kernels<T>::*operation)(const Team&, double, const T*, T*, Index), double number,
                        const py::object& x_in) {
@@ -399,15 +365,6 @@ private:
     }
     return numbers;
   }
-
-  static constexpr const char* cuda_name = "cuda";
-
-  const Device& device_;
-  const Kernels<T>& kernels_;
-  bool on_gpu_;
-  ThreadTeam team_;
-  std::mutex mutex_;
-  Copies* copies_ = nullptr; // of the call that runs, on a GPU
 };
 
 } // namespace
@@ -434,6 +391,7 @@ template <class T> void bind_kernels(py::module_& module) {
       .def("scale", &Runner<T>::scale, arg("factor"), arg("x"))
       .def("multiply", &Runner<T>::multiply, arg("x"), arg("factors"))
       .def("clip", &Runner<T>::clip, arg("limit"), arg("x"))
+      .def("clip_norm", &Runner<T>::clip_norm, arg("limit"), arg("squares"), arg("g"))
       .def("soft_threshold", &Runner<T>::soft_threshold, arg("threshold"), arg("x"))
       .def("fill", &Runner<T>::fill, arg("value"), arg("n"))
       .def("update", &Runner<T>::update, arg("w"), arg("g"), arg("state1"), arg("state2"), arg("state3"), py::kw_only(),
@@ -460,9 +418,11 @@ template <class T> void bind_kernels(py::module_& module) {
            arg("smoothing") = 0.0, arg("weight") = none, arg("scale") = 1.0)
       .def("correct_rows", &Runner<T>::correct_rows, arg("p"), arg("y"), py::kw_only(), arg("threshold") = 0.0)
       .def("column_sum", &Runner<T>::column_sum, arg("x"), py::kw_only(), arg("add_to") = none)
+      .def("accumulate", &Runner<T>::accumulate, arg("x"), arg("factor"), arg("total"))
+      .def("sum_up", &Runner<T>::sum_up, arg("blocks"))
       .def("penalty_sum", &Runner<T>::penalty_sum, arg("w"), py::kw_only(), arg("term"), arg("power") = 0.0)
       .def("penalty_gradient", &Runner<T>::penalty_gradient, arg("factor"), arg("w"), arg("g"), py::kw_only(),
-           arg("term"), arg("power") = 0.0);
+           arg("term"), arg("power") = 0.0, arg("sum") = none);
 }
 
 template void bind_kernels<float>(py::module_&);

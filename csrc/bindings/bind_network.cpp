@@ -3,6 +3,8 @@
 
 #include "bindings/bind.h"
 #include "bindings/bound_network.h"
+#include "cpu/table.h"
+#include "cuda_table.h"
 
 namespace chainrule::bindings {
 
@@ -10,16 +12,60 @@ namespace {
 
 using py::arg;
 
-/// Views of arrays laid out as the arena at `base`, by name: "0.weight", "0.bias", ...: of those that can learn, or of
-/// the statistics.
-template <class T> py::dict views(const py::object& owner, Network<T>& network, T* base, bool statistics) {
+/// n numbers of a network's device, which live as long as `owner`: a view, or, where the device has a memory of its
+/// own, a copy that cannot be written to, so that nobody takes it for the numbers themselves.
+template <class T> py::array_t<T> shown(const py::object& owner, BoundNetwork<T>& self, T* numbers, Index n) {
+  if (self.network().device().is_host()) return py::array_t<T>(n, numbers, owner);
+  py::array_t<T> copy(n);
+  T* out = copy.mutable_data();
+  self.alone([&](Network<T>& network) { copy_out(network.memory(), out, numbers, n); });
+  copy.attr("flags").attr("writeable") = false;
+  return copy;
+}
+
+py::str name_of(const Parameter& parameter) { return text(parameter.layer, ".", parameter.name); }
+
+/// The parts of an array laid out as the arena, by name: "0.weight", "0.bias", ...: of what can learn, or of the
+/// statistics.
+template <class T> py::dict parts(const py::array_t<T>& arena, const Network<T>& network, bool statistics) {
   py::dict result;
   for (const Parameter& parameter : network.parameters()) {
     if (statistics ? parameter.role != Role::statistic : !parameter.can_learn()) continue;
     const Shape shape(parameter.shape.begin(), parameter.shape.end());
-    result[py::str(text(parameter.layer, ".", parameter.name))] = py::array_t<T>(shape, base + parameter.offset, owner);
+    py::array_t<T> part(shape, arena.data() + parameter.offset, arena);
+    if (!arena.writeable()) part.attr("flags").attr("writeable") = false;
+    result[name_of(parameter)] = part;
   }
   return result;
+}
+
+template <class T> py::array_t<T> arena_of(const py::object& self) {
+  auto& bound = self.cast<BoundNetwork<T>&>();
+  return shown(self, bound, bound.network().arena(), bound.network().arena_size());
+}
+
+template <class T> void set_arena(BoundNetwork<T>& self, const py::object& arena_in) {
+  const Array<T> arena = array_of<T>(arena_in, "arena", {self.network().arena_size()});
+  self.alone([&](Network<T>& network) { copy_in(network.memory(), network.arena(), arena.data(), arena.size()); });
+}
+
+/// Sets one parameter or statistic, by its name.
+template <class T> void assign(BoundNetwork<T>& self, const std::string& name, const py::object& value_in) {
+  for (const Parameter& parameter : self.network().parameters()) {
+    if (parameter.role == Role::constant || std::string(name_of(parameter)) != name) continue;
+    const Array<T> value = array_of<T>(value_in, "value", Shape(parameter.shape.begin(), parameter.shape.end()));
+    self.alone([&](Network<T>& network) {
+      copy_in(network.memory(), network.arena() + parameter.offset, value.data(), value.size());
+    });
+    return;
+  }
+  fail("there is no parameter \"", name, "\"");
+}
+
+const Device& device_named(const std::string& name) {
+  if (name == "cpu") return cpu::device();
+  check(name == "cuda", "device must be \"cpu\" or \"cuda\"; got \"", name, "\"");
+  return cuda::checked_device();
 }
 
 template <class T> py::list layers(BoundNetwork<T>& self) {
@@ -84,13 +130,14 @@ template <class T> py::object predictor(const Share<T>& self) {
 template <class T> void bind_network(py::module_& module) {
   using Self = BoundNetwork<T>;
   py::class_<Self, std::shared_ptr<Self>>(module, "Network")
-      .def(py::init([](Index inputs, const std::vector<std::shared_ptr<Layer<T>>>& list, std::uint64_t seed) {
+      .def(py::init([](Index inputs, const std::vector<std::shared_ptr<Layer<T>>>& list, std::uint64_t seed,
+                       const std::string& device) {
              for (const auto& layer : list) check(layer != nullptr, "a layer is None");
              std::vector<std::shared_ptr<const Layer<T>>> layers(list.begin(), list.end());
              const Unlocked unlocked; // drawing many parameters takes its time
-             return std::make_shared<Self>(inputs, std::move(layers), seed);
+             return std::make_shared<Self>(device_named(device), inputs, std::move(layers), seed);
            }),
-           arg("inputs"), arg("layers"), arg("seed"))
+           arg("inputs"), arg("layers"), arg("seed"), arg("device") = "cpu")
       .def_property_readonly("inputs", [](Self& self) { return self.network().inputs(); })
       .def_property_readonly("outputs", [](Self& self) { return self.network().outputs(); })
       .def_property_readonly("seed", [](Self& self) { return self.network().seed(); })
@@ -98,25 +145,18 @@ template <class T> void bind_network(py::module_& module) {
           "steps", [](Self& self) { return self.alone([](Network<T>& network) { return network.steps(); }); },
           [](Self& self, std::uint64_t steps) { self.alone([&](Network<T>& network) { network.set_steps(steps); }); })
       .def("layers", layers<T>)
-      .def("arena",
-           [](const py::object& self) {
-             Network<T>& network = self.cast<Self&>().network();
-             return py::array_t<T>(network.arena_size(), network.arena(), self);
-           })
+      .def("arena", arena_of<T>)
+      .def("set_arena", set_arena<T>, arg("arena"))
+      .def("assign", assign<T>, arg("name"), arg("value"))
       .def("parameters",
-           [](const py::object& self) {
-             Network<T>& network = self.cast<Self&>().network();
-             return views<T>(self, network, network.arena(), false);
-           })
+           [](const py::object& self) { return parts(arena_of<T>(self), self.cast<Self&>().network(), false); })
       .def("statistics",
-           [](const py::object& self) {
-             Network<T>& network = self.cast<Self&>().network();
-             return views<T>(self, network, network.arena(), true);
-           })
+           [](const py::object& self) { return parts(arena_of<T>(self), self.cast<Self&>().network(), true); })
       .def("gradients",
            [](const py::object& self) {
-             T* base = self.cast<Self&>().alone([](Network<T>& network) { return network.gradients(); });
-             return views<T>(self, self.cast<Self&>().network(), base, false);
+             auto& bound = self.cast<Self&>();
+             T* gradients = bound.alone([](Network<T>& network) { return network.gradients(); });
+             return parts(shown(self, bound, gradients, bound.network().arena_size()), bound.network(), false);
            })
       .def("set_trainable", &Self::set_trainable, arg("trainable"))
       .def("forward", &Self::forward, arg("x"), arg("training"))

@@ -3,6 +3,7 @@
 
 #include "bindings/bind.h"
 #include "bindings/bound_network.h"
+#include "cpu/table.h"
 #include "nn/layers/activation_layer.h"
 #include "nn/layers/batch_norm.h"
 #include "nn/layers/dense.h"
@@ -45,8 +46,8 @@ py::tuple loss_value(const Loss<T>& loss, const py::object& p_in, const py::obje
   const MatrixView<T> gradient = view_of_mutable(dp);
   Buffer<T> row_loss(p.shape(0));
   auto body = [&](const Team& team) {
-    loss.evaluate({team, cpu::device().kernels<T>()}, view_of(p), y.targets(), weight ? weight->data() : nullptr,
-                  row_loss.data(), gradient);
+    loss.evaluate({team, cpu::device().kernels<T>(), host_memory}, view_of(p), y.targets(),
+                  weight ? weight->data() : nullptr, row_loss.data(), gradient);
   };
   {
     const Unlocked unlocked;
@@ -60,13 +61,13 @@ py::tuple loss_value(const Loss<T>& loss, const py::object& p_in, const py::obje
 /// One step of an optimizer with the gradients that a network has.
 template <class T> void step(Optimizer<T>& optimizer, BoundNetwork<T>& network, double epoch) {
   check(epoch >= 0 && epoch < 1e15, "epoch must be at least 0; got ", epoch);
-  optimizer.prepare(network.network().id(), network.network().arena_size());
   network.alone([&](Network<T>& n) {
+    optimizer.prepare(n.id(), n.arena_size(), n.memory());
     const std::uint64_t done = optimizer.steps();
     n.gradients(); // allocated before the threads start
     optimizer.plan(n.parameters());
     optimizer.begin_step({done, epoch, 1}); // by hand an epoch counts as one step
-    auto body = [&](const Team& team) { update<T>({team, n.kernels()}, n, optimizer, {}, {}, nullptr); };
+    auto body = [&](const Team& team) { update<T>(n.pass(team), n, optimizer, {}, {}, nullptr); };
     ThreadTeam(n.arena_threads()).run(body);
     optimizer.set_steps(done + 1);
   });
@@ -101,9 +102,9 @@ void add_penalty_gradient(const Penalty<T>& penalty, BoundNetwork<T>& network, I
   const PenaltyRows rows = penalty_rows(data, batch);
   network.alone([&](Network<T>& n) {
     T* gradients = n.gradients();
-    Buffer<double> blocks(sum_blocks(n.arena_size()));
+    Buffer<double> room(n.penalty_room(), Contents::undefined, n.memory());
     auto body = [&](const Team& team) {
-      penalty.add_gradient({team, n.kernels()}, n.parameters(), rows, n.arena(), gradients, blocks.data());
+      penalty.add_gradient(n.pass(team), n.parameters(), rows, n.arena(), gradients, room.data());
     };
     ThreadTeam(n.arena_threads()).run(body);
   });
@@ -117,7 +118,7 @@ void shrink(const Penalty<T>& penalty, BoundNetwork<T>& network, double rate, In
   if (penalty.acts() != place) return;
   network.alone([&](Network<T>& n) {
     auto body = [&](const Team& team) {
-      const Pass<T> pass{team, n.kernels()};
+      const Pass<T> pass = n.pass(team);
       penalty.shrink(pass, n.parameters(), rows, rates, n.arena());
       n.constrain(pass);
     };
@@ -125,14 +126,21 @@ void shrink(const Penalty<T>& penalty, BoundNetwork<T>& network, double rate, In
   });
 }
 
-template <class T> py::list state_views(const py::object& self) {
+/// Views of the state arrays; copies, where the device has a memory of its own.
+template <class T> py::list state_arrays(const py::object& self) {
   auto& optimizer = self.cast<Optimizer<T>&>();
-  py::list views;
-  if (optimizer.size() == 0) return views;
+  py::list list;
+  if (optimizer.size() == 0) return list;
   for (int i = 0; i < optimizer.states(); ++i) {
-    views.append(py::array_t<T>(optimizer.size(), optimizer.state(i), self));
+    if (&optimizer.memory() == &host_memory) {
+      list.append(py::array_t<T>(optimizer.size(), optimizer.state(i), self));
+      continue;
+    }
+    py::array_t<T> copy(optimizer.size());
+    copy_out(optimizer.memory(), copy.mutable_data(), optimizer.state(i), optimizer.size());
+    list.append(copy);
   }
-  return views;
+  return list;
 }
 
 template <class T> void restore(Optimizer<T>& optimizer, std::uint64_t steps, const py::sequence& state) {
@@ -148,7 +156,7 @@ template <class T> void restore(Optimizer<T>& optimizer, std::uint64_t steps, co
   check(arrays.size() == expected, "state must have ", expected, " arrays; got ", arrays.size());
   optimizer.set_steps(steps); // throws where there cannot be so many
   for (std::size_t i = 0; i < arrays.size(); ++i) {
-    std::copy_n(arrays[i].data(), arrays[i].size(), optimizer.state(static_cast<int>(i)));
+    copy_in(optimizer.memory(), optimizer.state(static_cast<int>(i)), arrays[i].data(), arrays[i].size());
   }
 }
 
@@ -264,7 +272,7 @@ template <class T> void bind_optimizers(py::module_& module) {
       .def("configure", configure<T>, arg("schedule"), arg("layer_rates"), arg("clip_norm"), arg("clip_value"),
            arg("decay"), arg("decay_biases"))
       .def("step", step<T>, arg("network"), arg("epoch") = 0.0)
-      .def("state", state_views<T>)
+      .def("state", state_arrays<T>)
       .def("restore", restore<T>, arg("steps"), arg("state"));
   under<RuleOptimizer<T>, Optimizer<T>>(module, "RuleOptimizer")
       .def(py::init<double, std::string, double, double, double, bool>(), arg("rate"), arg("rule"), arg("beta1"),

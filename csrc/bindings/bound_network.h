@@ -13,22 +13,30 @@
 
 #include "bindings/arrays.h"
 #include "bindings/unlocked.h"
-#include "cpu/table.h"
 #include "train/evaluation.h"
 
 namespace chainrule::bindings {
 
 template <class T> class BoundNetwork {
 public:
-  BoundNetwork(Index inputs, std::vector<std::shared_ptr<const Layer<T>>> layers, std::uint64_t seed)
-      : network_(cpu::device(), inputs, std::move(layers), seed), most_rows_at_once_(rows_at_once(network_)) {}
+  BoundNetwork(const Device& device, Index inputs, std::vector<std::shared_ptr<const Layer<T>>> layers,
+               std::uint64_t seed)
+      : network_(device, inputs, std::move(layers), seed), most_rows_at_once_(rows_at_once(network_)) {}
 
-  /// Runs `body` with the interpreter's lock released and the network to itself.
+  /// Runs `body` with the interpreter's lock released and the network to itself. What it asks of the device is done
+  /// when this returns: another thread, whose work there is not in line with ours, may be next.
   template <class Body> decltype(auto) alone(Body body) {
     std::recursive_mutex& mutex = own_mutex();
     const Unlocked unlocked;
     const std::lock_guard lock(mutex);
-    return body(network_);
+    if constexpr (std::is_void_v<decltype(body(network_))>) {
+      body(network_);
+      network_.device().finish();
+    } else {
+      decltype(auto) result = body(network_);
+      network_.device().finish();
+      return result;
+    }
   }
 
   /// Calls advance(seconds) again and again until it says that all is done. Between two slices it looks at signals and
@@ -65,11 +73,11 @@ public:
       if (!step_ || step_->capacity() < rows) {
         can_go_back_ = false;
         step_.reset(); // first give back, then ask for more
-        x_ = Buffer<T>(rows * network.inputs(), Contents::undefined);
+        x_ = Buffer<T>(rows * network.inputs(), Contents::undefined, network.memory());
         step_ = std::make_unique<StepBuffers<T>>(network, rows, true); // last: who finds it finds x_ too
       }
       step_->set_rows(rows);
-      std::copy_n(x.data(), x.size(), x_.data());
+      copy_in(network.memory(), x_.data(), x.data(), x.size());
       step_number_ = network.steps();
       run(network.threads(rows, training), [&](const Team& team) {
         if (training) {
@@ -79,7 +87,7 @@ public:
         }
       });
       const MatrixView<T> result = step_->result();
-      std::copy_n(result.data, result.size(), out);
+      copy_out(network.memory(), out, result.data, result.size());
       if (training) network.set_steps(step_number_ + 1);
       can_go_back_ = training;
       ++pass_number_;
@@ -94,7 +102,7 @@ public:
         throw std::runtime_error("backward needs a forward pass in training mode before it, and each only once");
       }
       check(dy.shape(0) == step_->rows(), "dy has ", dy.shape(0), " rows, the forward pass had ", step_->rows());
-      std::copy_n(dy.data(), dy.size(), step_->gradient(network.depth() - 1).data);
+      copy_in(network.memory(), step_->gradient(network.depth() - 1).data, dy.data(), dy.size());
       network.gradients(); // allocated before the threads start
       run(network.threads(step_->rows(), true),
           [&](const Team& team) { network.backward(pass(team), kept_x(), *step_); });
@@ -112,7 +120,7 @@ public:
   void zero_gradients() {
     alone([&](Network<T>& network) {
       T* gradients = network.gradients();
-      run(threads_for(static_cast<double>(network.arena_size())),
+      run(network.arena_threads(),
           [&](const Team& team) { network.kernels().fill(team, 0, gradients, network.arena_size()); });
     });
   }
@@ -130,7 +138,8 @@ public:
       rows = step_->rows();
       for (Index layer = 0; layer < network.depth(); ++layer) {
         const MatrixView<T> h = step_->output(layer);
-        copies.push_back({h.cols, {h.data, h.data + h.size()}});
+        copies.push_back({h.cols, std::vector<T>(static_cast<std::size_t>(h.size()))});
+        copy_out(network.memory(), copies.back().values.data(), h.data, h.size());
       }
     });
     py::list list;
@@ -179,13 +188,14 @@ private:
   /// Rows that are predicted in about 20 us, 0 if not even one is: so long others may wait for the interpreter's lock,
   /// which takes longer to give back and get again than a small network takes for a row.
   static Index rows_at_once(const Network<T>& network) {
+    if (!network.device().is_host()) return 0;
     // A core does some 20 operations a nanosecond where the weights are not in its cache. A layer takes about 20 ns
     // and no element more than 30 operations, whatever its activation.
     double row = 2.0 * static_cast<double>(network.arena_size());
     for (Index layer = 0; layer < network.depth(); ++layer) {
       row += 400.0 + 30.0 * static_cast<double>(network.layer_outputs(layer) + network.layer_scratch(layer, 1, false));
     }
-    return std::min(static_cast<Index>(4e5 / row), piece_rows);
+    return std::min(static_cast<Index>(4e5 / row), piece_rows(network.device()));
   }
 
   bool is_finite(MatrixView<const T> x) const {
@@ -194,10 +204,11 @@ private:
     return all_finite(x.data, x.size());
   }
 
-  StepBuffers<T>& prediction_buffers(Index rows) {
-    const Index piece = std::clamp<Index>(rows, 1, piece_rows);
-    if (!prediction_ || prediction_->capacity() < piece) {
-      prediction_ = std::make_unique<StepBuffers<T>>(network_, piece, false);
+  PredictionBuffers<T>& prediction_buffers(Index rows) {
+    const Index piece = std::clamp<Index>(rows, 1, piece_rows(network_.device()));
+    if (!prediction_ || prediction_->step.capacity() < piece) {
+      prediction_.reset(); // first give back, then ask for more
+      prediction_ = std::make_unique<PredictionBuffers<T>>(network_, piece);
     }
     return *prediction_;
   }
@@ -215,19 +226,18 @@ private:
   void predict_in_slices(MatrixView<const T> x, MatrixView<T> p) {
     Index next = 0;
     in_slices_alone([&](double seconds) {
-      StepBuffers<T>& buffers = prediction_buffers(x.rows);
-      ThreadTeam& team = team_of(network_.threads(std::min(x.rows, piece_rows), false));
+      PredictionBuffers<T>& buffers = prediction_buffers(x.rows);
+      ThreadTeam& team = team_of(network_.threads(std::min(x.rows, piece_rows(network_.device())), false));
       next = chainrule::predict(network_, x, p, next, seconds, buffers, team);
       return next == x.rows;
     });
   }
 
   Pass<T> pass(const Team& team) const {
-    return {.team = team,
-            .kernels = network_.kernels(),
-            .seed = network_.seed(),
-            .step = step_number_,
-            .gradients = Write::add};
+    Pass<T> pass = network_.pass(team);
+    pass.step = step_number_;
+    pass.gradients = Write::add;
+    return pass;
   }
   MatrixView<const T> kept_x() const { return dense_view<const T>(x_.data(), step_->rows(), network_.inputs()); }
 
@@ -259,7 +269,7 @@ private:
   std::uint64_t step_number_ = 0;        // by which its masks were counted
   std::atomic<std::uint64_t> pass_number_{0};
   bool can_go_back_ = false;
-  std::unique_ptr<StepBuffers<T>> prediction_;
+  std::unique_ptr<PredictionBuffers<T>> prediction_;
 };
 
 } // namespace chainrule::bindings

@@ -4,17 +4,17 @@
 
 #include <vector>
 
-#include "cuda_table.h"
+#include "core/memory.h"
 
 namespace chainrule::bindings {
 
 class Copies {
 public:
-  Copies() = default;
+  explicit Copies(const Memory& memory) : memory_(memory) {}
   Copies(const Copies&) = delete;
   Copies& operator=(const Copies&) = delete;
   ~Copies() {
-    for (const Copy& copy : copies_) cuda::release(copy.there);
+    for (const Copy& copy : copies_) memory_.release(copy.there);
   }
 
   /// The copy of n elements that an operation reads.
@@ -30,7 +30,7 @@ public:
   /// Waits for the operation and copies back what it may have written.
   void give_back() const {
     for (const Copy& copy : copies_) {
-      if (copy.back != nullptr) cuda::copy_from_gpu(copy.back, copy.there, copy.bytes);
+      if (copy.back != nullptr && copy.bytes > 0) memory_.copy_out(copy.back, copy.there, copy.bytes);
     }
   }
 
@@ -49,11 +49,12 @@ private:
       if (copy.here == here && copy.bytes == bytes) return copy;
     }
     copies_.reserve(copies_.size() + 1); // before there is something to lose
-    copies_.push_back({here, cuda::allocate(bytes), bytes, nullptr});
-    cuda::copy_to_gpu(copies_.back().there, here, bytes);
+    copies_.push_back({here, memory_.allocate(bytes > 0 ? bytes : 1), bytes, nullptr});
+    if (bytes > 0) memory_.copy_in(copies_.back().there, here, bytes);
     return copies_.back();
   }
 
+  const Memory& memory_;
   std::vector<Copy> copies_;
 };
 

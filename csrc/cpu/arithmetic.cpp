@@ -1,6 +1,7 @@
 // Plain arithmetic on flat arrays: sums, products, limits.
 #include "cpu/operations.h"
 #include "cpu/vector.h"
+#include "formulas/clipping.h"
 
 namespace chainrule::cpu::CHAINRULE_ISA {
 namespace {
@@ -36,6 +37,11 @@ template <class T> void clip(const Team& team, double limit, const T* x, T* y, I
   map(team, x, y, n, [&](Vec<T> v) { return select(v < least, least, select(v > most, most, v)); });
 }
 
+template <class T> void clip_norm(const Team& team, double limit, const double* squares, T* g, Index n) {
+  const double factor = clip_factor(limit, *squares);
+  if (factor < 1) scale(team, factor, g, g, n);
+}
+
 template <class T> void soft_threshold(const Team& team, double threshold, const T* x, T* y, Index n) {
   const Vec<T> t(threshold), minus_t(-threshold);
   map(team, x, y, n, [&](Vec<T> v) {
@@ -59,6 +65,8 @@ void list_arithmetic(Device& device) {
   device.float64.multiply = multiply<double>;
   device.float32.clip = clip<float>;
   device.float64.clip = clip<double>;
+  device.float32.clip_norm = clip_norm<float>;
+  device.float64.clip_norm = clip_norm<double>;
   device.float32.soft_threshold = soft_threshold<float>;
   device.float64.soft_threshold = soft_threshold<double>;
   device.float32.fill = fill<float>;

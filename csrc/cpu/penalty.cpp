@@ -28,7 +28,9 @@ template <class T> void penalty_sum(const Team& team, PenaltyTerm term, const T*
   });
 }
 
-template <class T> void penalty_gradient(const Team& team, PenaltyTerm term, double factor, const T* w, T* g, Index n) {
+template <class T>
+void penalty_gradient(const Team& team, PenaltyTerm term, double factor, const double* sum, const T* w, T* g, Index n) {
+  if (sum != nullptr) factor *= root_slope(term, *sum);
   with_formula(term, [&](auto formula) {
     using Number = std::conditional_t<decltype(formula)::in_double, double, T>;
     const Vec<Number> scale(factor);

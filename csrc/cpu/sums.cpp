@@ -1,5 +1,5 @@
-// Sums of the columns of a matrix (the gradient of a bias). Work is cut by output column, never by the number of
-// threads.
+// Sums: of the columns of a matrix (the gradient of a bias), of the losses of rows, of the blocks of a split sum. Work
+// is cut by output, never by the number of threads: a single sum is the work of one.
 #include "cpu/operations.h"
 #include "cpu/vector.h"
 
@@ -14,11 +14,28 @@ template <class T> void column_sum(const Team& team, MatrixView<const T> x, T* s
   });
 }
 
+template <class T> void accumulate(const Team& team, const T* x, Index n, double factor, double* total) {
+  if (team.rank() != 0) return;
+  double sum = 0;
+  for (Index i = 0; i < n; ++i) sum += static_cast<double>(x[i]);
+  *total += factor * sum;
+}
+
+void sum_up(const Team& team, const double* blocks, Index n, double* sum) {
+  if (team.rank() != 0) return;
+  *sum = 0;
+  for (Index i = 0; i < n; ++i) *sum += blocks[i];
+}
+
 } // namespace
 
 void list_sums(Device& device) {
   device.float32.column_sum = column_sum<float>;
   device.float64.column_sum = column_sum<double>;
+  device.float32.accumulate = accumulate<float>;
+  device.float64.accumulate = accumulate<double>;
+  device.float32.sum_up = sum_up;
+  device.float64.sum_up = sum_up;
 }
 
 } // namespace chainrule::cpu::CHAINRULE_ISA

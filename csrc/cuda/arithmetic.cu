@@ -1,6 +1,7 @@
 // Plain arithmetic on flat arrays, on the GPU: sums, products, limits.
 #include "cuda/launch.h"
 #include "cuda/operations.h"
+#include "formulas/clipping.h"
 
 namespace chainrule::cuda {
 namespace {
@@ -32,6 +33,16 @@ template <class T> struct Clip {
   __device__ void operator()(Index i) const { y[i] = x[i] < -limit ? -limit : x[i] > limit ? limit : x[i]; }
 };
 
+template <class T> struct ClipNorm {
+  double limit;
+  const double* squares;
+  T* g;
+  __device__ void operator()(Index i) const {
+    const double factor = clip_factor(limit, *squares);
+    if (factor < 1) g[i] *= static_cast<T>(factor);
+  }
+};
+
 template <class T> struct SoftThreshold {
   T threshold;
   const T* x;
@@ -61,6 +72,9 @@ template <class T> void multiply(const Team&, const T* x, const T* factors, T* y
 template <class T> void clip(const Team&, double limit, const T* x, T* y, Index n) {
   for_elements("clip", n, Clip<T>{static_cast<T>(limit), x, y});
 }
+template <class T> void clip_norm(const Team&, double limit, const double* squares, T* g, Index n) {
+  for_elements("clip_norm", n, ClipNorm<T>{limit, squares, g});
+}
 template <class T> void soft_threshold(const Team&, double threshold, const T* x, T* y, Index n) {
   for_elements("soft_threshold", n, SoftThreshold<T>{static_cast<T>(threshold), x, y});
 }
@@ -73,6 +87,7 @@ template <class T> void list(Kernels<T>& kernels) {
   kernels.scale = scale<T>;
   kernels.multiply = multiply<T>;
   kernels.clip = clip<T>;
+  kernels.clip_norm = clip_norm<T>;
   kernels.soft_threshold = soft_threshold<T>;
   kernels.fill = fill<T>;
 }

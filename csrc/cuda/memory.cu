@@ -1,5 +1,6 @@
 // The GPU and its memory: whether there is one, what it is, and the ways in and out. No kernel stands here.
 #include "cuda/launch.h"
+#include "cuda/operations.h"
 #include "cuda_table.h"
 
 namespace chainrule::cuda {
@@ -58,9 +59,11 @@ About about() {
   return gpu;
 }
 
+namespace {
+
 void* allocate(std::size_t bytes) {
   void* memory = nullptr;
-  const cudaError_t status = cudaMalloc(&memory, bytes > 0 ? bytes : 1);
+  const cudaError_t status = cudaMalloc(&memory, bytes);
   if (status == cudaErrorMemoryAllocation) {
     static_cast<void>(cudaGetLastError()); // told here, not again by the next launch
     std::size_t free = 0, all = 0;
@@ -74,14 +77,25 @@ void* allocate(std::size_t bytes) {
 
 void release(void* memory) noexcept { static_cast<void>(cudaFree(memory)); }
 
-void copy_to_gpu(void* to, const void* from, std::size_t bytes) {
-  require(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream()), "a copy to the GPU");
-  require(cudaStreamSynchronize(stream()), "a copy to the GPU");
+void clear(void* at, std::size_t bytes) {
+  require(cudaMemsetAsync(at, 0, bytes, stream()), "clearing memory");
+  finish();
 }
 
-void copy_from_gpu(void* to, const void* from, std::size_t bytes) {
-  require(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream()), "a copy from the GPU");
-  require(cudaStreamSynchronize(stream()), "an operation on the GPU");
+void copy_in(void* to, const void* from, std::size_t bytes) {
+  require(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream()), "a copy to the GPU");
+  finish();
 }
+
+void copy_out(void* to, const void* from, std::size_t bytes) {
+  require(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream()), "a copy from the GPU");
+  finish();
+}
+
+} // namespace
+
+void finish() { require(cudaStreamSynchronize(stream()), "an operation on the GPU"); }
+
+const Memory memory{allocate, release, clear, copy_in, copy_out};
 
 } // namespace chainrule::cuda

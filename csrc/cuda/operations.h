@@ -1,9 +1,13 @@
-// The operations of the GPU: each file of cuda/ puts its own into a device.
+// What the GPU's table is made of: each file of cuda/ puts its operations into a device, memory.cu has its memory.
 #pragma once
 
 #include "kernels.h"
 
 namespace chainrule::cuda {
+
+extern const Memory memory;
+/// Waits for all that the calling thread has asked for; throws what went wrong meanwhile.
+void finish();
 
 void list_matmul(Device&);
 void list_activation(Device&);

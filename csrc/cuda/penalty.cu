@@ -28,18 +28,22 @@ template <class T> void penalty_sum(const Team&, PenaltyTerm term, const T* w, I
 template <class T, class Formula> struct Gradient {
   using Wide = Number<std::conditional_t<Formula::in_double, double, T>>;
   Formula formula;
+  PenaltyTerm term;
   double factor;
+  const double* sum; // or null
   const T* w;
   T* g;
   __device__ void operator()(Index i) const {
-    const Wide sum = Wide(g[i]) + Wide(factor) * formula.slope(Wide(w[i]));
-    g[i] = static_cast<T>(sum.v);
+    const double outer = sum == nullptr ? factor : factor * root_slope(term, *sum);
+    const Wide all = Wide(g[i]) + Wide(outer) * formula.slope(Wide(w[i]));
+    g[i] = static_cast<T>(all.v);
   }
 };
 
-template <class T> void penalty_gradient(const Team&, PenaltyTerm term, double factor, const T* w, T* g, Index n) {
+template <class T>
+void penalty_gradient(const Team&, PenaltyTerm term, double factor, const double* sum, const T* w, T* g, Index n) {
   with_formula(term, [&](auto formula) {
-    for_elements("penalty_gradient", n, Gradient<T, decltype(formula)>{formula, factor, w, g});
+    for_elements("penalty_gradient", n, Gradient<T, decltype(formula)>{formula, term, factor, sum, w, g});
   });
 }
 

@@ -6,7 +6,7 @@ namespace chainrule::cuda {
 
 const Device& device() {
   static const Device device = [] {
-    Device table{"cuda", {}, {}};
+    Device table{.name = "cuda", .float32 = {}, .float64 = {}, .memory = &memory, .finish = finish};
     list_matmul(table);
     list_activation(table);
     list_softmax(table);

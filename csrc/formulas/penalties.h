@@ -5,6 +5,8 @@
 // set, V is a number of double precision whatever the parameters are.
 #pragma once
 
+#include <cmath>
+
 #include "formulas/sign.h"
 
 namespace chainrule {
@@ -59,6 +61,17 @@ struct PenaltyTerm {
   PenaltyTermKind kind = PenaltyTermKind::square;
   double p = 0;
 };
+
+/// The p of a term: of which power of |w| it is.
+constexpr double power_of(PenaltyTerm term) {
+  return term.kind == PenaltyTermKind::absolute ? 1 : term.kind == PenaltyTermKind::square ? 2 : term.p;
+}
+
+/// The derivative of S^(1/p) by S, the sum of terms: 1/p S^(1/p - 1), and 0 where S = 0.
+template <class Real> constexpr Real root_slope(PenaltyTerm term, Real sum) {
+  const Real p = power_of(term);
+  return sum > 0 ? std::pow(sum, 1 / p - 1) / p : Real(0);
+}
 
 /// Calls `function` with the formula that `term` names.
 template <class Function> void with_formula(PenaltyTerm term, Function function) {

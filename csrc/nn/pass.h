@@ -5,10 +5,12 @@
 
 namespace chainrule {
 
-/// One member's way through a network: the team, the device's operations, and what the random numbers count by.
+/// One member's way through a network: the team, the device's operations and memory, and what the random numbers count
+/// by.
 template <class T> struct Pass {
   const Team& team;
   const Kernels<T>& kernels;
+  const Memory& memory;
   bool training = false; // set by the network, as the way through it is
   std::uint64_t seed = 0;
   std::uint64_t step = 0;

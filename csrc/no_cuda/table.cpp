@@ -26,6 +26,7 @@ template <class T> Kernels<T> missing_kernels() {
   put_missing(k.scale);
   put_missing(k.multiply);
   put_missing(k.clip);
+  put_missing(k.clip_norm);
   put_missing(k.soft_threshold);
   put_missing(k.fill);
   put_missing(k.update);
@@ -43,7 +44,9 @@ template <class T> Kernels<T> missing_kernels() {
   put_missing(k.cross_entropy);
   put_missing(k.correct_rows);
   put_missing(k.column_sum);
+  put_missing(k.accumulate);
   put_missing(k.penalty_sum);
+  put_missing(k.sum_up);
   put_missing(k.penalty_gradient);
   return k;
 }
@@ -58,10 +61,6 @@ const std::string& trouble() {
 }
 
 About about() { refuse(); }
-void* allocate(std::size_t) { refuse(); }
-void release(void*) noexcept {}
-void copy_to_gpu(void*, const void*, std::size_t) { refuse(); }
-void copy_from_gpu(void*, const void*, std::size_t) { refuse(); }
 
 const Device& device() {
   static const Device device{"no CUDA", missing_kernels<float>(), missing_kernels<double>()};

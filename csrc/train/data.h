@@ -1,6 +1,7 @@
-// Data: the rows that an epoch walks, as views of what the caller holds.
+// Data: the rows that an epoch walks, as views of what the caller holds, or of copies on the device.
 #pragma once
 
+#include "core/buffer.h"
 #include "kernels.h"
 
 namespace chainrule {
@@ -11,6 +12,39 @@ template <class T> struct Data {
   const T* weight = nullptr; // (N), or null for 1
 
   Index rows() const { return x.rows; }
+};
+
+/// Data in the memory of a device: a view of that of this process where it is the same, else copies.
+template <class T> class ResidentData {
+public:
+  ResidentData(const Data<T>& data, const Memory& memory) : data_(data) {
+    if (&memory == &host_memory) return;
+    x_ = copy(data.x, memory, data_.x);
+    if (data.targets.labels != nullptr) {
+      labels_ = Buffer<std::int32_t>(data.targets.labels, data.rows(), memory);
+      data_.targets.labels = labels_.data();
+    } else {
+      values_ = copy(data.targets.values, memory, data_.targets.values);
+    }
+    if (data.weight != nullptr) {
+      weight_ = Buffer<T>(data.weight, data.rows(), memory);
+      data_.weight = weight_.data();
+    }
+  }
+
+  const Data<T>& data() const { return data_; }
+
+private:
+  /// A copy of a matrix without gaps between its rows, and the view of it.
+  static Buffer<T> copy(MatrixView<const T> from, const Memory& memory, MatrixView<const T>& view) {
+    Buffer<T> copied(from.data, from.size(), memory);
+    view.data = copied.data();
+    return copied;
+  }
+
+  Data<T> data_;
+  Buffer<T> x_, values_, weight_;
+  Buffer<std::int32_t> labels_;
 };
 
 } // namespace chainrule

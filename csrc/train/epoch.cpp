@@ -12,11 +12,12 @@ template <class T>
 Epoch<T>::Epoch(Network<T>& network, std::shared_ptr<Optimizer<T>> optimizer, const Objective<T>& objective,
                 Sampler<T> sampler)
     : network_(network), optimizer_(std::move(optimizer)), penalties_(objective.penalties),
-      penalty_rows_(objective.penalty_rows), penalty_blocks_(penalties_.empty() ? 0 : sum_blocks(network.arena_size())),
+      penalty_rows_(objective.penalty_rows),
+      penalty_room_(penalties_.empty() ? 0 : network.penalty_room(), Contents::undefined, network.memory()),
       sampler_(std::move(sampler)), buffers_(network, sampler_.batch_size(), true),
-      assessment_(objective, sampler_.batch_size()), team_(network.threads(sampler_.batch_size(), true)),
-      pace_(team_.threads()) {
-  optimizer_->prepare(network.id(), network.arena_size());
+      assessment_(objective, sampler_.batch_size(), network.memory()),
+      team_(network.threads(sampler_.batch_size(), true)), pace_(team_.threads()) {
+  optimizer_->prepare(network.id(), network.arena_size(), network.memory());
 }
 
 template <class T> void Epoch<T>::begin(std::uint64_t epoch) {
@@ -39,6 +40,7 @@ template <class T> bool Epoch<T>::advance(double seconds) {
   const Index before = next_;
   auto body = [&](const Team& team) { walk(team, slice); };
   (pace_.alone() ? alone_ : team_).run(body);
+  finite_ = std::isfinite(assessment_.loss()); // waits for the device
   pace_.saw(next_ - before, seconds_now() - begin);
   return next_ == steps() || !finite_;
 }
@@ -51,12 +53,14 @@ template <class T> void Epoch<T>::walk(const Team& team, double seconds) {
   const double end = seconds_now() + seconds;
   const std::uint64_t first_step = network_.steps(), first_update = optimizer_->steps();
   const Index begin = next_;
-  Pass<T> pass{.team = team, .kernels = network_.kernels(), .seed = network_.seed()};
+  Pass<T> pass = network_.pass(team);
 
   Index step = begin;
   for (bool pause = false;; ++step) {
     if (team.rank() == 0) {
-      if (step > begin) finite_ = finite_ && std::isfinite(assessment_.add(sampler_.rows_of(step - 1)));
+      if (step > begin) assessment_.add(pass, sampler_.rows_of(step - 1));
+      // Elsewhere nobody waits for the device to look: a loss that is not finite stays so to the end of the slice.
+      if (network_.device().is_host()) finite_ = std::isfinite(assessment_.loss());
       if (step < steps()) buffers_.set_rows(sampler_.rows_of(step));
     }
     if (pause || step == steps()) {
@@ -80,7 +84,7 @@ template <class T> void Epoch<T>::walk(const Team& team, double seconds) {
     network_.backward(pass, batch.x, buffers_);
 
     const PenaltyRows rows{penalty_rows_.data, static_cast<double>(batch.rows())};
-    update(pass, network_, *optimizer_, penalties_, rows, penalty_blocks_.data());
+    update(pass, network_, *optimizer_, penalties_, rows, penalty_room_.data());
   }
 
   if (team.rank() == 0) { // there was a barrier since everyone read where it began

@@ -21,7 +21,7 @@ public:
 
   Index steps() const { return sampler_.steps(); }
   Index steps_done() const { return next_; }
-  double loss_so_far() const { return assessment_.totals().loss(); }
+  double loss_so_far() const { return assessment_.loss(); }
 
   /// Starts an epoch: its number decides the order of the rows.
   void begin(std::uint64_t epoch);
@@ -36,7 +36,7 @@ private:
   std::shared_ptr<Optimizer<T>> optimizer_;
   Penalties<T> penalties_;
   PenaltyRows penalty_rows_;
-  Buffer<double> penalty_blocks_;
+  Buffer<double> penalty_room_;
   Sampler<T> sampler_;
   StepBuffers<T> buffers_;
   Assessment<T> assessment_;

@@ -34,42 +34,56 @@ template <class Piece> Index walk_pieces(ThreadTeam& threads, Index next, Index 
 
 template <class T>
 Evaluation<T>::Evaluation(const Network<T>& network, const Objective<T>& objective, Data<T> data)
-    : network_(network), sampler_(data, piece_rows, false, false, 0), buffers_(network, sampler_.batch_size(), false),
-      assessment_(objective, sampler_.batch_size()), team_(network.threads(sampler_.batch_size(), false)) {}
+    : network_(network), sampler_(data, network.memory(), piece_rows(network.device()), false, false, 0),
+      buffers_(network, sampler_.batch_size(), false), assessment_(objective, sampler_.batch_size(), network.memory()),
+      team_(network.threads(sampler_.batch_size(), false)) {}
 
 template <class T> bool Evaluation<T>::advance(double seconds) {
   next_ = walk_pieces(team_, next_, sampler_.steps(), seconds, [&](const Team& team, Index step) {
-    const Pass<T> pass{team, network_.kernels()};
+    const Pass<T> pass = network_.pass(team);
     if (team.rank() == 0) buffers_.set_rows(sampler_.rows_of(step));
     const Data<T> batch = sampler_.batch(pass, step);
     network_.forward(pass, batch.x, buffers_);
     assessment_.assess(pass, batch, buffers_.result(), {});
-    if (team.rank() == 0) assessment_.add(batch.rows());
+    if (team.rank() == 0) assessment_.add(pass, batch.rows());
   });
   return next_ == sampler_.steps();
 }
 
 template <class T>
+PredictionBuffers<T>::PredictionBuffers(const Network<T>& network, Index rows)
+    : step(network, rows, false),
+      x(network.device().is_host() ? 0 : rows * network.inputs(), Contents::undefined, network.memory()) {}
+
+template <class T>
 Index predict(const Network<T>& network, MatrixView<const T> x, MatrixView<T> p, Index first, double seconds,
-              StepBuffers<T>& buffers, ThreadTeam& team) {
-  const Index size = buffers.capacity(), pieces = (x.rows + size - 1) / size;
+              PredictionBuffers<T>& buffers, ThreadTeam& team) {
+  StepBuffers<T>& step = buffers.step;
+  const bool in_place = network.device().is_host(); // x is read, and p written, where they are
+  const Index size = step.capacity(), pieces = (x.rows + size - 1) / size;
   const Index reached = walk_pieces(team, first / size, pieces, seconds, [&](const Team& member, Index number) {
     const Index begin = number * size, rows = std::min(size, x.rows - begin);
-    const Pass<T> pass{member, network.kernels()};
+    MatrixView<const T> piece{x.row(begin), rows, x.cols, x.stride};
     if (member.rank() == 0) {
-      buffers.set_rows(rows);
-      buffers.set_result(p.row(begin));
+      step.set_rows(rows);
+      if (in_place) step.set_result(p.row(begin));
+    }
+    if (!in_place) {
+      copy_in(network.memory(), buffers.x.data(), piece.data, piece.size());
+      piece.data = buffers.x.data();
     }
     member.barrier();
-    network.forward(pass, {x.row(begin), rows, x.cols, x.stride}, buffers);
+    network.forward(network.pass(member), piece, step);
+    if (!in_place) copy_out(network.memory(), p.row(begin), step.result().data, step.result().size());
   });
-  buffers.set_result(nullptr); // p is the caller's
+  step.set_result(nullptr); // p is the caller's
   return std::min(reached * size, x.rows);
 }
 
 #define CHAINRULE_INSTANTIATE(T)                                                                                       \
   template class Evaluation<T>;                                                                                        \
-  template Index predict(const Network<T>&, MatrixView<const T>, MatrixView<T>, Index, double, StepBuffers<T>&,        \
+  template struct PredictionBuffers<T>;                                                                                \
+  template Index predict(const Network<T>&, MatrixView<const T>, MatrixView<T>, Index, double, PredictionBuffers<T>&,  \
                          ThreadTeam&);
 CHAINRULE_INSTANTIATE(float)
 CHAINRULE_INSTANTIATE(double)

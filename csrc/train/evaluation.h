@@ -7,8 +7,9 @@
 
 namespace chainrule {
 
-/// Rows that are evaluated or predicted at a time: the activations of usual widths stay in the second-level cache.
-inline constexpr Index piece_rows = 512;
+/// Rows that are evaluated or predicted at a time: few, so that the activations of usual widths stay in the
+/// second-level cache of a processor; or enough to keep all of a GPU busy.
+inline Index piece_rows(const Device& device) { return device.is_host() ? 512 : 8192; }
 
 template <class T> class Evaluation {
 public:
@@ -27,11 +28,19 @@ private:
   Index next_ = 0;
 };
 
-/// Predicts p (N, outputs), without gaps between its rows, from x (N, inputs), from row `first` on, for about
-/// `seconds`, one piece at least; returns the row to go on from, N at the end. `first` is a multiple of the capacity of
-/// `buffers`; those and `team` serve from call to call.
+/// What predictions of up to `rows` rows at a time need besides the network.
+template <class T> struct PredictionBuffers {
+  PredictionBuffers(const Network<T>& network, Index rows);
+
+  StepBuffers<T> step;
+  Buffer<T> x; // (rows, inputs), where the device has a memory of its own
+};
+
+/// Predicts p (N, outputs) from x (N, inputs), both of this process and without gaps between their rows, from row
+/// `first` on, for about `seconds`, one piece at least; returns the row to go on from, N at the end. `first` is a
+/// multiple of the capacity of `buffers`; those and `team` serve from call to call.
 template <class T>
 Index predict(const Network<T>& network, MatrixView<const T> x, MatrixView<T> p, Index first, double seconds,
-              StepBuffers<T>& buffers, ThreadTeam& team);
+              PredictionBuffers<T>& buffers, ThreadTeam& team);
 
 } // namespace chainrule

@@ -33,34 +33,4 @@ void score_rows(const Pass<T>& pass, Metric metric, MatrixView<const T> p, Targe
                             row_score, {});
 }
 
-/// Sums over the steps of an epoch: the loss and the metrics, weighted by rows.
-class Totals {
-public:
-  Totals(bool mean_loss, std::size_t metrics) : mean_loss_(mean_loss), scores_(metrics) {}
-
-  /// One batch: row_loss (B), as a loss gives it, and row_scores (metrics, B).
-  template <class T> double add(Index rows, const T* row_loss, const T* row_scores, Index score_stride) {
-    double batch_loss = 0;
-    for (Index i = 0; i < rows; ++i) batch_loss += static_cast<double>(row_loss[i]);
-    loss_ += mean_loss_ ? batch_loss * static_cast<double>(rows) : batch_loss;
-    for (std::size_t m = 0; m < scores_.size(); ++m) {
-      const T* score = row_scores + static_cast<Index>(m) * score_stride;
-      for (Index i = 0; i < rows; ++i) scores_[m] += static_cast<double>(score[i]);
-    }
-    rows_ += rows;
-    return batch_loss;
-  }
-
-  Index rows() const { return rows_; }
-  /// The mean over rows, or the sum where the loss is one.
-  double loss() const { return mean_loss_ && rows_ > 0 ? loss_ / static_cast<double>(rows_) : loss_; }
-  double score(std::size_t metric) const { return rows_ > 0 ? scores_[metric] / static_cast<double>(rows_) : 0; }
-
-private:
-  bool mean_loss_;
-  double loss_ = 0;
-  std::vector<double> scores_;
-  Index rows_ = 0;
-};
-
 } // namespace chainrule

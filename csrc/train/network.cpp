@@ -20,7 +20,7 @@ std::uint64_t next_id() {
 template <class T>
 Network<T>::Network(const Device& device, Index inputs, std::vector<std::shared_ptr<const Layer<T>>> layers,
                     std::uint64_t seed)
-    : id_(next_id()), kernels_(&device.kernels<T>()), inputs_(inputs), layers_(std::move(layers)), seed_(seed) {
+    : id_(next_id()), device_(&device), inputs_(inputs), layers_(std::move(layers)), seed_(seed) {
   // 2^31 parameters are 8 GB in float32; counted random numbers reach 2^33. A limit that nobody meets by design.
   constexpr Index most = Index{1} << 31;
   check(inputs >= 1 && inputs < most, "inputs must be 1 to 2147483647; got ", inputs);
@@ -45,16 +45,17 @@ Network<T>::Network(const Device& device, Index inputs, std::vector<std::shared_
   first_parameter_.push_back(static_cast<Index>(parameters_.size()));
   mark();
 
-  arena_ = Buffer<T>(total);
+  Buffer<T> start(total);
   for (Index layer = 0; layer < depth(); ++layer) {
     for (Index i = first_parameter_[at(layer)]; i < first_parameter_[at(layer + 1)]; ++i) {
       const Parameter& p = parameters_[at(i)];
       const auto number = static_cast<std::uint64_t>(i - first_parameter_[at(layer)]);
-      p.start.fill(arena_.data() + p.offset, p.size(), p.fan_in, p.fan_out,
+      p.start.fill(start.data() + p.offset, p.size(), p.fan_in, p.fan_out,
                    {seed, Purpose::initial_weights, static_cast<std::uint32_t>(layer), number});
     }
-    layers_[at(layer)]->finish_start(arena_.data() + places_[at(layer)].offset, layer_inputs(layer));
+    layers_[at(layer)]->finish_start(start.data() + places_[at(layer)].offset, layer_inputs(layer));
   }
+  arena_ = device.is_host() ? std::move(start) : Buffer<T>(start.data(), total, memory());
 }
 
 template <class T> void Network<T>::mark() {
@@ -80,7 +81,9 @@ template <class T> void Network<T>::set_trainable(const std::vector<bool>& train
   for (Index layer = 0; layer < depth(); ++layer) places_[at(layer)].frozen = !trainable[at(layer)];
   mark();
   for (const Parameter& p : parameters_) {
-    if (p.frozen && gradients_.size() > 0) std::fill_n(gradients_.data() + p.offset, p.size(), T(0));
+    if (p.frozen && gradients_.size() > 0 && p.size() > 0) {
+      memory().clear(gradients_.data() + p.offset, static_cast<std::size_t>(p.size()) * sizeof(T));
+    }
   }
 }
 
@@ -89,15 +92,26 @@ template <class T> std::vector<Parameter> Network<T>::layer_parameters(Index lay
 }
 
 template <class T> T* Network<T>::gradients() {
-  if (gradients_.size() == 0) gradients_ = Buffer<T>(arena_.size());
+  if (gradients_.size() == 0) gradients_ = Buffer<T>(arena_.size(), Contents::zero, memory());
   return gradients_.data();
 }
 
 template <class T> int Network<T>::threads(Index rows, bool training) const {
   // A prediction opens a region of its own, and a thread that slept since the last one takes some 50 us to wake up: it
   // counts for a quarter of its operations. (One row of 784-512-512-10: 43 us on one thread, 110 to 170 on two.)
+  if (!device_->is_host()) return 1;
   const double operations = training ? 6.0 : 0.25 * 2.0;
   return threads_for(operations * static_cast<double>(rows) * static_cast<double>(arena_.size()));
+}
+
+template <class T> int Network<T>::arena_threads() const {
+  return device_->is_host() ? threads_for(2.0 * static_cast<double>(arena_size())) : 1;
+}
+
+template <class T> Index Network<T>::penalty_room() const {
+  Index room = 0;
+  for (const Parameter& parameter : parameters_) room += term_sum_room(parameter.size());
+  return room;
 }
 
 template <class T> LayerPlace<T> Network<T>::place_of(Index layer, const StepBuffers<T>& buffers) const {
@@ -181,7 +195,7 @@ typename StepBuffers<T>::Layout StepBuffers<T>::layout(const Network<T>& network
 template <class T>
 StepBuffers<T>::StepBuffers(const Network<T>& network, Index capacity, bool training)
     : capacity_(capacity), rows_(capacity), layout_(layout(network, capacity, training)),
-      memory_(layout_.total, Contents::undefined) {
+      memory_(layout_.total, Contents::undefined, network.memory()) {
   for (Index layer = 0; layer < network.depth(); ++layer) widths_.push_back(network.layer_outputs(layer));
 }
 

@@ -9,6 +9,7 @@
 
 #include "core/buffer.h"
 #include "nn/layers/layer.h"
+#include "nn/term_sum.h"
 
 namespace chainrule {
 
@@ -21,7 +22,13 @@ public:
 
   /// A number that no other network of this process has, above 0.
   std::uint64_t id() const { return id_; }
-  const Kernels<T>& kernels() const { return *kernels_; }
+  const Device& device() const { return *device_; }
+  const Kernels<T>& kernels() const { return device_->kernels<T>(); }
+  const Memory& memory() const { return *device_->memory; }
+  /// The way of a team's member through this network.
+  Pass<T> pass(const Team& team) const {
+    return {.team = team, .kernels = kernels(), .memory = memory(), .seed = seed_};
+  }
   Index inputs() const { return inputs_; }
   Index outputs() const { return places_.empty() ? inputs_ : places_.back().outputs; }
   Index depth() const { return static_cast<Index>(layers_.size()); }
@@ -43,12 +50,15 @@ public:
   const std::vector<Parameter>& parameters() const { return parameters_; }
   std::vector<Parameter> layer_parameters(Index layer) const;
 
-  /// The arena: all parameters, each array padded with zeros to a cache line.
+  /// The arena: all parameters, each array padded with zeros to a cache line. In the device's memory.
   T* arena() { return arena_.data(); }
   const T* arena() const { return arena_.data(); }
   Index arena_size() const { return arena_.size(); }
   /// Gradients in the layout of the arena; made, all zero, when first asked for.
   T* gradients();
+
+  /// Room for the sums of a penalty (nn/term_sum.h).
+  Index penalty_room() const;
 
   /// Whether each layer learns; at first all do. The gradients of those that do not become zero.
   void set_trainable(const std::vector<bool>& trainable);
@@ -56,7 +66,7 @@ public:
   /// Threads that a step of `rows` rows is worth: training multiplies three times by every weight, prediction once.
   int threads(Index rows, bool training) const;
   /// Threads that one pass over the arena is worth: an update, a penalty.
-  int arena_threads() const { return threads_for(2.0 * static_cast<double>(arena_size())); }
+  int arena_threads() const;
 
   /// From x (B, inputs) through all layers, into the outputs of `buffers`, to evaluate or predict. Called by all
   /// threads; ends with a barrier.
@@ -90,7 +100,7 @@ private:
   void mark();
 
   std::uint64_t id_;
-  const Kernels<T>* kernels_;
+  const Device* device_;
   Index inputs_;
   std::vector<std::shared_ptr<const Layer<T>>> layers_;
   std::vector<Place> places_;

@@ -38,28 +38,32 @@ template <class T> double penalty_of(const Network<T>& network, const Penalties<
 /// The loss and the scores of the rows of a batch, and their totals over the batches so far.
 template <class T> class Assessment {
 public:
-  Assessment(const Objective<T>& objective, Index batch_size);
+  Assessment(const Objective<T>& objective, Index batch_size, const Memory& memory);
 
   /// Forgets the totals.
-  void begin() { totals_ = Totals(objective_.loss->is_mean(), objective_.metrics.size()); }
+  void begin();
 
   /// Loss, scores, and, unless dp.data is null, the gradient dp (B, K) of a prediction p (B, K). Called by all
   /// threads; ends with a barrier.
   void assess(const Pass<T>&, const Data<T>& batch, MatrixView<const T> p, MatrixView<T> dp);
-  /// Adds what was assessed to the totals; returns the loss of the batch. Called by one thread, after assess and
-  /// before the next.
-  double add(Index rows) { return totals_.add(rows, row_loss_.data(), row_scores_.data(), batch_size_); }
+  /// Adds what was assessed to the totals, which is the work of rank 0. Called after assess and before the next.
+  void add(const Pass<T>&, Index rows);
 
-  const Totals& totals() const { return totals_; }
-  /// The record of the totals, after `steps` batches.
+  /// The loss so far: the mean over rows, or the sum where the loss is one. Waits for the device.
+  double loss() const;
+  /// The record of the totals, after `steps` batches. Waits for the device.
   EpochRecord record(const Network<T>& network, Index steps) const;
 
 private:
+  std::vector<double> totals() const;
+
   Objective<T> objective_;
   Index batch_size_;
-  Buffer<T> row_loss_;   // (batch)
-  Buffer<T> row_scores_; // (metrics, batch)
-  Totals totals_;
+  const Memory& memory_;
+  Buffer<T> row_loss_;    // (batch)
+  Buffer<T> row_scores_;  // (metrics, batch)
+  Buffer<double> totals_; // (1 + metrics): of the losses times rows where they are means, and of the scores
+  Index rows_ = 0;        // so far
 };
 
 } // namespace chainrule

@@ -6,8 +6,9 @@
 namespace chainrule {
 
 template <class T>
-Sampler<T>::Sampler(Data<T> data, Index batch_size, bool shuffle, bool drop_last, std::uint64_t seed)
-    : data_(data), batch_size_(std::min(batch_size, data.rows())), shuffle_(shuffle), seed_(seed) {
+Sampler<T>::Sampler(Data<T> data, const Memory& memory, Index batch_size, bool shuffle, bool drop_last,
+                    std::uint64_t seed)
+    : data_(data), memory_(memory), batch_size_(std::min(batch_size, data.rows())), shuffle_(shuffle), seed_(seed) {
   check(data.rows() >= 1, "the data has no rows");
   check(data.rows() < Index{1} << 31, "the data has more than 2^31 - 1 rows");
   check(batch_size >= 1, "batch_size must be at least 1; got ", batch_size);
@@ -16,13 +17,16 @@ Sampler<T>::Sampler(Data<T> data, Index batch_size, bool shuffle, bool drop_last
   steps_ = drop_last ? data.rows() / batch_size_ : (data.rows() + batch_size_ - 1) / batch_size_;
   if (!shuffle_) return;
   order_ = Buffer<std::int32_t>(data.rows());
-  x_ = Buffer<T>(batch_size_ * data.x.cols, Contents::undefined);
-  if (data.targets.labels != nullptr) {
-    labels_ = Buffer<std::int32_t>(batch_size_);
-  } else {
-    values_ = Buffer<T>(batch_size_ * data.targets.values.cols, Contents::undefined);
+  if (&memory != &host_memory) {
+    device_order_ = Buffer<std::int32_t>(data.rows(), Contents::undefined, memory);
   }
-  if (data.weight != nullptr) weight_ = Buffer<T>(batch_size_);
+  x_ = Buffer<T>(batch_size_ * data.x.cols, Contents::undefined, memory);
+  if (data.targets.labels != nullptr) {
+    labels_ = Buffer<std::int32_t>(batch_size_, Contents::undefined, memory);
+  } else {
+    values_ = Buffer<T>(batch_size_ * data.targets.values.cols, Contents::undefined, memory);
+  }
+  if (data.weight != nullptr) weight_ = Buffer<T>(batch_size_, Contents::undefined, memory);
 }
 
 template <class T> Index Sampler<T>::rows_of(Index step) const {
@@ -30,7 +34,9 @@ template <class T> Index Sampler<T>::rows_of(Index step) const {
 }
 
 template <class T> void Sampler<T>::begin(std::uint64_t epoch) {
-  if (shuffle_) shuffled_order(seed_, epoch, data_.rows(), order_.data());
+  if (!shuffle_) return;
+  shuffled_order(seed_, epoch, data_.rows(), order_.data());
+  copy_in(memory_, device_order_.data(), order_.data(), device_order_.size());
 }
 
 template <class T> Data<T> Sampler<T>::batch(const Pass<T>& pass, Index step) {
@@ -49,7 +55,7 @@ template <class T> Data<T> Sampler<T>::batch(const Pass<T>& pass, Index step) {
     return batch;
   }
 
-  const std::int32_t* order = order_.data() + first;
+  const std::int32_t* order = (device_order_.size() > 0 ? device_order_ : order_).data() + first;
   const Kernels<T>& kernels = pass.kernels;
   const MatrixView<T> x = dense_view(x_.data(), rows, data_.x.cols);
   kernels.gather_rows(pass.team, data_.x, order, x);

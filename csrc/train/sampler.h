@@ -11,7 +11,8 @@ namespace chainrule {
 
 template <class T> class Sampler {
 public:
-  Sampler(Data<T> data, Index batch_size, bool shuffle, bool drop_last, std::uint64_t seed);
+  /// `data` lies in `memory`.
+  Sampler(Data<T> data, const Memory& memory, Index batch_size, bool shuffle, bool drop_last, std::uint64_t seed);
 
   Index steps() const { return steps_; }
   Index batch_size() const { return batch_size_; }
@@ -25,15 +26,17 @@ public:
 
 private:
   Data<T> data_;
+  const Memory& memory_;
   Index batch_size_;
   bool shuffle_;
   std::uint64_t seed_;
   Index steps_;
-  Buffer<std::int32_t> order_;  // (N)
-  Buffer<T> x_;                 // (batch, inputs)
-  Buffer<T> values_;            // (batch, K)
-  Buffer<std::int32_t> labels_; // (batch)
-  Buffer<T> weight_;            // (batch)
+  Buffer<std::int32_t> order_;        // (N), in this process; drawn there
+  Buffer<std::int32_t> device_order_; // its copy, where the device has another memory
+  Buffer<T> x_;                       // (batch, inputs)
+  Buffer<T> values_;                  // (batch, K)
+  Buffer<std::int32_t> labels_;       // (batch)
+  Buffer<T> weight_;                  // (batch)
 };
 
 } // namespace chainrule

@@ -9,15 +9,15 @@ namespace chainrule {
 /// In this order: the penalties' gradients join those of the data; penalties that shrink the parameters before the
 /// update; clipping and the update; penalties that shrink them after it; the constraints.
 ///
-/// Called by all threads, after optimizer.begin_step and a barrier; the caller places another one after it. `blocks`
-/// has room for the block sums of the arena (sum_blocks in kernels.h); it may be null where there are no penalties.
+/// Called by all threads, after optimizer.begin_step and a barrier; the caller places another one after it. `room` is
+/// the network's penalty_room(), in the device's memory; it may be null where there are no penalties.
 template <class T>
 void update(const Pass<T>& pass, Network<T>& network, Optimizer<T>& optimizer, const Penalties<T>& penalties,
-            const PenaltyRows& rows, double* blocks) {
+            const PenaltyRows& rows, double* room) {
   T *w = network.arena(), *g = network.gradients();
   for (const auto& penalty : penalties) {
     if (penalty->acts() != PenaltyActs::by_gradient) continue;
-    penalty->add_gradient(pass, network.parameters(), rows, w, g, blocks);
+    penalty->add_gradient(pass, network.parameters(), rows, w, g, room);
     pass.team.barrier();
   }
   for (const auto& penalty : penalties) {

@@ -149,7 +149,7 @@ class EarlyStopping(Callback):
         if best is not None:
             history.best_epoch = best.epoch
             if best.weights is not None:
-                self.trainer.net.core.arena()[...] = best.weights
+                self.trainer.net.core.set_arena(best.weights)
         self._best = self._second = None
 
 

@@ -37,7 +37,7 @@ class State:
 
     def restore(self, optimizer: CoreOptimizer) -> None:
         """Make it now again."""
-        self._core.arena()[...] = self.weights
+        self._core.set_arena(self.weights)
         self._core.steps = self._steps[0]
         optimizer.restore(self._steps[1], self._states)
         optimizer.rate = self._rate

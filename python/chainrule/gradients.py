@@ -176,7 +176,7 @@ class Objective:
         sample_weight: object = None,
     ) -> None:
         loss.check_head(net)
-        self._copy = net.copy(dtype="float64")
+        self._copy = net.copy(dtype="float64", device="cpu")
         self._core: Any = self._copy.core
         self._steps = self._core.steps
         rows: tuple[Any, Any, Any] = training_rows.checked_rows(self._copy, loss, X, y, sample_weight)

@@ -47,7 +47,9 @@ class Network:
     dtype : {"float32", "float64"}
         Precision of parameters and of all that is computed.
     device : {"cpu", "cuda", "auto"}
-        Where it runs. Today that is the CPU, which "auto" means too; "cuda" is refused.
+        Where it runs, with parameters, gradients and the data of a fit in that device's memory: the CPU; the GPU that
+        CUDA has in use; or that GPU where there is one, else the CPU. The same seed gives the same start, shuffles and
+        masks everywhere; results differ by rounding.
 
     Attributes
     ----------
@@ -55,7 +57,7 @@ class Network:
     inputs, outputs, seed : int
     dtype : numpy.dtype
     device : str
-        "cpu". These are read-only: a network is made with them.
+        "cpu" or "cuda". These are read-only: a network is made with them.
     frozen : tuple of int
         The numbers of the layers that do not learn, set by freeze() and unfreeze().
     training : bool
@@ -68,7 +70,9 @@ class Network:
     ValueError, TypeError
         If an argument does not suit.
     RuntimeError
-        If the device is "cuda".
+        If the device is "cuda" and no GPU can be used; the message says why.
+    MemoryError
+        If the network does not fit into the device's memory.
 
     Warns
     -----
@@ -116,7 +120,7 @@ class Network:
         if count > MOST_PARAMETERS:
             raise ValueError(f"layers must have at most {MOST_PARAMETERS} parameters; these have {count}")
         built = [layer.build(self.engine) for layer in started(self.layers)]
-        self.core: CoreNetwork = self.engine.Network(self.inputs, built, self.seed)
+        self.core: CoreNetwork = self.engine.Network(self.inputs, built, self.seed, self.device)
         self._predict_as_is: Callable[[object, object], Array | None] = self.core.predictor()
         if not data.all_finite(self.core.arena()):
             raise ValueError(f"layers must start with numbers that fit into {self.dtype}; an initializer's do not")
@@ -218,17 +222,25 @@ class Network:
     def parameters(self) -> dict[str, Array]:
         """Return what is learned by name, "0.weight" (inputs, units) and "0.bias" (units): views that may be written.
 
+        On a GPU they are copies that cannot be written; `load_state_dict` sets the parameters there.
+
         Do not write between a forward pass and its backward(): that is not noticed, and the gradients come out wrong.
         Nor is a weight noticed that is not 0 where `Dense(connections=)` has a 0; `load_state_dict` checks.
         """
         return dict(self.core.parameters())
 
     def gradients(self) -> dict[str, Array]:
-        """Return views of the gradients by the same names: zeros before the first backward(), and in frozen layers."""
+        """Return the gradients by the same names: zeros before the first backward(), and in frozen layers.
+
+        Like the parameters, they are views, or, on a GPU, copies.
+        """
         return dict(self.core.gradients())
 
     def statistics(self) -> dict[str, Array]:
-        """Return what is counted along in training by name, "1.running_mean" (inputs,): views that may be written."""
+        """Return what is counted along in training by name, "1.running_mean" (inputs,).
+
+        Like the parameters, they are views that may be written, or, on a GPU, copies.
+        """
         return dict(self.core.statistics())
 
     def state_dict(self) -> dict[str, Array]:
@@ -263,11 +275,11 @@ class Network:
             if flaw:
                 raise ValueError(f"state[{name!r}] {flaw}")
         self.parameter_changes += 1
-        for name, parameter in own.items():
-            parameter[...] = new[name]
+        for name, value in new.items():
+            self.core.assign(name, value)
 
     def _state(self) -> dict[str, Array]:
-        """Return views of all that training changes."""
+        """Return all that training changes, as parameters() and statistics() do."""
         return {**self.core.parameters(), **self.core.statistics()}
 
     # Learning in part ------------------------------------------------------------------------------------------------
@@ -315,11 +327,23 @@ class Network:
 
     # Copies ----------------------------------------------------------------------------------------------------------
 
-    def copy(self, *, dtype: npt.DTypeLike | None = None) -> Network:
-        """Return a network of the same layers with copies of the parameters, in another dtype if asked."""
+    def to(self, device: str) -> Network:
+        """Return the network on a device: itself if it is there, else a copy. `Trainer(net.to("cuda"), ...)`.
+
+        Parameters
+        ----------
+        device : {"cpu", "cuda", "auto"}
+            As for the constructor, and with its errors.
+        """
+        return self if checked_device(device) == self.device else self.copy(device=device)
+
+    def copy(self, *, dtype: npt.DTypeLike | None = None, device: str | None = None) -> Network:
+        """Return a network of the same layers with copies of the parameters, of another dtype or on another device."""
         options = self._options()
         if dtype is not None:
             options["dtype"] = dtype
+        if device is not None:
+            options["device"] = device
         return rebuild(self.layers, options, self._state(), self.core.steps, self.training, self.frozen)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -396,12 +420,13 @@ def checked_layers(layers: object) -> tuple[Layer, ...]:
 
 
 def checked_device(device: object) -> str:
-    """Return "cpu": where networks run today."""
-    checks.word("device", device, ("cpu", "cuda", "auto"))
-    if device == "cuda":
-        trouble = _engine.cuda_trouble() or "operations run on the GPU, networks do not yet"
-        raise RuntimeError(f"device='cuda' is not available: {trouble}; use 'cpu'")
-    return "cpu"
+    """Return "cpu" or "cuda"; raise RuntimeError for "cuda" where no GPU can be used."""
+    word = checks.word("device", device, ("cpu", "cuda", "auto"))
+    if word == "auto":
+        return "cuda" if _engine.cuda_available() else "cpu"
+    if word == "cuda" and not _engine.cuda_available():
+        raise RuntimeError(f"device='cuda' is not available: {_engine.cuda_trouble()}; use 'cpu'")
+    return word
 
 
 def check_out(out: object, shape: tuple[int, int], x: Array) -> None:

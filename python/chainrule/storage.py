@@ -112,7 +112,7 @@ def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Network:
     ValueError
         If the file is not a whole and sound file of a network.
     RuntimeError
-        If the device is "cuda": networks do not run there yet.
+        If the device is "cuda" and no GPU can be used.
     ImportError
         If the package safetensors is missing: pip install "chainrule[export]".
     """

@@ -182,7 +182,10 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
   return cudaSuccess;
 }
 
+inline constexpr std::size_t memory_bytes = std::size_t{1} << 34;
+
 inline cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
+  if (bytes > memory_bytes) return cudaErrorMemoryAllocation;
   *pointer = std::malloc(std::max<std::size_t>(bytes, 1));
   if (*pointer == nullptr) return cudaErrorMemoryAllocation;
   std::memset(*pointer, 0xff, bytes); // NaN
@@ -192,13 +195,17 @@ inline cudaError_t cudaFree(void* pointer) {
   std::free(pointer);
   return cudaSuccess;
 }
+inline cudaError_t cudaMemsetAsync(void* at, int value, std::size_t bytes, cudaStream_t) {
+  std::memset(at, value, bytes);
+  return cudaSuccess;
+}
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
 inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
   if (bytes > 0) std::memcpy(to, from, bytes);
   return cudaSuccess;
 }
 inline cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
-  *free = *total = std::size_t{1} << 34;
+  *free = *total = memory_bytes;
   return cudaSuccess;
 }
 
@@ -216,7 +223,7 @@ inline cudaError_t cudaGetDevice(int* device) {
   return cudaSuccess;
 }
 inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
-  *properties = {"emulated on the host", std::size_t{1} << 34, 9, 0, 1};
+  *properties = {"emulated on the host", memory_bytes, 9, 0, 1};
   return cudaSuccess;
 }
 inline cudaError_t cudaDriverGetVersion(int* version) {

@@ -7,12 +7,12 @@
 // An optimizer serves one network: its state arrays are laid out as that network's arena.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "core/buffer.h"
 #include "nn/layer_rates.h"
@@ -57,17 +57,17 @@ public:
     options_ = std::move(options);
   }
 
-  /// Makes the state for the arena of a network, `size` elements, or checks that it was made for that network.
-  void prepare(std::uint64_t network, Index size) {
+  /// Makes the state for the arena of a network, `size` elements in a device's memory, or checks that it was made for
+  /// that network.
+  void prepare(std::uint64_t network, Index size, const Memory& memory) {
     if (network_ == 0) {
       std::array<Buffer<T>, 3> state;
-      for (int i = 0; i < states(); ++i) state[static_cast<std::size_t>(i)] = Buffer<T>(size);
-      Buffer<double> blocks(options_.clipping.norm > 0 ? sum_blocks(size) : 0);
+      for (int i = 0; i < states(); ++i) state[static_cast<std::size_t>(i)] = start_of_state(i, size, memory);
+      room_ = Buffer<double>(options_.clipping.norm > 0 ? term_sum_room(size) : 0, Contents::undefined, memory);
       state_ = std::move(state);
-      blocks_ = std::move(blocks);
+      memory_ = &memory;
       size_ = size;
       network_ = network;
-      fill_state();
     }
     check(network == network_, "this optimizer has the state of another network: make one for each");
   }
@@ -86,9 +86,13 @@ public:
   int states() const { return update_rule_states[static_cast<int>(rule())]; }
   Index size() const { return size_; } // 0 before prepare
   T* state(int i) { return state_[static_cast<std::size_t>(i)].data(); }
+  /// Where the states lie.
+  const Memory& memory() const { return *memory_; }
   /// Goes back to before the first step.
   void reset() {
-    if (size_ > 0) fill_state();
+    for (int i = 0; i < states() && size_ > 0; ++i) {
+      state_[static_cast<std::size_t>(i)] = start_of_state(i, size_, *memory_);
+    }
     steps_ = 0;
   }
 
@@ -108,7 +112,7 @@ public:
 
   /// The step itself, on parameters w with gradients g, the arena each. Called by all threads; counts no step.
   void update(const Pass<T>& pass, T* w, T* g) {
-    options_.clipping.apply(pass, g, size_, blocks_.data());
+    options_.clipping.apply(pass, g, size_, room_.data());
     for (const Segment& part : segments_) {
       const UpdateStates<T> states{at(0, part), at(1, part), at(2, part)};
       pass.kernels.update(pass.team, rule(), part.numbers, w + part.begin, g + part.begin, states, part.size);
@@ -125,8 +129,11 @@ protected:
   }
 
 private:
-  void fill_state() {
-    for (int i = 0; i < states(); ++i) std::fill_n(state(i), size_, static_cast<T>(state_start(i)));
+  Buffer<T> start_of_state(int i, Index size, const Memory& memory) const {
+    const double start = state_start(i);
+    if (start == 0) return Buffer<T>(size, Contents::zero, memory);
+    const std::vector<T> values(static_cast<std::size_t>(size), static_cast<T>(start));
+    return Buffer<T>(values.data(), size, memory);
   }
 
   /// Neighbours in the arena that are updated alike.
@@ -154,7 +161,8 @@ private:
   std::uint64_t network_ = 0; // Network::id, 0 before prepare
   Index size_ = 0;
   std::array<Buffer<T>, 3> state_;
-  Buffer<double> blocks_; // sums of squares of the gradients, for their norm
+  const Memory* memory_ = &host_memory;
+  Buffer<double> room_; // for the sum of squares of the gradients
 };
 
 } // namespace chainrule

@@ -65,17 +65,17 @@ public:
 
   virtual PenaltyActs acts() const = 0;
 
-  // All are called by all threads. w and g are the arena and its gradients; `blocks` has room for the block sums of the
-  // whole arena (sum_blocks in kernels.h). An element is read and written by one thread; the caller places a
+  // All are called by all threads. w and g are the arena and its gradients; `room` is that of sums over all parameters
+  // (term_sum_room), in the device's memory. An element is read and written by one thread; the caller places a
   // barrier after each. Frozen parameters count in the value, but nothing changes them.
 
-  /// The penalty of the parameters; each thread gets the result. Ends with a barrier.
+  /// The penalty of the parameters; each thread gets the result. Waits for the device.
   virtual double value(const Pass<T>&, std::span<const Parameter>, const PenaltyRows&, const T* w,
-                       double* blocks) const = 0;
+                       double* room) const = 0;
   /// g += the penalty's gradient at w, where it acts by that.
   virtual void add_gradient(const Pass<T>&, std::span<const Parameter>, const PenaltyRows&, const T* w, T* g,
-                            double* blocks) const {
-    (void)w, (void)g, (void)blocks;
+                            double* room) const {
+    (void)w, (void)g, (void)room;
   }
   /// Shrinks w, where it acts by that.
   virtual void shrink(const Pass<T>&, std::span<const Parameter>, const PenaltyRows&, const LayerRates&, T* w) const {
@@ -83,15 +83,13 @@ public:
   }
 };
 
-/// The sum of a term over the parameters that `counted` names. Called by all threads; ends with a barrier.
+/// The sum of a term over the parameters that `counted` names. Called by all threads.
 template <class T, class Counted>
-double sum_of_terms(const Pass<T>& pass, std::span<const Parameter> parameters, PenaltyTerm term, const T* w,
-                    double* blocks, Counted counted) {
-  double sum = 0;
+TermSum<T> sum_of_terms(const Pass<T>& pass, std::span<const Parameter> parameters, PenaltyTerm term, const T* w,
+                        double* room, Counted counted) {
+  TermSum<T> sum(pass, term, room);
   for (const Parameter& parameter : parameters) {
-    if (!counted(parameter)) continue;
-    sum += term_sum(pass, term, w + parameter.offset, parameter.size(), blocks);
-    pass.team.barrier(); // the blocks are written again for the next parameter
+    if (counted(parameter)) sum.add(w + parameter.offset, parameter.size());
   }
   return sum;
 }

@@ -18,10 +18,7 @@ namespace chainrule {
 template <class T> class PowerPenalty final : public Penalty<T> {
 public:
   PowerPenalty(PenaltyTerm term, PenaltyStrength strength, bool true_norm)
-      : term_(term), strength_(std::move(strength)), true_norm_(true_norm),
-        power_(term.kind == PenaltyTermKind::absolute ? 1
-               : term.kind == PenaltyTermKind::square ? 2
-                                                      : term.p) {
+      : term_(term), strength_(std::move(strength)), true_norm_(true_norm), power_(power_of(term)) {
     // |w|^32 is a normal number of double precision down to |w| = 3e-10.
     check(power_ >= 1 && power_ <= 32, "p must be 1 to 32; got ", power_);
     strength_.check_numbers();
@@ -30,34 +27,31 @@ public:
   PenaltyActs acts() const override { return PenaltyActs::by_gradient; }
 
   double value(const Pass<T>& pass, std::span<const Parameter> parameters, const PenaltyRows& rows, const T* w,
-               double* blocks) const override {
+               double* room) const override {
     double total = 0;
     for (const Role role : {Role::weight, Role::bias}) {
       double factor = 0; // the same for all parameters of a role
-      const double sum = sum_of_terms(pass, parameters, term_, w, blocks, [&](const Parameter& p) {
+      TermSum<T> terms = sum_of_terms(pass, parameters, term_, w, room, [&](const Parameter& p) {
         const double own = p.role == role ? strength_.of(p, rows) : 0;
         if (own != 0) factor = own;
         return own != 0;
       });
+      const double sum = terms.value();
       total += factor * (true_norm_ ? std::pow(sum, 1 / power_) : sum);
     }
     return total;
   }
 
   void add_gradient(const Pass<T>& pass, std::span<const Parameter> parameters, const PenaltyRows& rows, const T* w,
-                    T* g, double* blocks) const override {
+                    T* g, double* room) const override {
     for (const Role role : {Role::weight, Role::bias}) {
-      double outer = 1; // of the root
-      if (true_norm_) {
-        const double sum = sum_of_terms(pass, parameters, term_, w, blocks, [&](const Parameter& p) {
-          return p.role == role && strength_.of(p, rows) != 0;
-        });
-        outer = sum > 0 ? std::pow(sum, 1 / power_ - 1) / power_ : 0;
-      }
+      auto is_counted = [&](const Parameter& p) { return p.role == role && strength_.of(p, rows) != 0; };
+      const double* sum = nullptr; // S, where its root is taken
+      if (true_norm_) sum = sum_of_terms(pass, parameters, term_, w, room, is_counted).sum();
       for (const Parameter& p : parameters) {
-        const double factor = p.role == role && p.learns() ? outer * strength_.of(p, rows) : 0;
-        if (factor == 0) continue;
-        pass.kernels.penalty_gradient(pass.team, term_, factor, w + p.offset, g + p.offset, p.size());
+        if (!is_counted(p) || !p.learns()) continue;
+        pass.kernels.penalty_gradient(pass.team, term_, strength_.of(p, rows), sum, w + p.offset, g + p.offset,
+                                      p.size());
       }
     }
   }

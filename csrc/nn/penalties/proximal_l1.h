@@ -18,13 +18,14 @@ public:
   PenaltyActs acts() const override { return PenaltyActs::after_update; }
 
   double value(const Pass<T>& pass, std::span<const Parameter> parameters, const PenaltyRows& rows, const T* w,
-               double* blocks) const override {
+               double* room) const override {
     double total = 0;
     for (const Parameter& one : parameters) {
       const double factor = strength_.of(one, rows);
       if (factor == 0) continue;
-      total += factor * term_sum<T>(pass, {PenaltyTermKind::absolute, 1}, w + one.offset, one.size(), blocks);
-      pass.team.barrier(); // the blocks are written again for the next parameter
+      TermSum<T> sum(pass, {PenaltyTermKind::absolute, 1}, room);
+      sum.add(w + one.offset, one.size());
+      total += factor * sum.value();
     }
     return total;
   }

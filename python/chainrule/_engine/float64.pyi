@@ -51,6 +51,7 @@ class Kernels:
     def scale(self, factor: float, x: Array) -> Array: ...
     def multiply(self, x: Array, factors: Array) -> Array: ...
     def clip(self, limit: float, x: Array) -> Array: ...
+    def clip_norm(self, limit: float, squares: float, g: Array) -> Array: ...
     def soft_threshold(self, threshold: float, x: Array) -> Array: ...
     def fill(self, value: float, n: int) -> Array: ...
     def update(
@@ -128,8 +129,16 @@ class Kernels:
     def correct_rows(self, p: Array, y: Array | Labels, *, threshold: float = 0.0) -> Array: ...
     def column_sum(self, x: Array, *, add_to: Array | None = None) -> Array: ...
     def penalty_sum(self, w: Array, *, term: str, power: float = 0.0) -> float: ...
-    def penalty_gradient(self, factor: float, w: Array, g: Array, *, term: str, power: float = 0.0) -> Array:
-        """g + factor * the derivative of the term at w."""
+    def accumulate(self, x: Array, factor: float, total: float) -> float:
+        """total + factor * the sum of x, in double precision."""
+
+    def sum_up(self, blocks: npt.NDArray[Any]) -> float:
+        """The sum of blocks, which are in double precision."""
+
+    def penalty_gradient(
+        self, factor: float, w: Array, g: Array, *, term: str, power: float = 0.0, sum: float | None = None
+    ) -> Array:
+        """g + factor * the derivative of the term at w; with a sum, times the derivative of the term's root there."""
 
 class Initializer:
     """How a parameter starts. `kind`: "constant" (value a), "uniform" (on [-a, a]), "normal" (standard deviation a).
@@ -265,7 +274,7 @@ class Optimizer:
     def step(self, network: Network, epoch: float = 0.0) -> None:
         """One update by network.gradients(). epoch: how many epochs are over, for a schedule that counts them."""
     def state(self) -> list[Array]:
-        """Views of the state arrays, each laid out as the arena; empty before the first step."""
+        """Views of the state arrays, each laid out as the arena; empty before the first step. On the GPU copies."""
     def restore(self, steps: int, state: Sequence[Array]) -> None: ...
 
 class RuleOptimizer(Optimizer):
@@ -345,8 +354,8 @@ class LayerInfo(TypedDict):
 class Network:
     """The layers, their parameters in one arena, and the buffers of one step. Safe to call from several threads:
     one call at a time runs, the others wait without holding the interpreter lock."""
-    def __init__(self, inputs: int, layers: Sequence[Layer], seed: int) -> None:
-        """Allocates and initializes the parameters."""
+    def __init__(self, inputs: int, layers: Sequence[Layer], seed: int, device: str = "cpu") -> None:
+        """Allocates and initializes the parameters, on the "cpu" or, with "cuda", the GPU."""
     @property
     def inputs(self) -> int: ...
     @property
@@ -355,17 +364,21 @@ class Network:
     def seed(self) -> int: ...
     steps: int  # forward passes in training mode so far; counts the dropout masks
     def layers(self) -> list[LayerInfo]: ...
+    # The views of the next four are writable; on the GPU there are read-only copies in their place.
     def arena(self) -> Array:
-        """All parameters: a writable flat view, padded between parameters with zeros."""
+        """All parameters: a flat view, padded between parameters with zeros."""
     def parameters(self) -> dict[str, Array]:
-        """Writable views into the arena of what is learned, by name: "0.weight" (in, out), "0.bias" (out)."""
+        """Views into the arena of what is learned, by name: "0.weight" (in, out), "0.bias" (out)."""
     def statistics(self) -> dict[str, Array]:
-        """Writable views into the arena of what is kept beside: "1.running_mean" (in), "1.running_variance" (in)."""
+        """Views into the arena of what is kept beside: "1.running_mean" (in), "1.running_variance" (in)."""
     def set_trainable(self, trainable: Sequence[bool]) -> None:
         """Whether each layer learns, as at first all do. Of one that does not, the gradients are zero, and a BatchNorm
         uses its running statistics."""
     def gradients(self) -> dict[str, Array]:
         """Views of the gradients, by the same names; zeros before the first backward pass."""
+    def set_arena(self, arena: Array) -> None: ...
+    def assign(self, name: str, value: Array) -> None:
+        """Sets one parameter or statistic; ValueError where there is none of that name, or of another shape."""
     def forward(self, x: Array, training: bool) -> Array:
         """(B, inputs) to (B, outputs), a copy. Keeps what backward() needs; counts up `pass_number`."""
     @property

@@ -28,6 +28,7 @@ from chainrule.reference.elementwise import (
     add_noise,
     add_scaled,
     clip,
+    clip_norm,
     dropout,
     fill,
     matmul,
@@ -36,7 +37,7 @@ from chainrule.reference.elementwise import (
     soft_threshold,
 )
 from chainrule.reference.losses import ELEMENT_LOSSES, PROBABILITY_MARGIN, correct_rows, cross_entropy, element_loss
-from chainrule.reference.penalties import PENALTY_TERMS, penalty_gradient, penalty_sum
+from chainrule.reference.penalties import PENALTY_TERMS, accumulate, penalty_gradient, penalty_sum, sum_up
 from chainrule.reference.random_numbers import (
     INITIALIZERS,
     Purpose,
@@ -74,11 +75,13 @@ __all__ = [
     "Mlp",
     "Purpose",
     "UpdateNumbers",
+    "accumulate",
     "activation_backward",
     "activation_forward",
     "add_noise",
     "add_scaled",
     "clip",
+    "clip_norm",
     "column_moments",
     "column_sum",
     "constrain_columns",
@@ -109,6 +112,7 @@ __all__ = [
     "soft_threshold",
     "softmax_backward",
     "softmax_forward",
+    "sum_up",
     "unit_interval",
     "update",
 ]

@@ -143,6 +143,12 @@ def clip(limit: float, x: Array) -> Array:
     return np.clip(x, -x.dtype.type(limit), x.dtype.type(limit))
 
 
+def clip_norm(limit: float, squares: float, g: Array) -> Array:
+    """Return g times limit / (norm + 1e-6) where that is below 1, else g; norm is the root of `squares`."""
+    factor = limit / (np.sqrt(squares) + 1e-6)
+    return g * g.dtype.type(factor) if factor < 1 else g.copy()
+
+
 @np.errstate(invalid="ignore")
 def soft_threshold(threshold: float, x: Array) -> Array:
     """Return sign(x) * max(|x| - threshold, 0); NaN stays NaN."""
