@@ -17,6 +17,7 @@
 
 #include "core/memory.h"
 #include "core/random.h"
+#include "core/replay.h"
 #include "core/team.h"
 #include "core/view.h"
 #include "formulas/activations.h"
@@ -191,12 +192,18 @@ struct Device {
   Kernels<double> float64;
   MultiplyAdds multiply_adds32 = nullptr, multiply_adds64 = nullptr;
   const Memory* memory = &host_memory;
-  /// Waits for all that the calling thread has asked for.
-  void (*finish)() = [] {};
+  /// Waits for all that the calling thread has asked for; null where that is done when it returns.
+  void (*wait)() = nullptr;
+  /// Makes a way to repeat work; null where there is none to gain by.
+  Replay* (*make_replay)() = nullptr;
 
   /// Whether its arrays lie in the memory of this process. Then operations are shared out among the threads of a team
   /// and done when they return; else a team is one thread, and they are done in the order in which it asks.
-  bool is_host() const { return memory == &host_memory; }
+  CHAINRULE_INLINE bool is_host() const { return memory == &host_memory; }
+
+  CHAINRULE_INLINE void finish() const {
+    if (wait != nullptr) wait();
+  }
 
   template <class T> const Kernels<T>& kernels() const;
   template <class T> MultiplyAdds multiply_adds() const { return sizeof(T) == 4 ? multiply_adds32 : multiply_adds64; }

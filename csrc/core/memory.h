@@ -3,8 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstring>
-#include <new>
 
 #include "core/view.h"
 
@@ -23,13 +21,7 @@ struct Memory {
 };
 
 /// The memory of this process.
-inline constexpr Memory host_memory{
-    [](std::size_t bytes) { return ::operator new (bytes, std::align_val_t{alignment_bytes}); },
-    [](void* memory) noexcept { ::operator delete (memory, std::align_val_t{alignment_bytes}); },
-    [](void* at, std::size_t bytes) { std::memset(at, 0, bytes); },
-    [](void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); },
-    [](void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); },
-};
+extern const Memory host_memory;
 
 /// n numbers of this process into `memory`, and out of it.
 template <class T> void copy_in(const Memory& memory, T* to, const T* from, Index n) {

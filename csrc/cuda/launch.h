@@ -2,7 +2,7 @@
 //
 // The team of a GPU is one host thread, and all that it asks for goes to one stream of its own, in order: an operation
 // returns when its kernels are queued, not when they are done. Nothing else in cuda/ talks to the CUDA runtime but
-// memory.cu.
+// memory.cu and graph.cu.
 //
 // launch queues a kernel as it is; for_elements calls a function of i for i = 0 .. n-1, a thread for each, or, above
 // `most_blocks` blocks, for every so many.
@@ -11,9 +11,11 @@
 #include <cuda_runtime.h>
 
 #include <stdexcept>
+#include <tuple>
 
 #include "core/check.h"
 #include "core/view.h"
+#include "cuda/recording.h"
 
 namespace chainrule::cuda {
 
@@ -32,11 +34,30 @@ inline void require(cudaError_t status, const char* doing) {
 /// The stream of the calling thread.
 inline cudaStream_t stream() { return cudaStreamPerThread; }
 
-/// Queues `blocks` blocks of `threads` threads of a kernel.
+/// Loads a kernel into the GPU's memory, if it is not there.
+template <class... Parameters> cudaError_t load_kernel(const void* kernel) {
+  cudaFuncAttributes attributes{};
+  return cudaFuncGetAttributes(&attributes, reinterpret_cast<void (*)(Parameters...)>(const_cast<void*>(kernel)));
+}
+
+/// Queues `blocks` blocks of `threads` threads of a kernel, or lets the thread's recording have them.
 template <class... Parameters, class... Arguments>
 void launch(const char* operation, void (*kernel)(Parameters...), Index blocks, int threads,
             const Arguments&... arguments) {
   if (blocks == 0) return;
+  if (recording != nullptr) {
+    std::tuple<Parameters...> values{Parameters(arguments)...};
+    std::apply(
+        [&](auto&... value) {
+          void* places[] = {&value...};
+          constexpr std::size_t sizes[] = {sizeof value...};
+          recording->take({operation, reinterpret_cast<const void*>(kernel), load_kernel<Parameters...>,
+                           static_cast<unsigned>(blocks), static_cast<unsigned>(threads), places, sizes,
+                           sizeof...(value)});
+        },
+        values);
+    return;
+  }
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(blocks));
   config.blockDim = dim3(static_cast<unsigned>(threads));

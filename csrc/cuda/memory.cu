@@ -61,7 +61,13 @@ About about() {
 
 namespace {
 
+/// Copies and the like would be done before what is being recorded.
+void check_order() {
+  if (recording != nullptr) throw std::logic_error("the GPU's memory is asked for while work is put together");
+}
+
 void* allocate(std::size_t bytes) {
+  check_order();
   void* memory = nullptr;
   const cudaError_t status = cudaMalloc(&memory, bytes);
   if (status == cudaErrorMemoryAllocation) {
@@ -78,16 +84,19 @@ void* allocate(std::size_t bytes) {
 void release(void* memory) noexcept { static_cast<void>(cudaFree(memory)); }
 
 void clear(void* at, std::size_t bytes) {
+  check_order();
   require(cudaMemsetAsync(at, 0, bytes, stream()), "clearing memory");
   finish();
 }
 
 void copy_in(void* to, const void* from, std::size_t bytes) {
+  check_order();
   require(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream()), "a copy to the GPU");
   finish();
 }
 
 void copy_out(void* to, const void* from, std::size_t bytes) {
+  check_order();
   require(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream()), "a copy from the GPU");
   finish();
 }

@@ -1,4 +1,5 @@
-// What the GPU's table is made of: each file of cuda/ puts its operations into a device, memory.cu has its memory.
+// What the GPU's table is made of: each file of cuda/ puts its operations into a device, memory.cu has its memory,
+// graph.cu its way to repeat work.
 #pragma once
 
 #include "kernels.h"
@@ -8,6 +9,7 @@ namespace chainrule::cuda {
 extern const Memory memory;
 /// Waits for all that the calling thread has asked for; throws what went wrong meanwhile.
 void finish();
+Replay* make_replay();
 
 void list_matmul(Device&);
 void list_activation(Device&);

@@ -6,7 +6,8 @@ namespace chainrule::cuda {
 
 const Device& device() {
   static const Device device = [] {
-    Device table{.name = "cuda", .float32 = {}, .float64 = {}, .memory = &memory, .finish = finish};
+    Device table{
+        .name = "cuda", .float32 = {}, .float64 = {}, .memory = &memory, .wait = finish, .make_replay = make_replay};
     list_matmul(table);
     list_activation(table);
     list_softmax(table);

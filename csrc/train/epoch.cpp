@@ -1,12 +1,21 @@
 // Walking the steps of an epoch.
 #include "train/epoch.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/clock.h"
 #include "train/update.h"
 
 namespace chainrule {
+
+namespace {
+
+// Steps that a device repeats as one, where it can. Handing it a graph costs some 5 us, which so many steps of 10 us
+// and more hide; and 16 steps of 1 ms are not too long for Ctrl-C.
+constexpr Index steps_at_once = 16;
+
+} // namespace
 
 template <class T>
 Epoch<T>::Epoch(Network<T>& network, std::shared_ptr<Optimizer<T>> optimizer, const Objective<T>& objective,
@@ -18,6 +27,10 @@ Epoch<T>::Epoch(Network<T>& network, std::shared_ptr<Optimizer<T>> optimizer, co
       assessment_(objective, sampler_.batch_size(), network.memory()),
       team_(network.threads(sampler_.batch_size(), true)), pace_(team_.threads()) {
   optimizer_->prepare(network.id(), network.arena_size(), network.memory());
+  if (network.device().make_replay != nullptr) {
+    full_steps_.reset(network.device().make_replay());
+    last_steps_.reset(network.device().make_replay());
+  }
 }
 
 template <class T> void Epoch<T>::begin(std::uint64_t epoch) {
@@ -45,51 +58,64 @@ template <class T> bool Epoch<T>::advance(double seconds) {
   return next_ == steps() || !finite_;
 }
 
-/// Every member walks the same steps. What is the same for all is computed by each; what must be counted once is
+/// One step, by all members of a team. What is the same for all is computed by each; what must be counted once is
 /// counted by rank 0, in places that nobody reads before the next barrier. No barrier stands between the update that
 /// ends a step and the batch that begins the next: collecting a batch reads nothing that an update writes, and writes
 /// nothing that anybody reads after the last barrier before the update.
+template <class T> bool Epoch<T>::take(const Pass<T>& pass, Index step, std::uint64_t update_number, double end) {
+  const bool counts = pass.team.rank() == 0;
+  if (counts) buffers_.set_rows(sampler_.rows_of(step));
+  const Data<T> batch = sampler_.batch(pass, step); // ends with a barrier
+  if (!finite_) return false;
+
+  if (counts) { // every member has left the update before, and none comes to the next without a barrier
+    const double steps_per_epoch = static_cast<double>(steps());
+    const double epoch = static_cast<double>(epoch_) + static_cast<double>(step) / steps_per_epoch;
+    optimizer_->begin_step({update_number, epoch, steps_per_epoch});
+    pause_ = seconds_now() >= end; // read behind the barrier of the assessment
+  }
+  network_.forward_training(pass, batch.x, buffers_);
+  assessment_.assess(pass, batch, buffers_.result(), buffers_.gradient(network_.depth() - 1));
+  assessment_.add(pass, batch.rows());
+  if (counts && network_.device().is_host()) finite_ = std::isfinite(assessment_.loss());
+  network_.backward(pass, batch.x, buffers_);
+
+  const PenaltyRows rows{penalty_rows_.data, static_cast<double>(batch.rows())};
+  update(pass, network_, *optimizer_, penalties_, rows, penalty_room_.data());
+  return true;
+}
+
+/// Every member walks the same steps.
 template <class T> void Epoch<T>::walk(const Team& team, double seconds) {
   const double end = seconds_now() + seconds;
-  const std::uint64_t first_step = network_.steps(), first_update = optimizer_->steps();
+  const std::uint64_t first_pass = network_.steps(), first_update = optimizer_->steps();
   const Index begin = next_;
-  Pass<T> pass = network_.pass(team);
+  auto take_next = [&](Index step) {
+    const auto done = static_cast<std::uint64_t>(step - begin);
+    Pass<T> pass = network_.pass(team);
+    pass.step = first_pass + done;
+    return take(pass, step, first_update + done, end);
+  };
 
   Index step = begin;
-  for (bool pause = false;; ++step) {
-    if (team.rank() == 0) {
-      if (step > begin) assessment_.add(pass, sampler_.rows_of(step - 1));
-      // Elsewhere nobody waits for the device to look: a loss that is not finite stays so to the end of the slice.
-      if (network_.device().is_host()) finite_ = std::isfinite(assessment_.loss());
-      if (step < steps()) buffers_.set_rows(sampler_.rows_of(step));
+  for (bool pause = false; step < steps() && !pause; pause = pause_) {
+    if (full_steps_ == nullptr) {
+      if (!take_next(step)) break;
+      ++step;
+      continue;
     }
-    if (pause || step == steps()) {
-      team.barrier();
-      break;
-    }
-    const Data<T> batch = sampler_.batch(pass, step); // ends with a barrier
-    if (!finite_) break;
-
-    const auto done = static_cast<std::uint64_t>(step - begin);
-    pass.step = first_step + done;
-    if (team.rank() == 0) { // every member has left the update before, and none comes to the next without a barrier
-      const double steps_per_epoch = static_cast<double>(steps());
-      const double epoch = static_cast<double>(epoch_) + static_cast<double>(step) / steps_per_epoch;
-      optimizer_->begin_step({first_update + done, epoch, steps_per_epoch});
-      pause_ = seconds_now() >= end; // read behind the barrier of the assessment
-    }
-    network_.forward_training(pass, batch.x, buffers_);
-    assessment_.assess(pass, batch, buffers_.result(), buffers_.gradient(network_.depth() - 1));
-    pause = pause_;
-    network_.backward(pass, batch.x, buffers_);
-
-    const PenaltyRows rows{penalty_rows_.data, static_cast<double>(batch.rows())};
-    update(pass, network_, *optimizer_, penalties_, rows, penalty_room_.data());
+    // The steps at the end of an epoch may be fewer, and the last one smaller: they are repeated apart.
+    const Index count = std::min(steps_at_once, steps() - step);
+    (step + count == steps() ? last_steps_ : full_steps_)->run([&] {
+      for (Index i = 0; i < count; ++i) take_next(step + i);
+    });
+    step += count;
   }
+  team.barrier(); // everyone has read where it began
 
-  if (team.rank() == 0) { // there was a barrier since everyone read where it began
+  if (team.rank() == 0) {
     next_ = step;
-    network_.set_steps(first_step + static_cast<std::uint64_t>(step - begin));
+    network_.set_steps(first_pass + static_cast<std::uint64_t>(step - begin));
     optimizer_->set_steps(first_update + static_cast<std::uint64_t>(step - begin));
   }
 }

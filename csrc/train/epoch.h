@@ -31,6 +31,9 @@ public:
 
 private:
   void walk(const Team& team, double seconds);
+  /// Takes a step, which `update_number` updates came before, unless the loss is not finite any more; false then.
+  /// After `end` it asks for a pause.
+  bool take(const Pass<T>& pass, Index step, std::uint64_t update_number, double end);
 
   Network<T>& network_;
   std::shared_ptr<Optimizer<T>> optimizer_;
@@ -42,6 +45,7 @@ private:
   Assessment<T> assessment_;
   ThreadTeam team_, alone_;
   Pace pace_;
+  std::unique_ptr<Replay> full_steps_, last_steps_; // null where the device repeats nothing
   std::uint64_t epoch_ = 0;
   Index next_ = 0;     // step to do
   bool finite_ = true; // every loss so far

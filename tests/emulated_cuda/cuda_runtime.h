@@ -16,8 +16,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #define __global__
@@ -164,23 +167,119 @@ struct cudaLaunchConfig_t {
   cudaStream_t stream = nullptr;
 };
 
+namespace emulated {
+
+inline void run_grid(dim3 grid, dim3 block, const std::function<void()>& call) {
+  const std::lock_guard lock(one_launch);
+  kernel = &call;
+  gridDim = grid;
+  blockDim = block;
+  const unsigned count = linear(blockDim);
+  if (threads.size() < count) threads.resize(count);
+  if (slots.size() < count) slots.resize(count);
+  for (unsigned number = 0; number < linear(gridDim); ++number) {
+    blockIdx = {number % gridDim.x, number / gridDim.x % gridDim.y, number / gridDim.x / gridDim.y};
+    run_block(number % 2 == 1);
+  }
+}
+
+/// By a kernel's address: what makes a call of it with copies of the arguments at some places, as a graph has them.
+using Bind = std::function<std::function<void()>(void** places)>;
+inline std::map<const void*, Bind> loaded;
+
+template <class... Parameters, std::size_t... i>
+Bind bind_places(void (*function)(Parameters...), std::index_sequence<i...>) {
+  return [function](void** places) {
+    std::tuple<Parameters...> copies(*static_cast<Parameters*>(places[i])...);
+    return [function, copies] { std::apply(function, copies); };
+  };
+}
+
+} // namespace emulated
+
 template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
-  const std::lock_guard lock(emulated::one_launch);
-  const std::function<void()> call = [&] { kernel(arguments...); };
-  emulated::kernel = &call;
-  gridDim = config->gridDim;
-  blockDim = config->blockDim;
-  const unsigned count = emulated::linear(blockDim);
-  if (emulated::threads.size() < count) emulated::threads.resize(count);
-  if (emulated::slots.size() < count) emulated::slots.resize(count);
-  for (unsigned block = 0; block < emulated::linear(gridDim); ++block) {
-    blockIdx = {block % gridDim.x, block / gridDim.x % gridDim.y, block / gridDim.x / gridDim.y};
-    emulated::run_block(block % 2 == 1);
-  }
+  emulated::run_grid(config->gridDim, config->blockDim, [&] { kernel(arguments...); });
   return cudaSuccess;
 }
+
+// Graphs: kernels in a row. A copy of a graph is made where it would be instantiated.
+
+struct cudaFuncAttributes {};
+template <class... Parameters> cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, void (*kernel)(Parameters...)) {
+  emulated::loaded[reinterpret_cast<const void*>(kernel)] =
+      emulated::bind_places(kernel, std::index_sequence_for<Parameters...>{});
+  return cudaSuccess;
+}
+
+struct cudaKernelNodeParams {
+  void* func;
+  dim3 gridDim, blockDim;
+  unsigned sharedMemBytes;
+  void** kernelParams;
+  void** extra;
+};
+
+namespace emulated {
+
+struct Node {
+  dim3 grid, block;
+  std::function<void()> call;
+
+  explicit Node(const cudaKernelNodeParams& params)
+      : grid(params.gridDim), block(params.blockDim), call(loaded.at(params.func)(params.kernelParams)) {}
+};
+struct Graph {
+  std::vector<Node> nodes;
+};
+
+} // namespace emulated
+
+using cudaGraph_t = emulated::Graph*;
+using cudaGraphExec_t = emulated::Graph*;
+using cudaGraphNode_t = const char*; // null and its number
+inline cudaError_t cudaGraphCreate(cudaGraph_t* graph, unsigned) {
+  *graph = new emulated::Graph;
+  return cudaSuccess;
+}
+inline cudaError_t cudaGraphAddKernelNode(cudaGraphNode_t* node, cudaGraph_t graph, const cudaGraphNode_t*, std::size_t,
+                                          const cudaKernelNodeParams* params) {
+  *node = static_cast<const char*>(nullptr) + graph->nodes.size();
+  graph->nodes.emplace_back(*params);
+  return cudaSuccess;
+}
+inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  *executable = new emulated::Graph(*graph);
+  return cudaSuccess;
+}
+inline cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t executable, cudaGraphNode_t node,
+                                                    const cudaKernelNodeParams* params) {
+  executable->nodes.at(static_cast<std::size_t>(node - static_cast<const char*>(nullptr))) = emulated::Node(*params);
+  return cudaSuccess;
+}
+inline cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
+  for (const emulated::Node& node : executable->nodes) emulated::run_grid(node.grid, node.block, node.call);
+  return cudaSuccess;
+}
+inline cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+inline cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
+  return cudaSuccess;
+}
+
+using cudaEvent_t = void*;
+inline constexpr unsigned cudaEventDisableTiming = 2;
+inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = nullptr;
+  return cudaSuccess;
+}
+inline cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
+inline cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
 
 inline constexpr std::size_t memory_bytes = std::size_t{1} << 34;
 
