@@ -1,29 +1,16 @@
-// One tile of a matrix product: what a block of threads computes.
+// One tile of a matrix product with multiply-adds of single numbers: what a block of threads computes.
 //
 //   c = start + sum over p of a[:, p] b[p, :]
 //
-// A block walks along the sum, `depth` terms at a time. Shared memory holds the panels of a and b for these terms, and
-// has room for the next ones: those travel from memory to registers while the present ones are multiplied, and from
-// there to the other half of shared memory. A thread keeps rows_each x columns_each sums in registers.
+// A block walks along the sum, `depth` terms at a time (matmul_plan.h). A thread keeps rows_each x columns_each sums in
+// registers.
 //
 // A factor, transposed or not, is read along its lines in memory, which run along the sum or across it. Its panel is
 // always laid so that the numbers of one term are neighbours. Which of the two it is, is decided at run time: the loop
 // of multiply-adds, nearly all of the code, exists once for all four products.
 #pragma once
 
-#include "cuda/launch.h"
-#include "cuda/number.h"
-#include "kernels.h"
-
-// Sums live in registers only if the loops over them are unrolled. Where that would repeat a formula for every sum, it
-// is forbidden.
-#if defined(__CUDACC__)
-#define CHAINRULE_UNROLLED _Pragma("unroll")
-#define CHAINRULE_ROLLED _Pragma("unroll 1")
-#else
-#define CHAINRULE_UNROLLED
-#define CHAINRULE_ROLLED
-#endif
+#include "cuda/matmul_plan.h"
 
 namespace chainrule::cuda {
 
@@ -35,36 +22,13 @@ struct TileShape {
   constexpr int threads_down() const { return rows / rows_each; }
   constexpr int threads_across() const { return columns / columns_each; }
   constexpr int threads() const { return threads_down() * threads_across(); }
-};
-
-// Numbers of the longest load and store, 16 bytes.
-template <class T> constexpr int vector_width = 16 / static_cast<int>(sizeof(T));
-
-/// `count` numbers that are loaded and stored as one.
-template <class T, int count> struct alignas(count * sizeof(T)) Chunk { T at[count]; };
-
-template <int count, class T> __device__ inline Chunk<T, count> load(const T* from) {
-  return *reinterpret_cast<const Chunk<T, count>*>(from);
-}
-template <int count, class T> __device__ inline void store(const Chunk<T, count>& chunk, T* to) {
-  *reinterpret_cast<Chunk<T, count>*>(to) = chunk;
-}
-
-/// A factor as a tile reads it: lines of neighbours in memory, which run along the sum or across it.
-template <class T> struct Lines {
-  const T* data;
-  Index stride;
-  bool along_sum;
-};
-
-/// What a product is made of. The sums start at from[i * step + j], or at 0 where there is no such array.
-template <class T> struct Product {
-  Lines<T> a, b;
-  Index sum;
-  const T* from;
-  Index step;
-  MatrixView<T> c;
-  Activation activation;
+  /// What a term of the sum costs, in multiply-adds: its own, and two for each number read from shared memory, which
+  /// brings 4 numbers to a warp in about 2 cycles, while the four parts of a multiprocessor start 4 multiply-adds of a
+  /// warp in each. By these rates, not by measurement.
+  constexpr Index cost() const {
+    const Index area = rows * columns;
+    return area + 2 * (area / rows_each + area / columns_each);
+  }
 };
 
 /// Panels of both factors, in shared memory, a row for each term. Rows are 16 bytes longer than a panel needs: a line
@@ -153,19 +117,6 @@ template <class T, int each, int threads> struct Groups {
   }
 };
 
-/// g(z), the formula being chosen at run time: a product compiled for each would take seven times the room.
-template <class T> __device__ T activated(Activation activation, T z) {
-  [[maybe_unused]] const double a = activation.a;
-  switch (activation.kind) {
-#define CHAINRULE_LINE(name, formula)                                                                                  \
-  case ActivationKind::name:                                                                                           \
-    return (formula).value(Number<T>(z)).v;
-    CHAINRULE_ACTIVATIONS(CHAINRULE_LINE)
-#undef CHAINRULE_LINE
-  }
-  return z;
-}
-
 /// The sums of one thread.
 template <class T, TileShape shape, int width> class Sums {
   using Down = Groups<T, shape.rows_each, shape.threads_down()>;
@@ -174,9 +125,9 @@ template <class T, TileShape shape, int width> class Sums {
   static constexpr int chunks = shape.columns_each / store_width;
 
 public:
-  /// For the tile of c that begins at (row, column). The threads of a warp lie 4 x 8: together they read 4 groups of a
+  /// For the tile of c that begins there. The threads of a warp lie 4 x 8: together they read 4 groups of a
   /// and 8 of b, the fewest banks that 32 can do with.
-  __device__ Sums(Index row, Index column) : row_(row), column_(column) {
+  __device__ explicit Sums(TilePlace tile) : tile_(tile) {
     const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
     constexpr int warps_across = shape.threads_across() / 8;
     static_assert(shape.threads_down() % 4 == 0 && shape.threads_across() % 8 == 0, "blocks are made of whole warps");
@@ -216,12 +167,12 @@ public:
     }
   }
 
-  /// Stores g of the sums. Its loops are not unrolled, and each formula stands here once: the sums take turns in the
-  /// first row, and in its first place, by moves between registers.
+  /// Stores g of the sums. The loop over rows is not unrolled: they take turns in the first, by moves between
+  /// registers.
   __device__ void finish(const Product<T>& product) {
     CHAINRULE_ROLLED
     for (int i = 0; i < shape.rows_each; ++i) {
-      if (product.activation.kind != ActivationKind::identity) activate(product.activation);
+      activate(product.activation, sums_[0]);
       const Index row = row_of(i);
       CHAINRULE_UNROLLED
       for (int chunk = 0; chunk < chunks; ++chunk) {
@@ -242,24 +193,15 @@ public:
   }
 
 private:
-  __device__ Index row_of(int i) const { return row_ + Down::place(down_, i / Down::width) + i % Down::width; }
+  __device__ Index row_of(int i) const {
+    return tile_.row(shape) + Down::place(down_, i / Down::width) + i % Down::width;
+  }
   __device__ Index column_of(int chunk) const {
     const int j = chunk * store_width;
-    return column_ + Across::place(across_, j / Across::width) + j % Across::width;
-  }
-  /// g on the first row.
-  __device__ void activate(Activation activation) {
-    constexpr int last = shape.columns_each - 1;
-    CHAINRULE_ROLLED
-    for (int turn = 0; turn <= last; ++turn) {
-      const T first = sums_[0][0];
-      CHAINRULE_UNROLLED
-      for (int j = 0; j < last; ++j) sums_[0][j] = sums_[0][j + 1];
-      sums_[0][last] = activated(activation, first);
-    }
+    return tile_.column(shape) + Across::place(across_, j / Across::width) + j % Across::width;
   }
 
-  Index row_, column_;
+  TilePlace tile_;
   int down_, across_;
   T sums_[shape.rows_each][shape.columns_each];
 };
