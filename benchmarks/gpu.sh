@@ -24,7 +24,7 @@ export PYTHONPATH="$work/site"
 "$python" -c 'import sys, chainrule._engine as e; sys.exit(e.cuda_trouble() or None)' # else all below would be skipped
 
 step "the tests of its operations, on the GPU"
-"$python" -m pytest -q -p no:cacheprovider -k cuda tests/test_kernels*.py tests/test_cuda.py
+"$python" -m pytest -q -p no:cacheprovider -k cuda tests/test_kernels*.py tests/test_cuda*.py
 
 # A sanitizer asks for a device that lets itself be watched; where it does not, that is said, and no fault is claimed.
 if ! compute-sanitizer --tool memcheck "$python" -c 'import numpy as np, chainrule._engine as e

@@ -19,12 +19,20 @@ bool compiled();
 const std::string& trouble();
 /// Whether a GPU can be used.
 inline bool available() { return trouble().empty(); }
+
+/// How matrix products of float32 multiply: as they are, or on tensor cores with each number of a factor rounded
+/// before, to 11 bits (wrong by at most 2^-11 of itself) or to 8 (2^-8). Arrays and sums are float32 in each, and all
+/// other operations the same; float64 is never rounded.
+enum class Precision { float32, tf32, bfloat16 };
+
+inline constexpr const char* precision_names[] = {"float32", "tf32", "bfloat16"};
+
 /// The table of the GPU; where there is none, every operation of it throws a sentence that says so.
-const Device& device();
+const Device& device(Precision = Precision::float32);
 /// The same, for whoever is to use it; throws trouble() where none can be used.
-inline const Device& checked_device() {
+inline const Device& checked_device(Precision precision = Precision::float32) {
   if (!available()) throw std::runtime_error(trouble());
-  return device();
+  return device(precision);
 }
 
 /// What the GPU is.

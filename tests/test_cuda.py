@@ -44,6 +44,14 @@ def test_what_needs_an_instruction_set_refuses_a_gpu() -> None:
         _engine.float32.Kernels(isa="cuda").register_ceiling(0.01)
 
 
+def test_a_precision_is_one_of_float32() -> None:
+    for isa in ("cuda-tf32", "cuda-bfloat16"):
+        with pytest.raises(ValueError, match="those of float64 are never rounded"):
+            _engine.float64.Kernels(isa=isa)
+    with pytest.raises(ValueError, match="known are: float32, tf32, bfloat16"):
+        _engine.float32.Kernels(isa="cuda-float16")
+
+
 @needs_gpu
 @pytest.mark.parametrize("transposes", [(False, False), (True, False), (False, True)])
 def test_a_product_of_many_tiles_repeats_bit_for_bit(transposes: tuple[bool, bool], dtype: str) -> None:

@@ -148,6 +148,20 @@ def test_ten_epochs_repeat_and_are_four_and_six(dtype: str) -> None:
     assert first.history["loss"] == second.history["loss"]
 
 
+@pytest.mark.parametrize(("precision", "roundoff"), [("tf32", 2**-11), ("bfloat16", 2**-8)])
+def test_rounded_products_train_as_well(precision: str, roundoff: float) -> None:
+    courses = []
+    for given in (None, precision):
+        layers = [cr.Dense(16, activation="tanh"), cr.Dense(CLASSES)]
+        net = cr.Network(layers, inputs=INPUTS, seed=4, device="cuda", precision=given)
+        assert net.precision == net.copy().precision == given
+        courses.append(cr.Trainer(net, loss="cross_entropy").fit(X, LABELS, epochs=EPOCHS, verbose=0)["loss"])
+    exact, rounded = map(np.array, courses)
+    assert (exact != rounded).any()
+    # Rounded factors move the outputs, which are some units great, by a few roundoffs; so does the course of training.
+    np.testing.assert_allclose(rounded, exact, rtol=10 * roundoff)
+
+
 # What a network can do besides ---------------------------------------------------------------------------------------
 
 

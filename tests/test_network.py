@@ -459,3 +459,15 @@ def test_importing_stays_light():
     code = "import numpy, sys; before = set(sys.modules); import chainrule; print(*set(sys.modules) - before)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert [name for name in heavy if name in loaded] == []
+
+
+def test_precision_is_for_float32_on_a_gpu():
+    with pytest.raises(ValueError, match=r"^precision='tf32' is for device='cuda'; the CPU rounds no factors$"):
+        smooth_classifier("float32", precision="tf32")
+    with pytest.raises(ValueError, match=r"^precision='tf32' is for dtype='float32'; got 'float64'$"):
+        smooth_classifier("float64", device="auto", precision="tf32")
+    with pytest.raises(ValueError, match=r"^precision='half' is unknown; known are 'tf32', 'bfloat16'$"):
+        smooth_classifier("float32", device="auto", precision="half")
+    net = smooth_classifier("float32", device="auto", precision="tf32")
+    assert net.precision == net.copy().precision == ("tf32" if net.device == "cuda" else None)
+    assert net.to("cpu").precision is None

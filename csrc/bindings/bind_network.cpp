@@ -3,8 +3,8 @@
 
 #include "bindings/bind.h"
 #include "bindings/bound_network.h"
+#include "bindings/gpu.h"
 #include "cpu/table.h"
-#include "cuda_table.h"
 
 namespace chainrule::bindings {
 
@@ -62,10 +62,10 @@ template <class T> void assign(BoundNetwork<T>& self, const std::string& name, c
   fail("there is no parameter \"", name, "\"");
 }
 
-const Device& device_named(const std::string& name) {
-  if (name == "cpu") return cpu::device();
-  check(name == "cuda", "device must be \"cpu\" or \"cuda\"; got \"", name, "\"");
-  return cuda::checked_device();
+template <class T> const Device& device_named(const std::string& name) {
+  const Device* gpu = gpu_named<T>(name);
+  check(gpu != nullptr || name == "cpu", "device must be \"cpu\" or \"cuda\"; got \"", name, "\"");
+  return gpu != nullptr ? *gpu : cpu::device();
 }
 
 template <class T> py::list layers(BoundNetwork<T>& self) {
@@ -135,7 +135,7 @@ template <class T> void bind_network(py::module_& module) {
              for (const auto& layer : list) check(layer != nullptr, "a layer is None");
              std::vector<std::shared_ptr<const Layer<T>>> layers(list.begin(), list.end());
              const Unlocked unlocked; // drawing many parameters takes its time
-             return std::make_shared<Self>(device_named(device), inputs, std::move(layers), seed);
+             return std::make_shared<Self>(device_named<T>(device), inputs, std::move(layers), seed);
            }),
            arg("inputs"), arg("layers"), arg("seed"), arg("device") = "cpu")
       .def_property_readonly("inputs", [](Self& self) { return self.network().inputs(); })

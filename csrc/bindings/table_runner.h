@@ -9,17 +9,17 @@
 
 #include "bindings/arrays.h"
 #include "bindings/copies.h"
+#include "bindings/gpu.h"
 #include "bindings/unlocked.h"
 #include "cpu/table.h"
-#include "cuda_table.h"
 
 namespace chainrule::bindings {
 
-/// The table of an instruction set or, with "cuda", of the GPU.
+/// The table of an instruction set, or of the GPU (bindings/gpu.h).
 template <class T> class TableRunner {
 public:
   TableRunner(const std::string& isa, int threads)
-      : device_(device_named(isa)), kernels_(device_.template kernels<T>()), on_gpu_(isa == cuda_name),
+      : device_(device_named(isa)), kernels_(device_.template kernels<T>()), on_gpu_(!device_.is_host()),
         team_(on_gpu_ ? 1 : checked(threads)) {}
 
   std::string isa() const { return device_.name; }
@@ -77,16 +77,14 @@ protected:
   ThreadTeam team_;
 
 private:
-  static constexpr const char* cuda_name = "cuda";
-
   static int checked(int threads) {
     check(threads >= 1 && threads <= 1024, "threads must be 1 to 1024; got ", threads);
     return threads;
   }
 
   static const Device& device_named(const std::string& isa) {
-    if (isa != cuda_name) return isa.empty() ? cpu::device() : cpu::device(isa);
-    return cuda::checked_device();
+    if (const Device* gpu = gpu_named<T>(isa)) return *gpu;
+    return isa.empty() ? cpu::device() : cpu::device(isa);
   }
 
   std::mutex mutex_;

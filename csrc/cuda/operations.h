@@ -12,6 +12,8 @@ void finish();
 Replay* make_replay();
 
 void list_matmul(Device&);
+void list_matmul_tf32(Device&);
+void list_matmul_bfloat16(Device&);
 void list_activation(Device&);
 void list_softmax(Device&);
 void list_max_pieces(Device&);

@@ -4,11 +4,13 @@
 
 namespace chainrule::cuda {
 
-const Device& device() {
-  static const Device device = [] {
+const Device& device(Precision precision) {
+  const auto make = [](const char* name, Precision products) {
     Device table{
-        .name = "cuda", .float32 = {}, .float64 = {}, .memory = &memory, .wait = finish, .make_replay = make_replay};
+        .name = name, .float32 = {}, .float64 = {}, .memory = &memory, .wait = finish, .make_replay = make_replay};
     list_matmul(table);
+    if (products == Precision::tf32) list_matmul_tf32(table);
+    if (products == Precision::bfloat16) list_matmul_bfloat16(table);
     list_activation(table);
     list_softmax(table);
     list_max_pieces(table);
@@ -25,8 +27,10 @@ const Device& device() {
     list_sums(table);
     list_penalty(table);
     return table;
-  }();
-  return device;
+  };
+  static const Device devices[] = {make("cuda", Precision::float32), make("cuda-tf32", Precision::tf32),
+                                   make("cuda-bfloat16", Precision::bfloat16)}; // in the order of Precision
+  return devices[static_cast<int>(precision)];
 }
 
 } // namespace chainrule::cuda

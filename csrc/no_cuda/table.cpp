@@ -62,7 +62,7 @@ const std::string& trouble() {
 
 About about() { refuse(); }
 
-const Device& device() {
+const Device& device(Precision) {
   static const Device device{"no CUDA", missing_kernels<float>(), missing_kernels<double>()};
   return device;
 }

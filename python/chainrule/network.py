@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # A bound on what a hostile file may ask for; far above what trains well without branches.
 MOST_LAYERS = 10_000
+# How a GPU may round the factors of float32 products.
+PRECISIONS = ("tf32", "bfloat16")
 # The engine's limit, where its counted random numbers still reach every parameter.
 MOST_PARAMETERS = 2**31 - 1
 
@@ -50,6 +52,10 @@ class Network:
         Where it runs, with parameters, gradients and the data of a fit in that device's memory: the CPU; the GPU that
         CUDA has in use; or that GPU where there is one, else the CPU. The same seed gives the same start, shuffles and
         masks everywhere; results differ by rounding.
+    precision : {"tf32", "bfloat16"}, optional
+        How a GPU multiplies matrices of float32: on its tensor cores, many times faster, with each factor rounded
+        before to 11 bits, or to 8; sums, parameters and all else stay float32. None: nothing is rounded. With "auto",
+        where there is no GPU, it means nothing.
 
     Attributes
     ----------
@@ -57,7 +63,9 @@ class Network:
     inputs, outputs, seed : int
     dtype : numpy.dtype
     device : str
-        "cpu" or "cuda". These are read-only: a network is made with them.
+        "cpu" or "cuda".
+    precision : str or None
+        As given. These are read-only: a network is made with them.
     frozen : tuple of int
         The numbers of the layers that do not learn, set by freeze() and unfreeze().
     training : bool
@@ -93,8 +101,9 @@ class Network:
         seed: int = 0,
         dtype: npt.DTypeLike = "float32",
         device: str = "cpu",
+        precision: str | None = None,
     ) -> None:
-        self._make(layers, inputs, seed, dtype, device)
+        self._make(layers, inputs, seed, dtype, device, precision)
         placement.warn(self.layers, stacklevel=2)
 
     @classmethod
@@ -104,13 +113,22 @@ class Network:
         net._make(layers, **options)
         return net
 
-    def _make(self, layers: object, inputs: object, seed: object, dtype: npt.DTypeLike, device: object) -> None:
+    def _make(
+        self,
+        layers: object,
+        inputs: object,
+        seed: object,
+        dtype: npt.DTypeLike,
+        device: object,
+        precision: object = None,
+    ) -> None:
         """Check the arguments and set everything up."""
         self._layers = checked_layers(layers)
         self._inputs = checks.whole("inputs", inputs)
         self._seed = checks.seed("seed", seed)
         self._dtype = checks.precision("dtype", dtype)
         self._device = checked_device(device)
+        self._precision = checked_precision(precision, device, self._dtype)
         self._frozen: frozenset[int] = frozenset()
         self.training = True
         # Counted up by what sets parameters (optimizers, trainers, load_state_dict), so that a stale loss is noticed.
@@ -120,7 +138,8 @@ class Network:
         if count > MOST_PARAMETERS:
             raise ValueError(f"layers must have at most {MOST_PARAMETERS} parameters; these have {count}")
         built = [layer.build(self.engine) for layer in started(self.layers)]
-        self.core: CoreNetwork = self.engine.Network(self.inputs, built, self.seed, self.device)
+        where = "cuda-" + self.precision if self.device == "cuda" and self.precision else self.device
+        self.core: CoreNetwork = self.engine.Network(self.inputs, built, self.seed, where)
         self._predict_as_is: Callable[[object, object], Array | None] = self.core.predictor()
         if not data.all_finite(self.core.arena()):
             raise ValueError(f"layers must start with numbers that fit into {self.dtype}; an initializer's do not")
@@ -149,6 +168,11 @@ class Network:
     def device(self) -> str:
         """Where the network runs: "cpu" or "cuda"."""
         return self._device
+
+    @property
+    def precision(self) -> str | None:
+        """How a GPU rounds the factors of products: "tf32", "bfloat16", or None."""
+        return self._precision
 
     @property
     def engine(self) -> ModuleType:
@@ -327,19 +351,30 @@ class Network:
 
     # Copies ----------------------------------------------------------------------------------------------------------
 
-    def to(self, device: str) -> Network:
+    def to(self, device: str, *, precision: str | None = None) -> Network:
         """Return the network on a device: itself if it is there, else a copy. `Trainer(net.to("cuda"), ...)`.
 
         Parameters
         ----------
         device : {"cpu", "cuda", "auto"}
+        precision : {"tf32", "bfloat16"}, optional
             As for the constructor, and with its errors.
         """
-        return self if checked_device(device) == self.device else self.copy(device=device)
+        here = (self.device, self.precision)
+        if (checked_device(device), checked_precision(precision, device, self.dtype)) == here:
+            return self
+        return self.copy(device=device, precision=precision)
 
-    def copy(self, *, dtype: npt.DTypeLike | None = None, device: str | None = None) -> Network:
-        """Return a network of the same layers with copies of the parameters, of another dtype or on another device."""
-        options = self._options()
+    def copy(
+        self, *, dtype: npt.DTypeLike | None = None, device: str | None = None, precision: str | None = None
+    ) -> Network:
+        """Return a network of the same layers with copies of the parameters.
+
+        Of another dtype or on another device if asked; what is not given stays, but for a precision that cannot.
+        """
+        options = self.options()
+        if dtype is not None or device is not None or precision is not None:
+            options["precision"] = precision
         if dtype is not None:
             options["dtype"] = dtype
         if device is not None:
@@ -350,16 +385,22 @@ class Network:
         """Let pickle and copy.deepcopy make the network again."""
         return rebuild, (
             self.layers,
-            self._options(),
+            self.options(),
             self.state_dict(),
             self.core.steps,
             self.training,
             self.frozen,
         )
 
-    def _options(self) -> dict[str, Any]:
-        """Return the options that the network was made with."""
-        return {"inputs": self.inputs, "seed": self.seed, "dtype": self.dtype.name, "device": self.device}
+    def options(self) -> dict[str, Any]:
+        """Return the options of the constructor that make such a network, all but the layers."""
+        return {
+            "inputs": self.inputs,
+            "seed": self.seed,
+            "dtype": self.dtype.name,
+            "device": self.device,
+            "precision": self.precision,
+        }
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file, from which `chainrule.load(path)` makes it again.
@@ -385,8 +426,11 @@ class Network:
 
     def __repr__(self) -> str:
         """Return what makes a network with the same start."""
-        options = f"inputs={self.inputs}, seed={self.seed}, dtype={self.dtype.name!r}, device={self.device!r}"
-        return f"Network({list(self.layers)!r}, {options})"
+        options = self.options()
+        if self.precision is None:
+            del options["precision"]
+        listed = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        return f"Network({list(self.layers)!r}, {listed})"
 
 
 def rebuild(
@@ -427,6 +471,18 @@ def checked_device(device: object) -> str:
     if word == "cuda" and not _engine.cuda_available():
         raise RuntimeError(f"device='cuda' is not available: {_engine.cuda_trouble()}; use 'cpu'")
     return word
+
+
+def checked_precision(precision: object, device: object, dtype: np.dtype[Any]) -> str | None:
+    """Return the precision of products; ValueError where the device or the dtype has no other than its own."""
+    if precision is None:
+        return None
+    word = checks.word("precision", precision, PRECISIONS)
+    if device == "cpu":
+        raise ValueError(f"precision={word!r} is for device='cuda'; the CPU rounds no factors")
+    if dtype != np.float32:
+        raise ValueError(f"precision={word!r} is for dtype='float32'; got {dtype.name!r}")
+    return word if checked_device(device) == "cuda" else None
 
 
 def check_out(out: object, shape: tuple[int, int], x: Array) -> None:

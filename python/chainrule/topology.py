@@ -141,12 +141,7 @@ def with_connections(layer: Layer, mask: Mask) -> Layer:
 
 def remade(net: Network, layers: Sequence[Layer], state: dict[str, Array]) -> Network:
     """Return a network like `net` with other layers and another state."""
-    return rebuild(tuple(layers), options_of(net), state, net.core.steps, net.training, net.frozen)
-
-
-def options_of(net: Network) -> dict[str, Any]:
-    """Return what a network is made with, its layers left out."""
-    return {"inputs": net.inputs, "seed": net.seed, "dtype": net.dtype.name, "device": net.device}
+    return rebuild(tuple(layers), net.options(), state, net.core.steps, net.training, net.frozen)
 
 
 # Units ---------------------------------------------------------------------------------------------------------------
@@ -194,7 +189,7 @@ def with_units(net: Network, layer: int, units: int, *, seed: int | None = None)
     if isinstance(layers[following], Dense):
         layers[following] = with_connections(layers[following], resized(connected(net, following)[kept], 0, units))
     # Where there is something new, it is as in a network that starts.
-    state = Network.remade(layers, **{**options_of(net), "seed": drawn}).state_dict()
+    state = Network.remade(layers, **{**net.options(), "seed": drawn}).state_dict()
     for name, value in state.items():
         place = int(name.split(".")[0])
         if name == f"{following}.weight":

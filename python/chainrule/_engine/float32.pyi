@@ -13,6 +13,7 @@ class Kernels:
     """THE LIST, one method an operation; names and arguments as in chainrule.reference. For tests and the curious.
 
     `isa` is that of the table, or "cuda" for the GPU's: it works on copies there, and threads mean nothing to it.
+    In single precision, "cuda-tf32" and "cuda-bfloat16" are the GPU's with products on tensor cores, factors rounded.
     """
 
     def __init__(self, isa: str = "", threads: int = 1) -> None: ...
