@@ -45,6 +45,12 @@ struct About {
   int driver = 0, runtime = 0; // versions of CUDA, 1000 major + 10 minor
 };
 About about();
+/// The number of the GPU in use.
+int number();
+/// Whether its memory, or memory that it shares, begins there.
+bool is_gpu_memory(const void* place);
+/// Waits for all that anybody in this process has asked for.
+void synchronize();
 
 /// Too little memory on the GPU, which its Memory throws: MemoryError in Python, with what was asked for and what was
 /// free.

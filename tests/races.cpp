@@ -139,7 +139,7 @@ template <class T> std::uint64_t trained(int threads, int variant, Write gradien
   PredictionBuffers<T> pieces(network, batch_size);
   ThreadTeam team(network.threads(batch_size, false));
   for (Index next = 0; next < rows;) {
-    next = predict<T>(network, data.x, dense_view(p.data(), rows, outputs), next, 0, pieces, team);
+    next = predict<T>(network, host_memory, data.x, dense_view(p.data(), rows, outputs), next, 0, pieces, team);
   }
 
   StepBuffers<T> step(network, rows, true);

@@ -10,6 +10,8 @@ namespace py = pybind11;
 void bind_process(py::module_& module);      // versions, instruction sets, threads, random numbers
 void bind_descriptions(py::module_& module); // initializers, constraints, schedules: the same for both precisions
 
+void bind_device_array(py::module_& module); // arrays in the GPU's memory
+
 template <class T> void bind_kernels(py::module_& module);
 template <class T> void bind_layers(py::module_& module);
 template <class T> void bind_losses(py::module_& module);

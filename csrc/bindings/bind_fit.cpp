@@ -19,10 +19,9 @@ template <class T> class DataArrays {
 public:
   DataArrays(Network<T>& network, const Loss<T>& loss, const std::vector<std::string>& metrics, const py::object& x,
              const py::object& y, const py::object& weight)
-      : x_(array_of<T>(x, "x", {-1, network.inputs()})),
-        y_(targets_of<T>(y, x_.shape(0), network.outputs(), loss.takes_labels())),
-        weight_(weights_of<T>(weight, x_.shape(0))),
-        resident_({view_of(x_), y_.targets(), weight_ ? weight_->data() : nullptr}, network.memory()) {
+      : x_(x), rows_(rows_of(network, x_)), y_(targets_of<T>(y, rows_.rows, network.outputs(), loss.takes_labels())),
+        weight_(weights_of<T>(weight, rows_.rows)),
+        resident_({rows_, y_.targets(), weight_ ? weight_->data() : nullptr}, network.memory(), is_there(x_)) {
     for (const std::string& metric : metrics) {
       check(metric_named(metric) == Metric::accuracy || !y_.has_labels, "metric \"", metric,
             "\" needs targets that are numbers, not class numbers");
@@ -32,7 +31,21 @@ public:
   const Data<T>& data() const { return resident_.data(); }
 
 private:
-  Array<T> x_;
+  static bool is_there(const py::object& x) { return py::isinstance<DeviceArray>(x); }
+
+  /// The rows of x, which is an array of NumPy, or lies on the network's GPU; x becomes what keeps them alive.
+  static MatrixView<const T> rows_of(const Network<T>& network, py::object& x) {
+    if (is_there(x)) {
+      check(!network.device().is_host(), "x lies on a GPU, the network does not");
+      return x.cast<const DeviceArray&>().matrix<const T>("x", network.inputs());
+    }
+    const Array<T> array = array_of<T>(x, "x", {-1, network.inputs()});
+    x = array;
+    return view_of(array);
+  }
+
+  py::object x_;
+  MatrixView<const T> rows_;
   TargetArrays<T> y_;
   std::optional<Array<T>> weight_;
   ResidentData<T> resident_;

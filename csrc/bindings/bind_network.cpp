@@ -39,6 +39,19 @@ template <class T> py::dict parts(const py::array_t<T>& arena, const Network<T>&
   return result;
 }
 
+/// The same parts where they lie on the GPU, each alive as long as the network: what can learn, and the statistics.
+template <class T> py::dict parts_there(const py::object& self, T* numbers) {
+  const Network<T>& network = self.cast<BoundNetwork<T>&>().network();
+  check(!network.device().is_host(), "the network is not on a GPU: its arrays are NumPy's");
+  py::dict result;
+  for (const Parameter& parameter : network.parameters()) {
+    if (parameter.role == Role::constant) continue;
+    const Shape shape(parameter.shape.begin(), parameter.shape.end());
+    result[name_of(parameter)] = DeviceArray(self, numbers + parameter.offset, shape, device_number<T>, true);
+  }
+  return result;
+}
+
 template <class T> py::array_t<T> arena_of(const py::object& self) {
   auto& bound = self.cast<BoundNetwork<T>&>();
   return shown(self, bound, bound.network().arena(), bound.network().arena_size());
@@ -158,6 +171,14 @@ template <class T> void bind_network(py::module_& module) {
              T* gradients = bound.alone([](Network<T>& network) { return network.gradients(); });
              return parts(shown(self, bound, gradients, bound.network().arena_size()), bound.network(), false);
            })
+      .def("state_there",
+           [](const py::object& self) { return parts_there(self, self.cast<Self&>().network().arena()); })
+      .def("gradients_there",
+           [](const py::object& self) {
+             return parts_there(self,
+                                self.cast<Self&>().alone([](Network<T>& network) { return network.gradients(); }));
+           })
+      .def("predict_there", &Self::predict_there, arg("x"), arg("out") = py::none())
       .def("set_trainable", &Self::set_trainable, arg("trainable"))
       .def("forward", &Self::forward, arg("x"), arg("training"))
       .def_property_readonly("pass_number", &Self::pass_number)

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "bindings/arrays.h"
+#include "bindings/device_array.h"
 #include "bindings/unlocked.h"
 #include "train/evaluation.h"
 
@@ -162,8 +163,21 @@ public:
       check(p.is(out_in) && p.writeable(), "out must be a writable, C-contiguous array");
     }
     const MatrixView<T> result = view_of_mutable(p);
-    if (!predicted_at_once(view_of(x), result)) predict_in_slices(view_of(x), result);
+    if (!predicted_at_once(view_of(x), result)) predict_in_slices(host_memory, view_of(x), result);
     return p;
+  }
+
+  /// The same where x, and the result, lie on the network's GPU.
+  DeviceArray predict_there(const DeviceArray& x_in, std::optional<DeviceArray> out) {
+    check(!network_.device().is_host(), "the network is not on the GPU");
+    const MatrixView<const T> x = x_in.matrix<const T>("X", network_.inputs());
+    check(x.rows <= most_rows, "X must have at most ", most_rows, " rows");
+    if (!out) out = DeviceArray::made({x.rows, network_.outputs()}, device_number<T>);
+    const MatrixView<T> p = out->matrix<T>("out", network_.outputs());
+    check(p.rows == x.rows, "out must have ", x.rows, " rows; got ", p.rows);
+    check(!overlap(x, p), "out must not share memory with X");
+    predict_in_slices(network_.memory(), x, p);
+    return *out;
   }
 
   /// predict() of arrays that can be taken as they are, with finite numbers in x, apart from out. None, and nothing
@@ -175,7 +189,7 @@ public:
     py::object out = out_in.is_none() ? new_matrix<T>(x->rows, outputs) : py::reinterpret_borrow<py::object>(out_in);
     const auto p = matrix_as_is<T>(out);
     if (!p || p->rows != x->rows || p->cols != outputs || overlap(*x, *p)) return py::none();
-    if (!predicted_at_once(*x, *p)) predict_in_slices(*x, *p);
+    if (!predicted_at_once(*x, *p)) predict_in_slices(host_memory, *x, *p);
     return out;
   }
 
@@ -219,16 +233,16 @@ private:
     if (x.rows > most_rows_at_once_ || network_.threads(x.rows, false) > 1) return false;
     const std::unique_lock lock(own_mutex(), std::try_to_lock);
     if (!lock) return false;
-    chainrule::predict(network_, x, p, 0, 0, prediction_buffers(x.rows), single_);
+    chainrule::predict(network_, host_memory, x, p, 0, 0, prediction_buffers(x.rows), single_);
     return true;
   }
 
-  void predict_in_slices(MatrixView<const T> x, MatrixView<T> p) {
+  void predict_in_slices(const Memory& memory, MatrixView<const T> x, MatrixView<T> p) {
     Index next = 0;
     in_slices_alone([&](double seconds) {
       PredictionBuffers<T>& buffers = prediction_buffers(x.rows);
       ThreadTeam& team = team_of(network_.threads(std::min(x.rows, piece_rows(network_.device())), false));
-      next = chainrule::predict(network_, x, p, next, seconds, buffers, team);
+      next = chainrule::predict(network_, memory, x, p, next, seconds, buffers, team);
       return next == x.rows;
     });
   }

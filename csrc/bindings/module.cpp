@@ -6,6 +6,7 @@ PYBIND11_MODULE(_engine, module) {
   module.doc() = "The native core of chainrule. Use it through the package; the stubs beside it say what is here.";
   bind_process(module);
   bind_descriptions(module);
+  bind_device_array(module);
 
   py::module_ float32 = module.def_submodule("float32", "The engine in single precision.");
   py::module_ float64 = module.def_submodule("float64", "The engine in double precision.");

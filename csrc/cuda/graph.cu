@@ -4,7 +4,7 @@
 // The host walks the same code every time. The first time all launches are noted and a graph is made of them; from then
 // on each launch is held against the one noted in its place, and only where kernel, grid or arguments differ (the rows
 // of a batch, the stream of a mask, the numbers of an update) is the graph told so. Where there are more launches than
-// before, or fewer, another graph is made.
+// before, or fewer, or of other kernels, another graph is made.
 #include <array>
 #include <cstring>
 #include <memory>
@@ -22,8 +22,7 @@ public:
   explicit Call(const Request& request) { become(request); }
 
   bool is(const Request& request) const {
-    if (request.kernel != params_.func || request.blocks != params_.gridDim.x ||
-        request.threads != params_.blockDim.x) {
+    if (request.kernel != kernel() || request.blocks != params_.gridDim.x || request.threads != params_.blockDim.x) {
       return false;
     }
     for (std::size_t i = 0; i < request.count; ++i) { // as many: it is the same kernel
@@ -33,7 +32,7 @@ public:
   }
 
   void become(const Request& request) {
-    if (request.kernel != params_.func) {
+    if (request.kernel != kernel()) {
       require(request.load(request.kernel), request.operation);
       operation_ = request.operation;
       params_.func = const_cast<void*>(request.kernel);
@@ -45,6 +44,7 @@ public:
   }
 
   const char* operation() const { return operation_; }
+  const void* kernel() const { return params_.func; }
   const cudaKernelNodeParams& params() const { return params_; }
 
 private:
@@ -88,9 +88,11 @@ public:
 
   void run(const std::function<void()>& work) override {
     at_ = 0;
-    const Here here(this);
-    work();
-    if (at_ < calls_.size() || nodes_.size() < calls_.size()) {
+    {
+      const Here here(this);
+      work();
+    }
+    if (stale_ || at_ < calls_.size()) {
       calls_.erase(calls_.begin() + static_cast<std::ptrdiff_t>(at_), calls_.end());
       make();
     }
@@ -113,10 +115,12 @@ private:
   void take(const Request& request) override {
     if (at_ == calls_.size()) {
       calls_.emplace_back(request);
+      stale_ = true;
     } else if (!calls_[at_].is(request)) {
       Call& call = calls_[at_];
+      stale_ = stale_ || call.kernel() != request.kernel; // rare: no need to ask which kernels may take another's place
       call.become(request);
-      if (at_ < nodes_.size()) {
+      if (!stale_) {
         require(cudaGraphExecKernelNodeSetParams(executable_.get(), nodes_[at_], &call.params()), call.operation());
       }
     }
@@ -125,6 +129,7 @@ private:
 
   /// The graph of all calls, each after the one before.
   void make() {
+    finish(); // the graph before this one is no longer under way
     nodes_.clear();
     executable_.reset();
     cudaGraph_t made = nullptr;
@@ -139,10 +144,12 @@ private:
     cudaGraphExec_t executable = nullptr;
     require(cudaGraphInstantiate(&executable, made, 0), "making a graph");
     executable_.reset(executable);
+    stale_ = false;
   }
 
   std::vector<Call> calls_;
-  std::vector<cudaGraphNode_t> nodes_; // of the calls; fewer where another graph has to be made
+  std::vector<cudaGraphNode_t> nodes_; // of the calls
+  bool stale_ = true;                  // whether another graph has to be made
   std::size_t at_ = 0;                 // the call to come
   Owned<cudaGraph_t, cudaGraphDestroy> graph_;
   Owned<cudaGraphExec_t, cudaGraphExecDestroy> executable_;

@@ -12,10 +12,8 @@ constexpr int least_major = 8;
 
 /// Of the device in use. Asking makes no context there, which takes time and memory; asking for free memory does.
 cudaDeviceProp properties_in_use() {
-  int number = 0;
-  require(cudaGetDevice(&number), "asking for the device");
   cudaDeviceProp properties{};
-  require(cudaGetDeviceProperties(&properties, number), "asking for the device's properties");
+  require(cudaGetDeviceProperties(&properties, number()), "asking for the device's properties");
   return properties;
 }
 
@@ -45,6 +43,21 @@ const std::string& trouble() {
   static const std::string found = find_trouble();
   return found;
 }
+
+int number() {
+  int number = 0;
+  require(cudaGetDevice(&number), "asking for the device");
+  return number;
+}
+
+bool is_gpu_memory(const void* place) {
+  cudaPointerAttributes attributes{};
+  require(cudaPointerGetAttributes(&attributes, place), "asking where an array lies");
+  return attributes.type == cudaMemoryTypeManaged ||
+         (attributes.type == cudaMemoryTypeDevice && attributes.device == number());
+}
+
+void synchronize() { require(cudaDeviceSynchronize(), "an operation on the GPU"); }
 
 About about() {
   const cudaDeviceProp properties = properties_in_use();

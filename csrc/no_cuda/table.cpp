@@ -61,6 +61,9 @@ const std::string& trouble() {
 }
 
 About about() { refuse(); }
+int number() { refuse(); }
+bool is_gpu_memory(const void*) { refuse(); }
+void synchronize() { refuse(); }
 
 const Device& device(Precision) {
   static const Device device{"no CUDA", missing_kernels<float>(), missing_kernels<double>()};

@@ -14,12 +14,13 @@ template <class T> struct Data {
   Index rows() const { return x.rows; }
 };
 
-/// Data in the memory of a device: a view of that of this process where it is the same, else copies.
+/// Data in the memory of a device: a view of that of this process where it is the same, else copies of all but of an x
+/// that lies there already.
 template <class T> class ResidentData {
 public:
-  ResidentData(const Data<T>& data, const Memory& memory) : data_(data) {
+  ResidentData(const Data<T>& data, const Memory& memory, bool has_x = false) : data_(data) {
     if (&memory == &host_memory) return;
-    x_ = copy(data.x, memory, data_.x);
+    if (!has_x) x_ = copy(data.x, memory, data_.x);
     if (data.targets.labels != nullptr) {
       labels_ = Buffer<std::int32_t>(data.targets.labels, data.rows(), memory);
       data_.targets.labels = labels_.data();

@@ -56,10 +56,10 @@ PredictionBuffers<T>::PredictionBuffers(const Network<T>& network, Index rows)
       x(network.device().is_host() ? 0 : rows * network.inputs(), Contents::undefined, network.memory()) {}
 
 template <class T>
-Index predict(const Network<T>& network, MatrixView<const T> x, MatrixView<T> p, Index first, double seconds,
-              PredictionBuffers<T>& buffers, ThreadTeam& team) {
+Index predict(const Network<T>& network, const Memory& memory, MatrixView<const T> x, MatrixView<T> p, Index first,
+              double seconds, PredictionBuffers<T>& buffers, ThreadTeam& team) {
   StepBuffers<T>& step = buffers.step;
-  const bool in_place = network.device().is_host(); // x is read, and p written, where they are
+  const bool in_place = &memory == &network.memory(); // x is read, and p written, where they are
   const Index size = step.capacity(), pieces = (x.rows + size - 1) / size;
   const Index reached = walk_pieces(team, first / size, pieces, seconds, [&](const Team& member, Index number) {
     const Index begin = number * size, rows = std::min(size, x.rows - begin);
@@ -83,8 +83,8 @@ Index predict(const Network<T>& network, MatrixView<const T> x, MatrixView<T> p,
 #define CHAINRULE_INSTANTIATE(T)                                                                                       \
   template class Evaluation<T>;                                                                                        \
   template struct PredictionBuffers<T>;                                                                                \
-  template Index predict(const Network<T>&, MatrixView<const T>, MatrixView<T>, Index, double, PredictionBuffers<T>&,  \
-                         ThreadTeam&);
+  template Index predict(const Network<T>&, const Memory&, MatrixView<const T>, MatrixView<T>, Index, double,          \
+                         PredictionBuffers<T>&, ThreadTeam&);
 CHAINRULE_INSTANTIATE(float)
 CHAINRULE_INSTANTIATE(double)
 

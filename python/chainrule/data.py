@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from . import checks
-from ._engine import shuffled_order
+from . import checks, device_arrays
+from ._engine import DeviceArray, shuffled_order
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,6 +32,8 @@ def real(argument: str, value: object) -> Array:
         raise TypeError(f"{argument} is a masked array, whose hidden values cannot be learned; fill or drop them first")
     if hasattr(value, "toarray") and not isinstance(value, np.ndarray):
         raise TypeError(f"{argument} must be a dense array; got {type(value).__name__}: use .toarray()")
+    if device_arrays.lies_on_gpu(value):
+        value = device_arrays.on_host(argument, value)
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -194,17 +196,19 @@ def row_factors(argument: str, value: object, rows: int, dtype: np.dtype[Any]) -
 class Rows(NamedTuple):
     """Data as the engine takes it, checked: inputs, targets, and factors of rows."""
 
-    x: Array  # (N, inputs), C-contiguous
+    x: Array | DeviceArray  # (N, inputs), C-contiguous
     y: Array  # (N, K), or labels (N,) int32
     weight: Array | None  # (N,)
 
     def take(self, rows: Array) -> Rows:
         """Return the rows that `rows` numbers."""
-        return Rows(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+        x = self.x.numpy() if isinstance(self.x, DeviceArray) else self.x
+        return Rows(x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
 
     def first(self, count: int) -> Rows:
         """Return views of the first rows."""
-        return Rows(self.x[:count], self.y[:count], None if self.weight is None else self.weight[:count])
+        x = self.x.first(min(count, len(self.x))) if isinstance(self.x, DeviceArray) else self.x[:count]
+        return Rows(x, self.y[:count], None if self.weight is None else self.weight[:count])
 
 
 def class_weights(argument: str, value: object, memberships: Array | None, outputs: int) -> npt.NDArray[np.float64]:

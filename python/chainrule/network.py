@@ -14,23 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _engine, checks, data, placement
+from . import checks, data, device_arrays, placement
 from .activations import ActivationFunction
 from .engines import engine_of
 from .layers import Layer, shapes, started
+from .network_options import check_out, checked_device, checked_layers, checked_precision
 from .output import Output
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from ._engine import DeviceArray
     from ._engine.float32 import Network as CoreNetwork
 
     Array = npt.NDArray[Any]
 
-# A bound on what a hostile file may ask for; far above what trains well without branches.
-MOST_LAYERS = 10_000
-# How a GPU may round the factors of float32 products.
-PRECISIONS = ("tf32", "bfloat16")
 # The engine's limit, where its counted random numbers still reach every parameter.
 MOST_PARAMETERS = 2**31 - 1
 
@@ -223,6 +221,8 @@ class Network:
         Parameters
         ----------
         X : array of shape (N, inputs)
+            If it lies on the network's GPU, the result does too, and nothing is copied: an object with
+            `__cuda_array_interface__` and `__dlpack__`, and `numpy()`, or `out`.
         out : array of shape (N, outputs), optional
             Where to write the result: of the network's dtype, writable, C-contiguous, apart from X.
         """
@@ -230,11 +230,24 @@ class Network:
         predicted = self._predict_as_is(X, out)
         if predicted is not None:
             return predicted
+        if self.device == "cuda" and device_arrays.lies_on_gpu(X):
+            there: Array = self._predict_there(X, out)
+            return there
         x = data.features("X", X, self.inputs, self.dtype)
         if out is None:
             return self.core.predict(x)
         check_out(out, (x.shape[0], self.outputs), x)
         self.core.predict(x, np.asarray(out))
+        return out
+
+    def _predict_there(self, X: object, out: object) -> Any:
+        """Return the outputs for rows that lie on the network's GPU."""
+        x = device_arrays.features("X", X, self.inputs, self.dtype)
+        if out is None:
+            return self.core.predict_there(x)
+        if not device_arrays.lies_on_gpu(out):
+            raise TypeError(f"out must lie on the GPU as X does; got {checks.shown(out)}")
+        self.core.predict_there(x, device_arrays.taken("out", out))
         return out
 
     def zero_grad(self) -> None:
@@ -266,6 +279,33 @@ class Network:
         Like the parameters, they are views that may be written, or, on a GPU, copies.
         """
         return dict(self.core.statistics())
+
+    def device_arrays(self, kind: str = "state") -> dict[str, DeviceArray]:
+        """Return the arrays of a network on a GPU where they lie, by name, for other libraries; nothing is copied.
+
+        `torch.as_tensor(net.device_arrays()["0.weight"], device="cuda")` shares the memory: what is written there, the
+        network has. Write neither during a fit nor between a forward pass and its backward().
+
+        Parameters
+        ----------
+        kind : {"state", "gradients"}
+            Parameters and statistics, or the gradients.
+
+        Returns
+        -------
+        dict of DeviceArray
+            Each has `__cuda_array_interface__`, `__dlpack__` and `numpy()`, and keeps the network alive.
+
+        Raises
+        ------
+        ValueError
+            If the network is on the CPU.
+        """
+        word = checks.word("kind", kind, ("state", "gradients"))
+        if self.device != "cuda":
+            raise ValueError("device_arrays() is for networks on a GPU; parameters() gives those of the CPU")
+        found = self.core.state_there() if word == "state" else self.core.gradients_there()
+        return dict(found)
 
     def state_dict(self) -> dict[str, Array]:
         """Return copies of the parameters and the statistics by name."""
@@ -449,49 +489,3 @@ def rebuild(
     if frozen:
         net.freeze(*frozen)
     return net
-
-
-def checked_layers(layers: object) -> tuple[Layer, ...]:
-    """Return the layers as a tuple."""
-    if not isinstance(layers, Sequence) or isinstance(layers, str):
-        raise TypeError(f"layers must be a list of layers, such as [Dense(10)]; got {checks.shown(layers)}")
-    for number, layer in enumerate(layers):
-        if not isinstance(layer, Layer):
-            raise TypeError(f"layers must hold layers, such as Dense(10); layers[{number}] is {checks.shown(layer)}")
-    if not 1 <= len(layers) <= MOST_LAYERS:
-        raise ValueError(f"layers must hold 1 to {MOST_LAYERS} layers; got {len(layers)}")
-    return tuple(layers)
-
-
-def checked_device(device: object) -> str:
-    """Return "cpu" or "cuda"; raise RuntimeError for "cuda" where no GPU can be used."""
-    word = checks.word("device", device, ("cpu", "cuda", "auto"))
-    if word == "auto":
-        return "cuda" if _engine.cuda_available() else "cpu"
-    if word == "cuda" and not _engine.cuda_available():
-        raise RuntimeError(f"device='cuda' is not available: {_engine.cuda_trouble()}; use 'cpu'")
-    return word
-
-
-def checked_precision(precision: object, device: object, dtype: np.dtype[Any]) -> str | None:
-    """Return the precision of products; ValueError where the device or the dtype has no other than its own."""
-    if precision is None:
-        return None
-    word = checks.word("precision", precision, PRECISIONS)
-    if device == "cpu":
-        raise ValueError(f"precision={word!r} is for device='cuda'; the CPU rounds no factors")
-    if dtype != np.float32:
-        raise ValueError(f"precision={word!r} is for dtype='float32'; got {dtype.name!r}")
-    return word if checked_device(device) == "cuda" else None
-
-
-def check_out(out: object, shape: tuple[int, int], x: Array) -> None:
-    """Raise TypeError or ValueError unless predictions of `shape` can be written to `out`."""
-    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray) or out.dtype != x.dtype:
-        raise TypeError(f"out must be an array of {x.dtype}; got {checks.shown(out)}")
-    if out.shape != shape:
-        raise ValueError(f"out must have shape {shape}; got {out.shape}")
-    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
-        raise ValueError("out must be writable and C-contiguous")
-    if np.may_share_memory(out, x):
-        raise ValueError("out must not share memory with X")

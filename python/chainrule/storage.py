@@ -23,7 +23,8 @@ from .activations import ActivationFunction
 from .constraints import Constraint
 from .initializers import Initializer
 from .layers import Layer
-from .network import MOST_LAYERS, Network, checked_device, rebuild
+from .network import Network, rebuild
+from .network_options import MOST_LAYERS, checked_device
 
 FORMAT = 1
 KEY = "chainrule"

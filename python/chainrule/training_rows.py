@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data
+from . import checks, data, device_arrays
 from .data import Rows
 from .layers import BatchNorm
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from ._engine import DeviceArray
     from .losses import Loss
     from .network import Network
 
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 
 def checked_rows(net: Network, loss: Loss, X: object, y: object, sample_weight: object, prefix: str = "") -> Rows:
     """Return a whole data set as the engine takes it; `prefix` stands before the names of arguments in messages."""
-    x = np.ascontiguousarray(data.features(f"{prefix}X", X, net.inputs, net.dtype))
+    x: Array | DeviceArray
+    if net.device == "cuda" and device_arrays.lies_on_gpu(X):
+        x = device_arrays.features(f"{prefix}X", X, net.inputs, net.dtype)
+    else:
+        x = np.ascontiguousarray(data.features(f"{prefix}X", X, net.inputs, net.dtype))
     count = x.shape[0]
     if count == 0:
         raise ValueError(f"{prefix}X must have at least one row; got shape {x.shape}")

@@ -3,7 +3,7 @@
 The submodules `float32` and `float64` hold the same names for either precision.
 """
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,32 @@ def philox(seed: int, purpose: int, layer: int, step: int, block: int) -> tuple[
 def cuda_available() -> bool: ...
 def cuda_trouble() -> str:
     """Why no GPU can be used, a sentence without its end; empty if one can."""
+
+class DeviceArray:
+    """An array of float32 or float64 in the GPU's memory, C-contiguous, which other libraries can use where it is."""
+
+    @staticmethod
+    def from_interface(array: object) -> DeviceArray:
+        """From `__cuda_array_interface__`."""
+    @staticmethod
+    def from_dlpack(capsule: object) -> DeviceArray:
+        """From what `__dlpack__()` gave; the capsule is used up."""
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def writable(self) -> bool: ...
+    def __len__(self) -> int: ...
+    def numpy(self) -> npt.NDArray[Any]:
+        """A copy in the memory of this process."""
+    def all_finite(self) -> bool:
+        """Whether all numbers are finite, and none so large that the sum of all is not."""
+    def first(self, rows: int) -> DeviceArray: ...
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]: ...
+    def __dlpack__(self, **options: object) -> object: ...
+    def __dlpack_device__(self) -> tuple[int, int]: ...
 
 def cuda_about() -> GPU | None: ...
 def activation_names() -> list[str]: ...

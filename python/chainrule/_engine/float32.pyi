@@ -6,6 +6,8 @@ from typing import Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from . import DeviceArray
+
 Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int32]
 
@@ -393,6 +395,11 @@ class Network:
     def predict(self, x: Array, out: Array | None = None) -> Array:
         """(N, inputs) to (N, outputs) in evaluation mode, in pieces; leaves the kept forward pass alone.
         x may be any layout; out, if given, must be writable, C-contiguous, (N, outputs)."""
+    def predict_there(self, x: DeviceArray, out: DeviceArray | None = None) -> DeviceArray:
+        """predict() of rows that lie on the network's GPU, as the result does then."""
+    def state_there(self) -> dict[str, DeviceArray]:
+        """Parameters and statistics where they lie on the GPU; ValueError for a network on the CPU."""
+    def gradients_there(self) -> dict[str, DeviceArray]: ...
     def predictor(self) -> Callable[[object, object], Array | None]:
         """A function of x and out that does what predict() does where both can be taken as they are: arrays of NumPy's
         own class, of this precision, C-contiguous, of the right shapes, x finite, and apart. None for all others."""
@@ -419,7 +426,7 @@ class Fit:
         optimizer: Optimizer,
         penalties: Sequence[Penalty],
         metrics: Sequence[str],  # "accuracy", "mae", "mse"
-        x: Array,  # (N, inputs), C-contiguous
+        x: Array | DeviceArray,  # (N, inputs), C-contiguous
         y: Array | Labels,  # (N, K) or (N,) int32
         weight: Array | None,  # (N,)
         batch_size: int,
@@ -439,7 +446,7 @@ def evaluate(
     loss: Loss,
     penalties: Sequence[Penalty],
     metrics: Sequence[str],
-    x: Array,
+    x: Array | DeviceArray,
     y: Array | Labels,
     weight: Array | None,
     threshold: float,

@@ -1,0 +1,67 @@
+"""What a network may be made of and where it may run: its options, checked. No network is made here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _engine, checks
+from .layer import Layer
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+# How a GPU may round the factors of float32 products.
+PRECISIONS = ("tf32", "bfloat16")
+# A bound on what a hostile file may ask for; far above what trains well without branches.
+MOST_LAYERS = 10_000
+
+
+def checked_layers(layers: object) -> tuple[Layer, ...]:
+    """Return the layers as a tuple."""
+    if not isinstance(layers, Sequence) or isinstance(layers, str):
+        raise TypeError(f"layers must be a list of layers, such as [Dense(10)]; got {checks.shown(layers)}")
+    for number, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layers must hold layers, such as Dense(10); layers[{number}] is {checks.shown(layer)}")
+    if not 1 <= len(layers) <= MOST_LAYERS:
+        raise ValueError(f"layers must hold 1 to {MOST_LAYERS} layers; got {len(layers)}")
+    return tuple(layers)
+
+
+def checked_device(device: object) -> str:
+    """Return "cpu" or "cuda"; raise RuntimeError for "cuda" where no GPU can be used."""
+    word = checks.word("device", device, ("cpu", "cuda", "auto"))
+    if word == "auto":
+        return "cuda" if _engine.cuda_available() else "cpu"
+    if word == "cuda" and not _engine.cuda_available():
+        raise RuntimeError(f"device='cuda' is not available: {_engine.cuda_trouble()}; use 'cpu'")
+    return word
+
+
+def checked_precision(precision: object, device: object, dtype: np.dtype[Any]) -> str | None:
+    """Return the precision of products; ValueError where the device or the dtype has no other than its own."""
+    if precision is None:
+        return None
+    word = checks.word("precision", precision, PRECISIONS)
+    if device == "cpu":
+        raise ValueError(f"precision={word!r} is for device='cuda'; the CPU rounds no factors")
+    if dtype != np.float32:
+        raise ValueError(f"precision={word!r} is for dtype='float32'; got {dtype.name!r}")
+    return word if checked_device(device) == "cuda" else None
+
+
+def check_out(out: object, shape: tuple[int, int], x: Array) -> None:
+    """Raise TypeError or ValueError unless predictions of `shape` can be written to `out`."""
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray) or out.dtype != x.dtype:
+        raise TypeError(f"out must be an array of {x.dtype}; got {checks.shown(out)}")
+    if out.shape != shape:
+        raise ValueError(f"out must have shape {shape}; got {out.shape}")
+    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
+        raise ValueError("out must be writable and C-contiguous")
+    if np.may_share_memory(out, x):
+        raise ValueError("out must not share memory with X")
