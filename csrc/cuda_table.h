@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -51,6 +52,9 @@ int number();
 bool is_gpu_memory(const void* place);
 /// Waits for all that anybody in this process has asked for.
 void synchronize();
+
+/// The seconds that the GPU takes for what `work` queues there, by its own clock.
+double seconds_of(const std::function<void()>& work);
 
 /// Too little memory on the GPU, which its Memory throws: MemoryError in Python, with what was asked for and what was
 /// free.

@@ -5,6 +5,9 @@ What its operations compute is judged by tests/test_kernels*.py, which run on it
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -54,6 +57,22 @@ def test_a_precision_is_one_of_float32() -> None:
 
 @needs_gpu
 @pytest.mark.parametrize("transposes", [(False, False), (True, False), (False, True)])
+def test_a_product_is_timed_by_the_clock_of_the_gpu(transposes: tuple[bool, bool], dtype: str) -> None:
+    kernels = getattr(_engine, dtype).Kernels(isa="cuda")
+    seconds = kernels.matmul_seconds(5, 7, 3, transpose_a=transposes[0], transpose_b=transposes[1], rounds=3)
+    assert 0 < seconds < np.inf
+    for wrong in ({"m": 0}, {"n": 1 << 17}, {"rounds": 0}):
+        with pytest.raises(ValueError, match="must be"):
+            kernels.matmul_seconds(**{"m": 5, "n": 7, "k": 3, **wrong})
+
+
+def test_without_a_clock_of_its_own_nothing_is_timed() -> None:
+    with pytest.raises(ValueError, match="only a GPU has a clock"):
+        _engine.float32.Kernels().matmul_seconds(5, 7, 3)
+
+
+@needs_gpu
+@pytest.mark.parametrize("transposes", [(False, False), (True, False), (False, True)])
 def test_a_product_of_many_tiles_repeats_bit_for_bit(transposes: tuple[bool, bool], dtype: str) -> None:
     rng = np.random.default_rng(0)
     rows, terms, columns = (97, 65, 131) if emulated else (1537, 517, 2049)
@@ -65,3 +84,20 @@ def test_a_product_of_many_tiles_repeats_bit_for_bit(transposes: tuple[bool, boo
     exact = (a.T if transposes[0] else a).astype(float) @ (b.T if transposes[1] else b).astype(float)
     size = abs(a.T if transposes[0] else a).astype(float) @ abs(b.T if transposes[1] else b).astype(float)
     assert (abs(first - exact) <= (terms + 2) * np.finfo(dtype).eps * size).all()
+
+
+@needs_gpu
+def test_the_benchmarks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from chainrule.bench import report
+    from chainrule.bench.gpu import command, ledger, products, training
+
+    for part in (products, training):  # compiling with PyTorch would take minutes
+        monkeypatch.setattr(part, "peer_for", lambda _: None)
+    assert command.main(["--quick", "--results", str(tmp_path)]) == 0
+    stored = json.loads((tmp_path / "gpu.json").read_text())
+    assert stored["machine"]["gpu"]["name"]
+    for part in ledger.PARTS:
+        assert stored[part]["failed"] == {}
+        assert all(one["engines"]["chainrule"]["agrees"] for one in stored[part]["contests"])
+    assert len(stored["training"]["contests"]) == 2 * len(training.QUICK)
+    assert "| 16 x 16 x 16 | forward | float32 |" in "".join(report.gpu_parts(stored))

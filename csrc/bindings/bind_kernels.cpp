@@ -2,6 +2,8 @@
 // the two against each other for every instruction set; nothing else uses it.
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <memory>
 #include <numeric>
 #include <optional>
 
@@ -77,6 +79,34 @@ public:
       if (team.rank() == 0) elapsed = seconds_now() - begin;
     });
     return std::accumulate(operations.data(), operations.data() + operations.size(), 0.0) / elapsed / 1e9;
+  }
+
+  /// Seconds of one product of random factors that lie on the GPU, by its clock: the mean of `rounds` in a row, one
+  /// graph as the steps of training are. It waits behind a first one: no launch by the host is in its time.
+  double matmul_seconds(Index m, Index n, Index k, bool transpose_a, bool transpose_b, Index rounds) {
+    check(on_gpu_, "only a GPU has a clock of its own: time matmul() with out= instead");
+    constexpr Index most = Index{1} << 16; // so that a matrix has fewer than 2^34 elements
+    check(std::min({m, n, k}) >= 1 && std::max({m, n, k}) <= most, "m, n and k must be 1 to 65,536; got ", m, ", ", n,
+          " and ", k);
+    check(rounds >= 1 && rounds <= 1000, "rounds must be 1 to 1,000; got ", rounds);
+    double seconds = 0;
+    run([&](const Team& team) {
+      const Buffer<T> a = random_numbers(team, m * k, 0), b = random_numbers(team, k * n, 1);
+      Buffer<T> c(m * n, Contents::undefined, *device_.memory);
+      const auto stored = [](const Buffer<T>& x, Index rows, Index columns, bool transposed) -> Factor<T> {
+        return {transposed ? dense_view(x.data(), columns, rows) : dense_view(x.data(), rows, columns), transposed};
+      };
+      const auto products = [&] {
+        for (Index round = 0; round < rounds; ++round) {
+          kernels_.matmul(team, stored(a, m, k, transpose_a), stored(b, k, n, transpose_b), dense_view(c.data(), m, n),
+                          Write::overwrite, {});
+        }
+      };
+      const std::unique_ptr<Replay> replay(device_.make_replay());
+      replay->run(products);
+      seconds = cuda::seconds_of([&] { replay->run(products); });
+    });
+    return seconds / static_cast<double>(rounds);
   }
 
   Array<T> activation_forward(const py::object& z_in, const std::string& name, double parameter) {
@@ -341,6 +371,13 @@ public:
   }
 
 private:
+  /// N(0, 1) in the device's memory: a product of zeros would draw less power, and be faster.
+  Buffer<T> random_numbers(const Team& team, Index n, std::uint32_t number) const {
+    Buffer<T> x(n, Contents::zero, *device_.memory);
+    kernels_.add_noise(team, {0, Purpose::noise, number, 0}, 1.0, x.data(), x.data(), n);
+    return x;
+  }
+
   /// An operation of one number and one array.
   Array<T> with_number(void (*Kernels<T>::*operation)(const Team&, double, const T*, T*, Index), double number,
                        const py::object& x_in) {
@@ -379,6 +416,8 @@ template <class T> void bind_kernels(py::module_& module) {
            arg("transpose_b") = false, arg("bias") = none, arg("activation") = "identity", arg("parameter") = 0.0,
            arg("add_to") = none, arg("out") = none)
       .def("register_ceiling", &Runner<T>::register_ceiling, arg("seconds"))
+      .def("matmul_seconds", &Runner<T>::matmul_seconds, arg("m"), arg("n"), arg("k"), py::kw_only(),
+           arg("transpose_a") = false, arg("transpose_b") = false, arg("rounds") = 1)
       .def("activation_forward", &Runner<T>::activation_forward, arg("z"), py::kw_only(), arg("activation"),
            arg("parameter") = 0.0)
       .def("activation_backward", &Runner<T>::activation_backward, arg("h"), arg("dh"), py::kw_only(),

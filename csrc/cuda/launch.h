@@ -2,7 +2,7 @@
 //
 // The team of a GPU is one host thread, and all that it asks for goes to one stream of its own, in order: an operation
 // returns when its kernels are queued, not when they are done. Nothing else in cuda/ talks to the CUDA runtime but
-// memory.cu and graph.cu.
+// memory.cu, graph.cu and timing.cu.
 //
 // launch queues a kernel as it is; for_elements calls a function of i for i = 0 .. n-1, a thread for each, or, above
 // `most_blocks` blocks, for every so many.

@@ -65,6 +65,8 @@ int number() { refuse(); }
 bool is_gpu_memory(const void*) { refuse(); }
 void synchronize() { refuse(); }
 
+double seconds_of(const std::function<void()>&) { refuse(); }
+
 const Device& device(Precision) {
   static const Device device{"no CUDA", missing_kernels<float>(), missing_kernels<double>()};
   return device;

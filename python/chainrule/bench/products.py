@@ -133,11 +133,16 @@ def measure(shape: Shape, threads: int, names: list[str], options: Options, show
     return {**contest(made_ready(names, skipped, make), how), "skipped": skipped}
 
 
-def check(a: Array, b: Array) -> Callable[[Array], bool]:
-    """Return what says of an array (m, n) whether it is a b, see above; NaN is wrong."""
+def check(a: Array, b: Array, rounding: float = 0.0) -> Callable[[Array], bool]:
+    """Return what says of an array (m, n) whether it is a b, see above; NaN is wrong.
+
+    Factors whose numbers are rounded before they are multiplied, each by at most `rounding` of itself, make g larger:
+    (1 + g) (1 + rounding)^2 - 1.
+    """
     (_, k), (_, n) = a.shape, b.shape
     unit = float(np.finfo(a.dtype).eps) / 2
-    bound = 8 * k * unit / (1 - k * unit) + np.sqrt(n) * (2 * n + k) * np.finfo(np.float64).eps / 2
+    g = (1 + k * unit / (1 - k * unit)) * (1 + rounding) ** 2 - 1
+    bound = 8 * g + np.sqrt(n) * (2 * n + k) * np.finfo(np.float64).eps / 2
     a_wide, b_wide = a.astype(np.float64), b.astype(np.float64)
     signs = np.random.default_rng(1).choice([-1.0, 1.0], (n, SIGNS))
     expected = a_wide @ (b_wide @ signs)

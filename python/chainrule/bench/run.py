@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from chainrule import _engine, progress
 
 from . import child, machine
-from .engines import ENGINES, missing
+from .engines import ENGINES, ON_GPU, missing
 from .harness import OURS, REST_SECONDS, Plan
 from .workloads import RATES, WORKLOADS
 
@@ -127,7 +127,7 @@ def file_name(group: str, options: Options) -> str:
 
 def title_of(name: str) -> str:
     """Return how an engine is called; names that are no engine's, such as "chainrule-ready", stand for themselves."""
-    return ENGINES[name].title if name in ENGINES else name
+    return ENGINES[name].title if name in ENGINES else ON_GPU.get(name, name)
 
 
 def table_lines(title: str, result: Mapping[str, Any], notes: Mapping[str, str] = {}) -> str:

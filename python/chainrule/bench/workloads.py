@@ -49,15 +49,21 @@ WORKLOADS = {
 class Setting(NamedTuple):
     """All that an engine is told: rows X (N, inputs), labels y (N) int32, the start, the optimizer.
 
-    `start` is weight (in, out), bias (out), weight, ...: to be copied, since all engines begin there.
+    `start` is weight (in, out), bias (out), weight, ...: to be copied, since all engines begin there. Of a network with
+    one output y is numbers (N, 1), and the loss is their mean squared error.
     """
 
     workload: Workload
     X: Array
-    y: npt.NDArray[np.int32]
+    y: Array
     start: Sequence[Array]
     optimizer: str
     dtype: str
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the targets are labels, for cross-entropy."""
+        return self.workload.widths[-1] > 1
 
     @property
     def rate(self) -> float:
@@ -88,6 +94,28 @@ class Factors(NamedTuple):
     threads: int
 
 
+class Course(NamedTuple):
+    """How epochs went on a GPU: their mean losses, and the seconds of all by the wall clock and by the GPU's.
+
+    The wall clock runs from the shuffle of an epoch to the moment when its loss is known; the GPU's own stands beside
+    it where an engine can ask it.
+    """
+
+    losses: Sequence[float]
+    seconds: float
+    gpu_seconds: float | None = None
+
+
+class Resident(NamedTuple):
+    """An engine made ready for a setting, with data and all on the GPU.
+
+    `reset` goes back to the start; `run` trains so many epochs from there, shuffled or in order.
+    """
+
+    reset: Callable[[], None]
+    run: Callable[[int, bool], Course]
+
+
 class Trainee(NamedTuple):
     """An engine made ready for a setting.
 
@@ -99,19 +127,23 @@ class Trainee(NamedTuple):
     run: Callable[[int], Sequence[float]]
 
 
-def make_network(widths: Sequence[int], dtype: str) -> cr.Network:
+def make_network(widths: Sequence[int], dtype: str, device: str = "cpu") -> cr.Network:
     """Return the network of a workload at its start."""
     hidden = [cr.Dense(width, activation="relu") for width in widths[1:-1]]
-    return cr.Network([*hidden, cr.Dense(widths[-1])], inputs=widths[0], seed=0, dtype=dtype)
+    return cr.Network([*hidden, cr.Dense(widths[-1])], inputs=widths[0], seed=0, dtype=dtype, device=device)
 
 
 def make_setting(workload: Workload, optimizer: str, dtype: str, *, start: Sequence[Array] | None = None) -> Setting:
-    """Return random rows with labels that can be learned, a linear rule's, and a start: that of chainrule's network."""
+    """Return random rows with targets that can be learned, a linear rule's, and a start: that of chainrule's network.
+
+    The targets are the class whose number is greatest, or, of one output, the number itself, of variance 1.
+    """
     rng = np.random.default_rng(0)
     inputs, outputs = workload.widths[0], workload.widths[-1]
     X = rng.standard_normal((workload.batch_size * workload.steps, inputs), np.float32)
     rule = rng.standard_normal((inputs, outputs), np.float32)
-    y = (X @ rule).argmax(axis=1).astype(np.int32)
+    numbers = X @ rule
+    y = numbers.argmax(axis=1).astype(np.int32) if outputs > 1 else (numbers / np.sqrt(inputs)).astype(dtype)
     if start is None:
         start = [parameter.copy() for parameter in make_network(workload.widths, dtype).parameters().values()]
     return Setting(workload, X.astype(dtype, copy=False), y, start, optimizer, dtype)

@@ -36,6 +36,10 @@ ENGINES = {
 }
 
 
+# On the GPU, beside those of the same names above: the whole step as one CUDA graph; and chainrule with rows in order,
+# to see what shuffling and gathering them costs.
+ON_GPU = {"torch-graph": "PyTorch, CUDA graph", "chainrule-in-order": "chainrule, in order"}
+
 # What a group asks of an engine beyond its own packages: NumPy's BLAS has no call of its own for its threads.
 FURTHER_PACKAGES = {("numpy", "products"): ("threadpoolctl",)}
 

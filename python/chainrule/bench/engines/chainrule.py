@@ -5,19 +5,48 @@ All that a call costs is in its time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 import chainrule as cr
-from chainrule.bench.workloads import BETA1, BETA2, EPSILON, Array, Factors, Query, Setting, Trainee, make_network
+from chainrule.bench.workloads import (
+    BETA1,
+    BETA2,
+    EPSILON,
+    Array,
+    Course,
+    Factors,
+    Query,
+    Resident,
+    Setting,
+    Trainee,
+    make_network,
+)
 from chainrule.engines import engine_of
 
 
 def training(setting: Setting) -> Trainee:
     """Train a network by whole epochs."""
+    reset, fit = _fits(setting, "cpu")
+    return Trainee(reset, lambda epochs: list(fit(epochs, True)["loss"]))
+
+
+def resident_training(setting: Setting, device: str) -> Resident:
+    """Train likewise on a device, where the data lie when an epoch begins: what is timed is the engine's epochs."""
+    reset, fit = _fits(setting, device)
+
+    def run(epochs: int, shuffle: bool) -> Course:
+        history = fit(epochs, shuffle)
+        return Course(list(history["loss"]), sum(history["seconds"]))
+
+    return Resident(reset, run)
+
+
+def _fits(setting: Setting, device: str) -> tuple[Callable[[], None], Callable[[int, bool], cr.History]]:
+    """Return what goes back to the start, and what trains some epochs, shuffled or not, from there."""
     workload = setting.workload
-    net = make_network(workload.widths, setting.dtype)
+    net = make_network(workload.widths, setting.dtype, device)
     start = dict(zip(net.parameters(), setting.start, strict=True))
     trainer: cr.Trainer
 
@@ -26,13 +55,14 @@ def training(setting: Setting) -> Trainee:
         net.load_state_dict(start)
         adam = setting.optimizer == "adam"
         optimizer = cr.Adam(setting.rate, beta1=BETA1, beta2=BETA2, eps=EPSILON) if adam else cr.SGD(setting.rate)
-        trainer = cr.Trainer(net, loss="cross_entropy", optimizer=optimizer)
+        loss = "cross_entropy" if setting.has_classes else "mean_squared_error"
+        trainer = cr.Trainer(net, loss=loss, optimizer=optimizer)
 
-    def run(epochs: int) -> Sequence[float]:
-        history = trainer.fit(setting.X, setting.y, epochs=epochs, batch_size=workload.batch_size, verbose=False)
-        return list(history["loss"])
+    def fit(epochs: int, shuffle: bool) -> cr.History:
+        size = workload.batch_size
+        return trainer.fit(setting.X, setting.y, epochs=epochs, batch_size=size, shuffle=shuffle, verbose=False)
 
-    return Trainee(reset, run)
+    return reset, fit
 
 
 def prediction(query: Query, *, new_array: bool = False) -> Callable[[], Array]:

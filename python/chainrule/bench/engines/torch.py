@@ -25,7 +25,7 @@ def training(setting: Setting, *, compiled: bool = False) -> Trainee:
     return _compiled(setting) if compiled else _eager(setting)
 
 
-def _as_kept(start: Any) -> list[Tensor]:
+def as_kept(start: Any) -> list[Tensor]:
     """Return views of weights as PyTorch keeps them, (out, in), and of biases."""
     return [torch.from_numpy(one.T) for one in start]
 
@@ -39,7 +39,8 @@ def _steps_of(order: npt.NDArray[np.int32], size: int) -> Any:
     return torch.from_numpy(order.astype(np.int64)).split(size)
 
 
-def _network(widths: tuple[int, ...], dtype: str) -> Any:
+def network(widths: tuple[int, ...], dtype: str) -> Any:
+    """Return linear layers with ReLU between them."""
     kinds: list[Any] = []
     for inputs, outputs in pairwise(widths):
         kinds += [torch.nn.Linear(inputs, outputs, dtype=getattr(torch, dtype)), torch.nn.ReLU()]
@@ -47,20 +48,9 @@ def _network(widths: tuple[int, ...], dtype: str) -> Any:
 
 
 def _eager(setting: Setting) -> Trainee:
-    net = _network(setting.workload.widths, setting.dtype)
-    parameters = list(net.parameters())
-    start = _as_kept(setting.start)
-    optimizer = _optimizer(parameters, setting)
+    net = network(setting.workload.widths, setting.dtype)
+    optimizer = make_optimizer(net, setting)
     X, y = _data(setting)
-
-    def reset() -> None:
-        with torch.no_grad():
-            for parameter, first in zip(parameters, start, strict=True):
-                parameter.copy_(first)
-            for state in optimizer.state.values():
-                for memory in state.values():
-                    if isinstance(memory, torch.Tensor):
-                        memory.zero_()
 
     def epoch(order: npt.NDArray[np.int32]) -> Tensor:
         losses = []
@@ -72,16 +62,37 @@ def _eager(setting: Setting) -> Trainee:
             losses.append(loss.detach())
         return torch.stack(losses).mean()
 
-    return Trainee(reset, epoch_by_epoch(setting, epoch))
+    return Trainee(to_start(net, setting, optimizer), epoch_by_epoch(setting, epoch))
 
 
-def _optimizer(parameters: list[Any], setting: Setting) -> Any:
-    """Return the fused optimizer, one call for all parameters; older versions have none on the CPU."""
+def to_start(net: Any, setting: Setting, optimizer: Any) -> Callable[[], None]:
+    """Return what sets a network and its optimizer back to the start, in the places where their numbers lie."""
+    parameters, start = list(net.parameters()), as_kept(setting.start)
+
+    def reset() -> None:
+        with torch.no_grad():
+            for parameter, first in zip(parameters, start, strict=True):
+                parameter.copy_(first)
+            for state in optimizer.state.values():
+                for memory in state.values():
+                    if isinstance(memory, torch.Tensor):
+                        memory.zero_()
+
+    return reset
+
+
+def make_optimizer(net: Any, setting: Setting, *, captured: bool = False) -> Any:
+    """Return the fused optimizer, one call for all parameters; older versions have none on the CPU.
+
+    One whose steps are captured into a CUDA graph counts them on the GPU.
+    """
+    parameters = list(net.parameters())
     make: Any = torch.optim.SGD
     options: dict[str, Any] = {"lr": setting.rate}
     if setting.optimizer == "adam":
         make = torch.optim.Adam
         options |= {"betas": (BETA1, BETA2), "eps": EPSILON}
+        options |= {"capturable": True} if captured else {}
     try:
         return make(parameters, fused=True, **options)
     except (RuntimeError, TypeError):
@@ -89,7 +100,7 @@ def _optimizer(parameters: list[Any], setting: Setting) -> Any:
 
 
 def _compiled(setting: Setting) -> Trainee:
-    start = _as_kept(setting.start)
+    start = as_kept(setting.start)
     parameters = [one.clone(memory_format=torch.contiguous_format) for one in start]
     adam = setting.optimizer == "adam"
     memories = [[torch.zeros_like(one) for one in parameters] for _ in range(2 if adam else 0)]
@@ -140,9 +151,9 @@ def _compiled(setting: Setting) -> Trainee:
 
 def prediction(query: Query, *, compiled: bool = False) -> Callable[[], Tensor]:
     """Predict in inference mode; compiled, with the weights frozen, so that the compiler may lay them out anew."""
-    net = _network(query.widths, query.dtype)
+    net = network(query.widths, query.dtype)
     with torch.no_grad():
-        for parameter, first in zip(net.parameters(), _as_kept(query.parameters), strict=True):
+        for parameter, first in zip(net.parameters(), as_kept(query.parameters), strict=True):
             parameter.copy_(first)
     net.eval()
     X = torch.from_numpy(query.X)
