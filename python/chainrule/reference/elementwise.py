@@ -146,7 +146,8 @@ def clip(limit: float, x: Array) -> Array:
 def clip_norm(limit: float, squares: float, g: Array) -> Array:
     """Return g times limit / (norm + 1e-6) where that is below 1, else g; norm is the root of `squares`."""
     factor = limit / (np.sqrt(squares) + 1e-6)
-    return g * g.dtype.type(factor) if factor < 1 else g.copy()
+    clipped: Array = g * g.dtype.type(factor) if factor < 1 else g.copy()
+    return clipped
 
 
 @np.errstate(invalid="ignore")
