@@ -56,6 +56,29 @@ def test_a_precision_is_one_of_float32() -> None:
 
 
 @needs_gpu
+@pytest.mark.parametrize("gpu", ["cuda", "cuda-tf32", "cuda-bfloat16"])
+@pytest.mark.parametrize("transposes", [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize(("rows", "terms", "columns"), [(1, 512, 1), (5, 1025, 7), (33, 777, 18), (40, 2100, 36)])
+def test_long_sums_of_small_products_are_split(
+    rows: int, terms: int, columns: int, transposes: tuple[bool, bool], gpu: str, dtype: str
+) -> None:
+    if gpu != "cuda" and dtype == "float64":
+        pytest.skip("float64 is never rounded")
+    rng = np.random.default_rng(0)
+    # Whole numbers of 8 bits, and sums below 2^24: exact however factors are rounded and sums are split.
+    a, b = rng.integers(-60, 60, (rows, terms)), rng.integers(-60, 60, (terms, columns))
+    bias, old = rng.integers(-60, 60, columns), rng.integers(-60, 60, (rows, columns))
+    kernels = getattr(_engine, dtype).Kernels(isa=gpu)
+    options = {"transpose_a": transposes[0], "transpose_b": transposes[1]}
+    stored = [(x.T if turned else x).astype(dtype, order="C") for x, turned in zip((a, b), transposes, strict=True)]
+    product = kernels.matmul(*stored, **options, bias=bias.astype(dtype), activation="relu")
+    np.testing.assert_array_equal(product, np.maximum(a @ b + bias, 0))
+    np.testing.assert_array_equal(kernels.matmul(*stored, **options, add_to=old.astype(dtype)), a @ b + old)
+    stored[0][0, 0] = np.nan
+    assert np.isnan(kernels.matmul(*stored, **options)[0]).all()
+
+
+@needs_gpu
 @pytest.mark.parametrize("transposes", [(False, False), (True, False), (False, True)])
 def test_a_product_is_timed_by_the_clock_of_the_gpu(transposes: tuple[bool, bool], dtype: str) -> None:
     kernels = getattr(_engine, dtype).Kernels(isa="cuda")

@@ -26,6 +26,11 @@ inline constexpr int block_threads = 256;
 // the grid stays below what one dimension may have.
 inline constexpr Index most_blocks = 2112;
 
+/// Memory of the GPU for what an operation needs on the way from one of its kernels to the next: the calling thread's
+/// own, since its operations alone are done in order. Made when it is first asked for.
+inline constexpr Index workspace_bytes = Index{1} << 25; // 256 tiles of 128 x 128 sums in double precision
+void* workspace();
+
 /// Throws a sentence with what was being done, and CUDA's own words, unless `status` is success.
 inline void require(cudaError_t status, const char* doing) {
   if (status != cudaSuccess) throw std::runtime_error(text("CUDA: ", doing, " failed: ", cudaGetErrorString(status)));

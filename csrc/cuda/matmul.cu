@@ -1,8 +1,8 @@
 // Matrix products: c = g(a b + bias), or c += a b.
 //
 // Every element of c is one chain of multiply-adds along k, in order, which starts at the bias, at the old c or at 0,
-// as on the CPU: no tile changes a bit. Sums are never split among blocks, which would need memory for their parts:
-// where k is long and c is small, as in the weight gradient of a narrow layer, most of the GPU is idle.
+// as on the CPU: no tile changes a bit. Where c is small and k is long, there are several chains, one behind the other,
+// whose sums are added up in order (matmul_plan.h).
 //
 // A block of threads computes one tile of c (matmul_tile.h). Which tile, depends on the shape of c alone. Each is
 // compiled twice: with loads and stores of 16 bytes, where all lines of all arrays allow it, and of single numbers.
@@ -29,6 +29,7 @@ __global__ void __launch_bounds__(tiles<T>[tile].threads(), tiles<T>[tile].block
   constexpr TileShape shape = tiles<T>[tile];
   __shared__ Panels<T, shape> panels[2];
   const TilePlace place = tile_of_block(product.c, shape);
+  product = part_of(product, place.part);
   // (-0) (+0) = -0, and x + -0 is x for every x: the terms that the last panel lacks change no bit.
   Carrier<T, shape.rows, shape.depth, shape.threads(), width> a(product.a, place.row(shape), product.c.rows, T(-0.0));
   Carrier<T, shape.columns, shape.depth, shape.threads(), width> b(product.b, place.column(shape), product.c.cols,

@@ -3,6 +3,10 @@
 //
 //   c = from + sum over p of a[:, p] b[p, :]
 //
+// Where c is small and the sum is long, as in the gradient of a narrow layer's weights, there are fewer tiles than
+// multiprocessors. The sum is then cut into parts, each with tiles of its own, which go to the workspace (memory.cu);
+// a second kernel adds the parts up, from the first to the last. How many parts, depends on the shape alone.
+//
 // A shape of tiles is a struct with `rows` and `columns`, the part of c that a block computes, `threads()` of a block
 // and `cost()`, what a term of the sum takes, in any unit.
 #pragma once
@@ -55,7 +59,19 @@ template <class T> struct Product {
   Index step;
   MatrixView<T> c;
   Activation activation;
+  Index part_terms; // of the sum in each part; the last may have fewer
 };
+
+/// A part of a product: its terms, and its c, which follows that of the part before. The first one has `from`.
+template <class T> __device__ Product<T> part_of(Product<T> product, unsigned part) {
+  const Index first = part * product.part_terms, left = product.sum - first;
+  product.a.data += product.a.along_sum ? first : first * product.a.stride;
+  product.b.data += product.b.along_sum ? first : first * product.b.stride;
+  product.sum = left < product.part_terms ? left : product.part_terms;
+  if (part > 0) product.from = nullptr;
+  product.c.data += part * product.c.rows * product.c.stride;
+  return product;
+}
 
 /// g(z), the formula being chosen at run time: a product compiled for each would take seven times the room.
 template <class T> __device__ T activated(Activation activation, T z) {
@@ -91,9 +107,10 @@ inline constexpr unsigned rows_of_tiles = 8;
 
 constexpr Index tiles_along(Index total, int side) { return (total + side - 1) / side; }
 
-/// Which tile of c is that of a block: its numbers, which take fewer registers than where it begins.
+/// Which part of the sum and which tile of c are those of a block: their numbers, which take fewer registers than where
+/// they begin.
 struct TilePlace {
-  unsigned down, across;
+  unsigned part, down, across;
 
   template <class Shape> __device__ Index row(Shape shape) const { return Index{down} * shape.rows; }
   template <class Shape> __device__ Index column(Shape shape) const { return Index{across} * shape.columns; }
@@ -102,10 +119,11 @@ struct TilePlace {
 template <class T, class Shape> __device__ TilePlace tile_of_block(MatrixView<T> c, Shape shape) {
   const auto down = static_cast<unsigned>(tiles_along(c.rows, shape.rows));
   const auto across = static_cast<unsigned>(tiles_along(c.cols, shape.columns));
-  const unsigned first_down = blockIdx.x / (rows_of_tiles * across) * rows_of_tiles;
-  const unsigned group = blockIdx.x % (rows_of_tiles * across);
+  const unsigned part = blockIdx.x / (down * across), tile = blockIdx.x % (down * across);
+  const unsigned first_down = tile / (rows_of_tiles * across) * rows_of_tiles;
+  const unsigned group = tile % (rows_of_tiles * across);
   const unsigned height = down - first_down < rows_of_tiles ? down - first_down : rows_of_tiles;
-  return {first_down + group % height, group / height};
+  return {part, first_down + group % height, group / height};
 }
 
 /// Adds `sum` terms to the sums of a block, `depth` at a time. Shared memory holds the panels of a and b for these
@@ -140,21 +158,65 @@ template <class Shape> constexpr Index blocks_for(Shape shape, Index rows, Index
   return tiles_along(rows, shape.rows) * tiles_along(columns, shape.columns);
 }
 
-/// The tile with which a c (rows, columns) should be done first, its blocks being dealt to the multiprocessors in turn.
-/// Where c is narrow, tiles that reach far beyond it lose.
-template <class Shape, int count> int best_tile(const Shape (&tiles)[count], Index rows, Index columns) {
-  int best = 0;
+// Parts that are worth their while have so many terms: some 4 us of a tile of 128 x 128, beside the 3 us that a second
+// kernel and the way through the workspace take. By rates, not by measurement.
+inline constexpr Index least_part_terms = 256;
+// A part ends where whole panels do, and 16 bytes of a line.
+inline constexpr Index part_grain = 64;
+
+/// How a product is done: with which tile, and in how many parts of so many terms.
+struct ProductPlan {
+  int tile = 0;
+  Index parts = 1, part_terms = 0;
+};
+
+/// The plan of a tile for c (rows, columns) and a sum of so many terms. Parts are as many as keep all multiprocessors
+/// busy twice over, as are worth their while, and as the workspace holds.
+template <class T, class Shape> ProductPlan plan_of(int tile, Shape shape, Index rows, Index columns, Index sum) {
+  const Index blocks = blocks_for(shape, rows, columns);
+  if (blocks == 0) return {tile, 1, sum};
+  Index parts = 2 * multiprocessors / blocks;
+  for (const Index most :
+       {sum / least_part_terms, workspace_bytes / static_cast<Index>(sizeof(T)) / (rows * columns)}) {
+    parts = parts < most ? parts : most;
+  }
+  if (parts < 2) return {tile, 1, sum};
+  const Index terms = ((sum + parts - 1) / parts + part_grain - 1) / part_grain * part_grain;
+  return {tile, (sum + terms - 1) / terms, terms};
+}
+
+/// The plan by which a product should be done first, its blocks being dealt to the multiprocessors in turn. Where c is
+/// narrow, tiles that reach far beyond it lose.
+template <class T, class Shape, int count>
+ProductPlan best_plan(const Shape (&tiles)[count], Index rows, Index columns, Index sum) {
+  ProductPlan best;
   Index best_cost = -1;
   for (int tile = 0; tile < count; ++tile) {
-    const Index blocks = blocks_for(tiles[tile], rows, columns);
-    const Index time = (blocks + multiprocessors - 1) / multiprocessors * tiles[tile].cost();
+    const ProductPlan plan = plan_of<T>(tile, tiles[tile], rows, columns, sum);
+    const Index blocks = plan.parts * blocks_for(tiles[tile], rows, columns);
+    const Index terms = plan.part_terms > 0 ? plan.part_terms : 1; // without terms, all the same: where c is stored
+    const Index time = (blocks + multiprocessors - 1) / multiprocessors * tiles[tile].cost() * terms;
     if (best_cost < 0 || time < best_cost) {
-      best = tile;
+      best = plan;
       best_cost = time;
     }
   }
   return best;
 }
+
+/// c = g of the sum of all parts, each of which has an element `size` behind that of the part before.
+template <class T> struct AddParts {
+  const T* sums;
+  Index parts, size;
+  MatrixView<T> c;
+  Activation activation;
+
+  __device__ void operator()(Index i) const {
+    T sum = sums[i];
+    for (Index part = 1; part < parts; ++part) sum += sums[part * size + i];
+    c.data[i / c.cols * c.stride + i % c.cols] = activated(activation, sum);
+  }
+};
 
 /// Whether all lines of an array consist of whole vectors.
 template <class T> bool in_vectors(MatrixView<const T> matrix) {
@@ -175,11 +237,21 @@ void launch_product(const Shape (&tiles)[count], const ProductKernel<T> (&kernel
   const bool vectors = in_vectors(a.matrix) && in_vectors(b.matrix) && in_vectors<T>(c) && in_vectors(bias);
   const Lines<T> lines_a{a.matrix.data, a.matrix.stride, !a.transposed};
   const Lines<T> lines_b{b.matrix.data, b.matrix.stride, b.transposed};
-  const Product<T> product{
-      lines_a, lines_b, a.cols(), add ? c.data : epilogue.bias, add ? c.stride : 0, c, epilogue.activation};
-  const int best = best_tile(tiles, c.rows, c.cols);
-  launch("matmul", kernels[best][vectors ? 1 : 0], blocks_for(tiles[best], c.rows, c.cols), tiles[best].threads(),
+  const ProductPlan plan = best_plan<T>(tiles, c.rows, c.cols, a.cols());
+  Product<T> product{
+      lines_a,        lines_b, a.cols(), add ? c.data : epilogue.bias, add ? c.stride : 0, c, epilogue.activation,
+      plan.part_terms};
+  const bool splits = plan.parts > 1;
+  if (splits) {
+    product.c = dense_view(static_cast<T*>(workspace()), c.rows, c.cols);
+    product.activation = {};
+  }
+  const auto shape = tiles[plan.tile];
+  launch("matmul", kernels[plan.tile][vectors ? 1 : 0], plan.parts * blocks_for(shape, c.rows, c.cols), shape.threads(),
          product);
+  if (splits) {
+    for_elements("matmul", c.size(), AddParts<T>{product.c.data, plan.parts, c.size(), c, epilogue.activation});
+  }
 }
 
 } // namespace chainrule::cuda

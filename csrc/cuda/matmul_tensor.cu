@@ -2,8 +2,8 @@
 //
 // All arrays are float32, and so are the sums; each number of a factor is rounded before it is multiplied, to TF32
 // (wrong by at most 2^-11 of itself) or to bfloat16 (2^-8): a product by about 2^-10, or 2^-7, of |a| |b|, beside what
-// its sum loses. Sums run along k in an order that depends on k alone, and are never split among blocks: they repeat
-// bit for bit, in every tile.
+// its sum loses. Sums run along k in an order that depends on the shape alone: they repeat bit for bit. Where c is
+// small and k is long, they are split (matmul_plan.h).
 //
 // A block of threads computes one tile of c (matmul_tensor_tile.h). Which tile, depends on the shape of c alone.
 // Instructions of Hopper by which tensor cores read shared memory themselves (wgmma) are not used: the code is one for
@@ -28,6 +28,7 @@ __global__ void __launch_bounds__(TensorShape::threads(), tensor_tiles[tile].blo
   constexpr TensorShape shape = tensor_tiles[tile];
   __shared__ TensorPanels<shape> panels[2];
   const TilePlace place = tile_of_block(product.c, shape);
+  product = part_of(product, place.part);
   TensorCarrier<Rounding, Role::a, shape.rows, shape.slabs, width> a(product.a, place.row(shape), product.c.rows);
   TensorCarrier<Rounding, Role::b, shape.columns, shape.slabs, width> b(product.b, place.column(shape), product.c.cols);
   TensorSums<Rounding, shape, width> sums(place);

@@ -79,8 +79,7 @@ void check_order() {
   if (recording != nullptr) throw std::logic_error("the GPU's memory is asked for while work is put together");
 }
 
-void* allocate(std::size_t bytes) {
-  check_order();
+void* allocate_now(std::size_t bytes) {
   void* memory = nullptr;
   const cudaError_t status = cudaMalloc(&memory, bytes);
   if (status == cudaErrorMemoryAllocation) {
@@ -95,6 +94,11 @@ void* allocate(std::size_t bytes) {
 }
 
 void release(void* memory) noexcept { static_cast<void>(cudaFree(memory)); }
+
+void* allocate(std::size_t bytes) {
+  check_order();
+  return allocate_now(bytes);
+}
 
 void clear(void* at, std::size_t bytes) {
   check_order();
@@ -115,6 +119,19 @@ void copy_out(void* to, const void* from, std::size_t bytes) {
 }
 
 } // namespace
+
+// Not in the way of what is being recorded: nobody may have used it before.
+void* workspace() {
+  struct Own {
+    void* memory = allocate_now(static_cast<std::size_t>(workspace_bytes));
+    Own() = default;
+    Own(const Own&) = delete;
+    Own& operator=(const Own&) = delete;
+    ~Own() { release(memory); }
+  };
+  thread_local const Own own;
+  return own.memory;
+}
 
 void finish() { require(cudaStreamSynchronize(stream()), "an operation on the GPU"); }
 
