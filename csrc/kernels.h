@@ -3,8 +3,8 @@
 // Each operation is called by all threads of a team at once and does the share that `team` says is its own. It
 // contains no barrier unless it says so: the caller places one where a later operation reads what another thread
 // wrote. It does not throw and does not allocate: everything was checked before the team started. (The null table's
-// throw, but no network is made for a device that is not available.) Its result does not depend on the number of
-// threads.
+// throw, but no network is made for a device that is not available; a GPU's throw what the GPU reports, and there the
+// team is one thread.) Its result does not depend on the number of threads.
 //
 // Gradients of parameters add or overwrite as `Write` says; gradients of activations always overwrite. "May alias"
 // means the very same array; what does not say so aliases nothing, and partial overlap is never allowed. Each name

@@ -85,7 +85,7 @@ public:
 
   int threads() const { return threads_; }
 
-  /// Runs `body` on all members and returns when all have finished. The body must not throw.
+  /// Runs `body` on all members and returns when all have finished. The body of several must not throw.
   void run(TeamBody body);
 
 private:
