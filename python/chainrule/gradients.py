@@ -97,7 +97,7 @@ def check_gradients(
     samples: int | None = None,
     sample_weight: npt.ArrayLike | None = None,
 ) -> GradientCheck:
-    """Compare the gradients of the engine with central differences, on a float64 copy of `net`.
+    """Compare the gradients of the engine with central differences, on a float64 copy of `net` on the CPU.
 
     The copy runs in training mode, with the same masks and the same noise in every pass. `net` itself does not change.
 
