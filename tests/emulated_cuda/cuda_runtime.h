@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <csetjmp>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -48,28 +49,53 @@ namespace emulated {
 
 enum class State { ready, waits_for_warp, waits_for_block, done };
 
+// A stack of its own, which it keeps from kernel to kernel. It gets there by a context; from then on it and the
+// scheduler change places by long jumps, which, unlike contexts, ask nothing of the operating system.
 struct Thread {
-  ucontext_t context;
   std::unique_ptr<char[]> stack;
+  ucontext_t context;
+  std::jmp_buf place;
+  bool has_begun = false;
   State state = State::done;
 };
 
 inline constexpr std::size_t stack_bytes = 64 * 1024;
-inline std::vector<Thread> threads;      // of the block that runs
-inline std::vector<std::uint64_t> slots; // what each thread shows to its warp
-inline ucontext_t scheduler;
+inline std::vector<std::unique_ptr<Thread>> threads; // of the block that runs
+inline std::vector<std::uint64_t> slots;             // what each thread shows to its warp
+inline std::jmp_buf scheduler;
 inline unsigned current = 0;
 inline const std::function<void()>* kernel = nullptr;
 inline std::mutex one_launch;
 
-inline void wait(State reason) {
-  threads[current].state = reason;
-  swapcontext(&threads[current].context, &scheduler);
+// Neither of the two has variables that change between the jump away and the jump back.
+[[gnu::noinline]] inline void wait(State reason) {
+  Thread& thread = *threads[current];
+  thread.state = reason;
+  if (_setjmp(thread.place) == 0) _longjmp(scheduler, 1);
+}
+[[gnu::noinline]] inline void resume(Thread& thread) {
+  if (_setjmp(scheduler) != 0) return;
+  if (thread.has_begun) _longjmp(thread.place, 1);
+  thread.has_begun = true;
+  setcontext(&thread.context);
 }
 
-inline void run_thread() {
-  (*kernel)();
-  threads[current].state = State::done; // uc_link leads back to the scheduler
+inline void run_threads_for_ever() {
+  for (;;) {
+    (*kernel)();
+    wait(State::done);
+  }
+}
+
+/// A thread that has not yet begun.
+inline std::unique_ptr<Thread> make_thread() {
+  auto thread = std::make_unique<Thread>();
+  thread->stack = std::make_unique<char[]>(stack_bytes);
+  getcontext(&thread->context);
+  thread->context.uc_stack.ss_sp = thread->stack.get();
+  thread->context.uc_stack.ss_size = stack_bytes;
+  makecontext(&thread->context, run_threads_for_ever, 0);
+  return thread;
 }
 
 inline unsigned linear(dim3 size) { return size.x * size.y * size.z; }
@@ -78,36 +104,26 @@ inline unsigned linear(dim3 size) { return size.x * size.y * size.z; }
 inline bool release(unsigned begin, unsigned end, State reason) {
   bool any = false;
   for (unsigned t = begin; t < end; ++t) {
-    if (threads[t].state == State::done) continue;
-    if (threads[t].state != reason) return false;
+    if (threads[t]->state == State::done) continue;
+    if (threads[t]->state != reason) return false;
     any = true;
   }
   for (unsigned t = begin; t < end && any; ++t) {
-    if (threads[t].state == reason) threads[t].state = State::ready;
+    if (threads[t]->state == reason) threads[t]->state = State::ready;
   }
   return any;
 }
 
-inline void prepare(Thread& thread) {
-  if (!thread.stack) thread.stack = std::make_unique<char[]>(stack_bytes);
-  getcontext(&thread.context);
-  thread.context.uc_stack.ss_sp = thread.stack.get();
-  thread.context.uc_stack.ss_size = stack_bytes;
-  thread.context.uc_link = &scheduler;
-  makecontext(&thread.context, run_thread, 0);
-  thread.state = State::ready;
-}
-
 inline void run_block(bool backwards) {
   const unsigned count = linear(blockDim);
-  for (unsigned t = 0; t < count; ++t) prepare(threads[t]);
+  for (unsigned t = 0; t < count; ++t) threads[t]->state = State::ready;
   for (;;) {
     bool ran = false, left = false;
     for (unsigned i = 0; i < count; ++i) {
       current = backwards ? count - 1 - i : i;
-      if (threads[current].state != State::ready) continue;
+      if (threads[current]->state != State::ready) continue;
       threadIdx = {current % blockDim.x, current / blockDim.x % blockDim.y, current / blockDim.x / blockDim.y};
-      swapcontext(&scheduler, &threads[current].context);
+      resume(*threads[current]);
       ran = true;
     }
     bool released = false;
@@ -115,7 +131,7 @@ inline void run_block(bool backwards) {
       released |= release(begin, std::min(begin + warpSize, count), State::waits_for_warp);
     }
     if (!released) released = release(0, count, State::waits_for_block);
-    for (unsigned t = 0; t < count; ++t) left |= threads[t].state != State::done;
+    for (unsigned t = 0; t < count; ++t) left |= threads[t]->state != State::done;
     if (!left) return;
     if (!released && !ran) {
       std::fprintf(stderr, "emulated CUDA: threads of a block wait for each other at different barriers\n");
@@ -176,7 +192,7 @@ inline void run_grid(dim3 grid, dim3 block, const std::function<void()>& call) {
   gridDim = grid;
   blockDim = block;
   const unsigned count = linear(blockDim);
-  if (threads.size() < count) threads.resize(count);
+  while (threads.size() < count) threads.push_back(make_thread());
   if (slots.size() < count) slots.resize(count);
   for (unsigned number = 0; number < linear(gridDim); ++number) {
     blockIdx = {number % gridDim.x, number / gridDim.x % gridDim.y, number / gridDim.x / gridDim.y};
