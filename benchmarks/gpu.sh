@@ -110,7 +110,13 @@ measure() {
 
 # A sanitizer asks for a device that lets itself be watched; where it does not, or where time ends, no fault is claimed.
 sanitize() {
-  timeout --kill-after=5 60 compute-sanitizer --tool memcheck "$python" -c 'import numpy as np, chainrule._engine as e
+  local most
+  most=$(fewer 60 $(($(left) - 10)))
+  if ((most < 5)); then
+    noted+=("the sanitizers: no time was left")
+    return
+  fi
+  timeout --kill-after=5 "$most" compute-sanitizer --tool memcheck "$python" -c 'import numpy as np, chainrule._engine as e
 e.float32.Kernels(isa="cuda").scale(2.0, np.ones(3, np.float32))' >"$work/first.log" 2>&1 || {
     noted+=("the sanitizers do not work here: $(tail -n 1 "$work/first.log")")
     return
@@ -123,10 +129,13 @@ e.float32.Kernels(isa="cuda").scale(2.0, np.ones(3, np.float32))' >"$work/first.
 }
 
 command -v nvcc >/dev/null || PATH=$PATH:/usr/local/cuda/bin
-export CUDAARCHS=${CUDAARCHS:-native} CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
-export PYTHONPATH="$work/site" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# Its architecture by number: CMake before 3.24 does not know "native".
+architecture=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -cd 0-9)
+export CUDAARCHS=${CUDAARCHS:-${architecture:-native}} CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+export PYTHONPATH="$work/site${PYTHONPATH:+:$PYTHONPATH}" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 # those that happen to be there have no say
 export TORCHINDUCTOR_CACHE_DIR="$work/inductor" TRITON_CACHE_DIR="$work/triton"
+export JAX_PLATFORMS=cpu # its part here is a test of the CPU's benchmarks
 export python work
 export -f machine build tests tests_of fewer
 

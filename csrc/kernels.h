@@ -75,7 +75,7 @@ template <class T> struct Kernels {
   // Products ----------------------------------------------------------------------------------------------------
 
   /// c (m, n) = g(a (m, k) b (k, n) + bias), or c += a b. c aliases nothing. Sums run along k in an order that
-  /// depends on k alone.
+  /// depends on k alone; on a GPU, on m and n too.
   void (*matmul)(const Team&, Factor<T> a, Factor<T> b, MatrixView<T> c, Write, Epilogue<T>);
 
   // Element by element ------------------------------------------------------------------------------------------

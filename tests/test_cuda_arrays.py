@@ -166,3 +166,37 @@ def test_a_pointer_elsewhere_is_refused() -> None:
     array = Foreign(there(X), data=(X.ctypes.data, False))
     with pytest.raises(ValueError, match="does not lie in the memory of the GPU"):
         network("float64").predict(array)
+
+
+def test_odd_arrays_of_other_libraries() -> None:
+    net = network("float64")
+
+    class NeedsGradient:
+        @property
+        def __cuda_array_interface__(self) -> Any:
+            raise RuntimeError("it requires grad: use tensor.detach()")
+
+    with pytest.raises(RuntimeError, match="X lies on a GPU, and cannot be taken from there: it requires grad"):
+        net.predict(NeedsGradient())
+
+    class Labels(Foreign):
+        """Whole numbers, which lie on the GPU and have a way from there of their own."""
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
+            return LABELS
+
+    for one in (net, network("float64", "cpu")):
+        losses = [cr.Trainer(one, loss="cross_entropy").evaluate(X, y)["loss"] for y in (LABELS, Labels(there(X)))]
+        assert losses[0] == losses[1]
+
+
+def test_what_dlpack_cannot_say_is_refused() -> None:
+    array = there(X)
+    array.__dlpack__(copy=False, dl_device=array.__dlpack_device__(), stream=2)
+    with pytest.raises(BufferError, match="not a copy"):
+        array.__dlpack__(copy=True)
+    with pytest.raises(BufferError, match="no other"):
+        array.__dlpack__(dl_device=(1, 0))
+    address = array.__cuda_array_interface__["data"][0]
+    with pytest.raises(BufferError, match="must not be written to"):
+        taken("X", Foreign(array, data=(address, True))).__dlpack__()

@@ -156,6 +156,8 @@ def test_rounded_products_train_as_well(precision: str, roundoff: float) -> None
         net = cr.Network(layers, inputs=INPUTS, seed=4, device="cuda", precision=given)
         assert net.precision == net.copy().precision == given
         courses.append(cr.Trainer(net, loss="cross_entropy").fit(X, LABELS, epochs=EPOCHS, verbose=0)["loss"])
+    assert net.to("cuda") is net
+    assert (net.to("cpu").precision, net.copy(dtype="float64").precision) == (None, None)
     exact, rounded = map(np.array, courses)
     assert (exact != rounded).any()
     # Rounded factors move the outputs, which are some units great, by a few roundoffs; so does the course of training.

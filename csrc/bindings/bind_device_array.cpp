@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "bindings/bind.h"
+#include "bindings/unlocked.h"
 #include "cuda_table.h"
 
 namespace chainrule::bindings {
@@ -42,6 +43,12 @@ constexpr const char *dl_fresh = "dltensor", *dl_used = "used_dltensor";
 void check_place(const void* data, Index size) {
   if (!cuda::available()) throw std::runtime_error(cuda::trouble());
   check(size == 0 || cuda::is_gpu_memory(data), "the array does not lie in the memory of the GPU in use");
+}
+
+/// Whoever wrote an array may have asked a stream of its own to.
+void wait_for_others() {
+  const Unlocked unlocked;
+  cuda::synchronize();
 }
 
 /// Whether strides, counted in `unit`, are those of rows without gaps.
@@ -81,7 +88,7 @@ DeviceArray DeviceArray::from_interface(const py::object& object) {
   const auto place = interface["data"].cast<std::pair<std::uintptr_t, bool>>();
   DeviceArray array(object, reinterpret_cast<void*>(place.first), shape, number, !place.second);
   check_place(array.data_, array.size());
-  cuda::synchronize(); // whoever wrote it may have asked a stream of its own to
+  wait_for_others();
   return array;
 }
 
@@ -105,7 +112,7 @@ DeviceArray DeviceArray::from_dlpack(const py::capsule& capsule) {
   DeviceArray array(py::none(), data, shape, tensor.dtype.bits == 32 ? DeviceNumber::float32 : DeviceNumber::float64,
                     true);
   check_place(data, array.size());
-  cuda::synchronize();
+  wait_for_others();
   // Taken over only now that nothing can fail any more.
   const py::capsule owner(managed, [](void* taken) {
     auto* tensor_of_others = static_cast<DLManagedTensor*>(taken);
@@ -128,11 +135,14 @@ DeviceArray DeviceArray::made(Shape shape, DeviceNumber number) {
 
 py::array DeviceArray::numpy() const {
   py::array copy(number_ == DeviceNumber::float32 ? py::dtype::of<float>() : py::dtype::of<double>(), shape_);
-  if (size() > 0) cuda::device().memory->copy_out(copy.mutable_data(), data_, bytes());
+  void* out = copy.mutable_data();
+  const Unlocked unlocked;
+  if (size() > 0) cuda::device().memory->copy_out(out, data_, bytes());
   return copy;
 }
 
 template <class T> bool DeviceArray::all_finite_of() const {
+  const Unlocked unlocked;
   const Device& gpu = cuda::device();
   const Index blocks = sum_blocks(size());
   Buffer<double> room(1 + blocks, Contents::undefined, *gpu.memory);
@@ -188,7 +198,8 @@ py::capsule DeviceArray::dlpack() const {
                           0};
   lent->managed.context = lent.get();
   lent->managed.deleter = [](DLManagedTensor* managed) {
-    const py::gil_scoped_acquire locked; // whoever borrowed it may end it anywhere
+    if (Py_IsInitialized() == 0) return; // it ended later than Python: the process is about to
+    const py::gil_scoped_acquire locked; // whoever borrowed it may give it back anywhere
     delete static_cast<Lent*>(managed->context);
   };
   const py::capsule capsule(&lent->managed, dl_fresh, [](PyObject* self) {
@@ -199,6 +210,24 @@ py::capsule DeviceArray::dlpack() const {
   lent.release();
   return capsule;
 }
+
+namespace {
+
+/// A capsule of DLPack, with the options of the array API standard: what cannot be had so is a BufferError.
+py::capsule lend(const DeviceArray& self, const py::kwargs& options) {
+  const auto given = [&](const char* name) {
+    return options.contains(name) ? py::object(options[name]) : py::object(py::none());
+  };
+  if (given("copy").is(py::bool_(true))) throw py::buffer_error("DLPack here lends the memory itself, not a copy");
+  const py::object device = given("dl_device");
+  if (!device.is_none() && !device.equal(py::make_tuple(dl_cuda, cuda::number()))) {
+    throw py::buffer_error("DLPack here lends the GPU's memory, no other");
+  }
+  if (!self.writable()) throw py::buffer_error("DLPack cannot say that an array must not be written to");
+  return self.dlpack();
+}
+
+} // namespace
 
 void bind_device_array(py::module_& module) {
   using py::arg;
@@ -213,7 +242,7 @@ void bind_device_array(py::module_& module) {
       .def("all_finite", &DeviceArray::all_finite)
       .def("first", &DeviceArray::first, arg("rows"))
       .def_property_readonly("__cuda_array_interface__", &DeviceArray::interface)
-      .def("__dlpack__", [](const DeviceArray& self, const py::kwargs&) { return self.dlpack(); })
+      .def("__dlpack__", lend)
       .def("__dlpack_device__", [](const DeviceArray&) { return py::make_tuple(dl_cuda, cuda::number()); });
 }
 

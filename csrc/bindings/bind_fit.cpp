@@ -21,7 +21,7 @@ public:
              const py::object& y, const py::object& weight)
       : x_(x), rows_(rows_of(network, x_)), y_(targets_of<T>(y, rows_.rows, network.outputs(), loss.takes_labels())),
         weight_(weights_of<T>(weight, rows_.rows)),
-        resident_({rows_, y_.targets(), weight_ ? weight_->data() : nullptr}, network.memory(), is_there(x_)) {
+        resident_(resident({rows_, y_.targets(), weight_ ? weight_->data() : nullptr}, network, is_there(x_))) {
     for (const std::string& metric : metrics) {
       check(metric_named(metric) == Metric::accuracy || !y_.has_labels, "metric \"", metric,
             "\" needs targets that are numbers, not class numbers");
@@ -32,6 +32,11 @@ public:
 
 private:
   static bool is_there(const py::object& x) { return py::isinstance<DeviceArray>(x); }
+
+  static ResidentData<T> resident(const Data<T>& data, const Network<T>& network, bool has_x) {
+    const Unlocked unlocked; // copying takes its time
+    return ResidentData<T>(data, network.memory(), has_x);
+  }
 
   /// The rows of x, which is an array of NumPy, or lies on the network's GPU; x becomes what keeps them alive.
   static MatrixView<const T> rows_of(const Network<T>& network, py::object& x) {

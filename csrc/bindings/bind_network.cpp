@@ -116,8 +116,8 @@ template <class T> PyObject* predict_as_is(PyObject* self, PyObject* const* argu
     error.restore();
   } catch (const py::builtin_exception& error) {
     error.set_error();
-  } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
+  } catch (const std::bad_alloc& error) {
+    PyErr_SetString(PyExc_MemoryError, error.what());
   } catch (const std::invalid_argument& error) { // what check() throws
     PyErr_SetString(PyExc_ValueError, error.what());
   } catch (const std::exception& error) {

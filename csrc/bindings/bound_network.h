@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -30,14 +31,8 @@ public:
     std::recursive_mutex& mutex = own_mutex();
     const Unlocked unlocked;
     const std::lock_guard lock(mutex);
-    if constexpr (std::is_void_v<decltype(body(network_))>) {
-      body(network_);
-      network_.device().finish();
-    } else {
-      decltype(auto) result = body(network_);
-      network_.device().finish();
-      return result;
-    }
+    const Finished finished(network_.device());
+    return body(network_);
   }
 
   /// Calls advance(seconds) again and again until it says that all is done. Between two slices it looks at signals and
@@ -71,8 +66,8 @@ public:
     Array<T> y({rows, network_.outputs()});
     T* out = y.mutable_data();
     alone([&](Network<T>& network) {
+      can_go_back_ = false; // until all has gone well
       if (!step_ || step_->capacity() < rows) {
-        can_go_back_ = false;
         step_.reset(); // first give back, then ask for more
         x_ = Buffer<T>(rows * network.inputs(), Contents::undefined, network.memory());
         step_ = std::make_unique<StepBuffers<T>>(network, rows, true); // last: who finds it finds x_ too
@@ -194,6 +189,25 @@ public:
   }
 
 private:
+  /// Waits for the device when it goes; what the device reports then is thrown, unless something else is already.
+  class Finished {
+  public:
+    explicit Finished(const Device& device) : device_(device) {}
+    Finished(const Finished&) = delete;
+    Finished& operator=(const Finished&) = delete;
+    ~Finished() noexcept(false) {
+      try {
+        device_.finish();
+      } catch (...) {
+        if (std::uncaught_exceptions() == exceptions_) throw;
+      }
+    }
+
+  private:
+    const Device& device_;
+    int exceptions_ = std::uncaught_exceptions();
+  };
+
   // Long enough to cost nothing, short enough for Ctrl-C to feel immediate.
   static constexpr double slice_seconds = 0.05;
   // Rows are counted in 32 bits.

@@ -118,10 +118,13 @@ private:
       stale_ = true;
     } else if (!calls_[at_].is(request)) {
       Call& call = calls_[at_];
-      stale_ = stale_ || call.kernel() != request.kernel; // rare: no need to ask which kernels may take another's place
+      // Another kernel is rare: no need to ask which may take another's place.
+      const bool only_tell = !stale_ && call.kernel() == request.kernel;
+      stale_ = true; // should what follows throw
       call.become(request);
-      if (!stale_) {
+      if (only_tell) {
         require(cudaGraphExecKernelNodeSetParams(executable_.get(), nodes_[at_], &call.params()), call.operation());
+        stale_ = false;
       }
     }
     ++at_;

@@ -93,7 +93,11 @@ void* allocate_now(std::size_t bytes) {
   return memory;
 }
 
-void release(void* memory) noexcept { static_cast<void>(cudaFree(memory)); }
+/// Kernels of the calling thread may still use it: cudaFree does not always wait for them.
+void release(void* memory) noexcept {
+  static_cast<void>(cudaStreamSynchronize(stream()));
+  static_cast<void>(cudaFree(memory));
+}
 
 void* allocate(std::size_t bytes) {
   check_order();

@@ -11,9 +11,16 @@ namespace chainrule {
 
 namespace {
 
-// Steps that a device repeats as one, where it can. Handing it a graph costs some 5 us, which so many steps of 10 us
-// and more hide; and 16 steps of 1 ms are not too long for Ctrl-C.
-constexpr Index steps_at_once = 16;
+// Steps that a device repeats as one, where it can: handing it over costs some 5 us, which so many steps of 10 us and
+// more hide. But no more than it does in some 10 ms, at 2 * 10^13 operations a second: Ctrl-C, and who else wants the
+// network, wait for up to three such lots.
+constexpr Index most_steps_at_once = 16;
+constexpr double most_operations_at_once = 2e11;
+
+Index steps_at_once(Index rows, Index parameters) {
+  const double step = 6.0 * static_cast<double>(rows) * static_cast<double>(parameters + 1);
+  return std::clamp(static_cast<Index>(std::min(most_operations_at_once / step, 1e3)), Index{1}, most_steps_at_once);
+}
 
 } // namespace
 
@@ -97,6 +104,7 @@ template <class T> void Epoch<T>::walk(const Team& team, double seconds) {
     return take(pass, step, first_update + done, end);
   };
 
+  const Index at_once = steps_at_once(sampler_.batch_size(), network_.arena_size());
   Index step = begin;
   for (bool pause = false; step < steps() && !pause; pause = pause_) {
     if (full_steps_ == nullptr) {
@@ -105,11 +113,12 @@ template <class T> void Epoch<T>::walk(const Team& team, double seconds) {
       continue;
     }
     // The steps at the end of an epoch may be fewer, and the last one smaller: they are repeated apart.
-    const Index count = std::min(steps_at_once, steps() - step);
+    const Index count = std::min(at_once, steps() - step);
     (step + count == steps() ? last_steps_ : full_steps_)->run([&] {
       for (Index i = 0; i < count; ++i) take_next(step + i);
     });
     step += count;
+    pause_ = seconds_now() >= end; // run() has waited
   }
   team.barrier(); // everyone has read where it began
 

@@ -66,7 +66,7 @@ Index predict(const Network<T>& network, const Memory& memory, MatrixView<const 
     MatrixView<const T> piece{x.row(begin), rows, x.cols, x.stride};
     if (member.rank() == 0) {
       step.set_rows(rows);
-      if (in_place) step.set_result(p.row(begin));
+      step.set_result(in_place ? p.row(begin) : nullptr);
     }
     if (!in_place) {
       copy_in(network.memory(), buffers.x.data(), piece.data, piece.size());

@@ -23,9 +23,12 @@ def lies_on_gpu(value: object) -> bool:
     """Return whether `value` says that it is an array in a GPU's memory."""
     if isinstance(value, np.ndarray):
         return False
-    if hasattr(value, "__cuda_array_interface__"):
+    try:
+        if hasattr(value, "__cuda_array_interface__"):
+            return True
+        return hasattr(value, "__dlpack__") and value.__dlpack_device__()[0] in GPU_MEMORIES  # type: ignore[attr-defined]
+    except (RuntimeError, KeyError):  # PyTorch: a tensor there that needs a gradient, or of a dtype without a name
         return True
-    return hasattr(value, "__dlpack__") and value.__dlpack_device__()[0] in GPU_MEMORIES  # type: ignore[attr-defined]
 
 
 def taken(argument: str, value: Any) -> DeviceArray:
@@ -39,6 +42,8 @@ def taken(argument: str, value: Any) -> DeviceArray:
     if isinstance(value, DeviceArray):
         return value
     try:
+        if hasattr(value, "block_until_ready"):  # JAX, whose work may not even have been asked for
+            value.block_until_ready()
         if hasattr(value, "__cuda_array_interface__"):
             return DeviceArray.from_interface(value)
         return DeviceArray.from_dlpack(value.__dlpack__())
@@ -68,4 +73,6 @@ def on_host(argument: str, value: Any) -> npt.NDArray[Any]:
         return np.asarray(value.get())
     if hasattr(value, "copy_to_host"):  # Numba
         return np.asarray(value.copy_to_host())
+    if hasattr(value, "__array__"):  # JAX
+        return np.asarray(value)
     return taken(argument, value).numpy()

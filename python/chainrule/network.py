@@ -63,7 +63,7 @@ class Network:
     device : str
         "cpu" or "cuda".
     precision : str or None
-        As given. These are read-only: a network is made with them.
+        As given; None on a CPU. These are read-only: a network is made with them.
     frozen : tuple of int
         The numbers of the layers that do not learn, set by freeze() and unfreeze().
     training : bool
@@ -284,7 +284,8 @@ class Network:
         """Return the arrays of a network on a GPU where they lie, by name, for other libraries; nothing is copied.
 
         `torch.as_tensor(net.device_arrays()["0.weight"], device="cuda")` shares the memory: what is written there, the
-        network has. Write neither during a fit nor between a forward pass and its backward().
+        network has. Write neither during a fit nor between a forward pass and its backward(), and let your library's
+        work end (`torch.cuda.synchronize()`) before the network goes on.
 
         Parameters
         ----------
@@ -398,10 +399,9 @@ class Network:
         ----------
         device : {"cpu", "cuda", "auto"}
         precision : {"tf32", "bfloat16"}, optional
-            As for the constructor, and with its errors.
+            As for the constructor, and with its errors; None for that of this network, where it can stay.
         """
-        here = (self.device, self.precision)
-        if (checked_device(device), checked_precision(precision, device, self.dtype)) == here:
+        if checked_device(device) == self.device and precision in (None, self.precision):
             return self
         return self.copy(device=device, precision=precision)
 
@@ -413,12 +413,14 @@ class Network:
         Of another dtype or on another device if asked; what is not given stays, but for a precision that cannot.
         """
         options = self.options()
-        if dtype is not None or device is not None or precision is not None:
-            options["precision"] = precision
         if dtype is not None:
             options["dtype"] = dtype
         if device is not None:
             options["device"] = device
+        if precision is not None:
+            options["precision"] = precision
+        elif options["device"] == "cpu" or np.dtype(options["dtype"]) != np.float32:
+            options["precision"] = None
         return rebuild(self.layers, options, self._state(), self.core.steps, self.training, self.frozen)
 
     def __reduce__(self) -> tuple[Any, ...]:
