@@ -184,8 +184,7 @@ struct Multiplied {
 };
 using MultiplyAdds = Multiplied (*)(Index rounds);
 
-/// A device: its name, its tables, and its memory, in which all arrays of an operation lie, but for none of its own
-/// arguments.
+/// A device: its name, its tables, and its memory, in which all arrays lie that an operation is given.
 struct Device {
   const char* name;
   Kernels<float> float32;

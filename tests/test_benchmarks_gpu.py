@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gpu import needs_no_gpu, why_no_gpu
 from test_benchmarks_engines import loaded
 from test_benchmarks_pages import MACHINE, made_up
 
-from chainrule import _engine
 from chainrule.bench import report
 from chainrule.bench.engines import chainrule
 from chainrule.bench.gpu import command, ledger, products, training
@@ -23,10 +23,8 @@ from chainrule.bench.gpu.ledger import Ledger, Options
 from chainrule.bench.products import check
 from chainrule.bench.workloads import Course, Resident, Workload, make_setting
 
-why_no_gpu = _engine.cuda_trouble()
 
-
-@pytest.mark.skipif(not why_no_gpu, reason="there is a GPU")
+@needs_no_gpu
 def test_without_a_gpu_nothing_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--quick"]) == 1
     assert capsys.readouterr().out == f"nothing is measured: {why_no_gpu}\n"

@@ -10,16 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gpu import emulated, needs_gpu, needs_no_gpu
 
 from chainrule import _engine
 from chainrule.versions import versions
 
-why_no_gpu = _engine.cuda_trouble()
-needs_gpu = pytest.mark.skipif(bool(why_no_gpu), reason=why_no_gpu or "there is a GPU")
-emulated = (_engine.cuda_about() or {"name": ""})["name"] == "emulated on the host"
 
-
-@pytest.mark.skipif(not why_no_gpu, reason="there is a GPU")
+@needs_no_gpu
 def test_without_a_gpu_a_sentence_says_why() -> None:
     assert not _engine.cuda_available()
     assert _engine.cuda_about() is None

@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gpu import emulated, needs_gpu
 
 import chainrule as cr
 from chainrule import _engine
 from chainrule.device_arrays import lies_on_gpu, on_host, taken
 
-why_no_gpu = _engine.cuda_trouble()
-pytestmark = pytest.mark.skipif(bool(why_no_gpu), reason=why_no_gpu or "there is a GPU")
+pytestmark = needs_gpu
 
-emulated = (_engine.cuda_about() or {"name": ""})["name"] == "emulated on the host"
 ROWS, INPUTS, CLASSES = 33, 5, 3
 X = np.random.default_rng(1).normal(size=(ROWS, INPUTS))
 LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)

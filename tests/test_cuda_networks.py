@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gpu import needs_gpu
 from problems import built, subclasses, variants, words
 
 import chainrule as cr
-from chainrule import _engine
 
-why_no_gpu = _engine.cuda_trouble()
-pytestmark = pytest.mark.skipif(bool(why_no_gpu), reason=why_no_gpu or "there is a GPU")
+pytestmark = needs_gpu
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 ROWS, INPUTS, CLASSES, EPOCHS = 45, 6, 3, 10

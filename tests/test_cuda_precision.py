@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from gpu import needs_gpu
 from kernel_checks import assert_within, epsilon, random
 from numpy.testing import assert_array_equal
 from test_kernels_matmul import TRANSPOSES, exact_and_bound, factors
 
 from chainrule import _engine, reference
 
-why_no_gpu = _engine.cuda_trouble()
-pytestmark = pytest.mark.skipif(bool(why_no_gpu), reason=why_no_gpu or "there is a GPU")
+pytestmark = needs_gpu
 
 Array = npt.NDArray[Any]
 SIGNIFICANDS = {"tf32": 11, "bfloat16": 8}  # in bits

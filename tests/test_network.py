@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gpu import needs_no_gpu
 from problems import rows, smooth_classifier, softmax
 
 import chainrule as cr
@@ -376,7 +377,7 @@ def test_device():
     assert smooth_classifier(device="auto").device == ("cuda" if _engine.cuda_available() else "cpu")
 
 
-@pytest.mark.skipif(_engine.cuda_available(), reason="there is a GPU")
+@needs_no_gpu
 def test_without_a_gpu_the_device_is_refused():
     with pytest.raises(RuntimeError, match=r"device='cuda' is not available: .*; use 'cpu'"):
         smooth_classifier(device="cuda")
@@ -471,3 +472,16 @@ def test_precision_is_for_float32_on_a_gpu():
     net = smooth_classifier("float32", device="auto", precision="tf32")
     assert net.precision == net.copy().precision == ("tf32" if net.device == "cuda" else None)
     assert net.to("cpu").precision is None
+
+
+def test_the_engine_assigns_all_or_nothing():
+    net = smooth_classifier()
+    before = net.state_dict()
+    ones = {name: np.ones_like(value) for name, value in before.items()}
+    for wrong in ({**ones, "9.weight": np.ones(3)}, {**ones, "1.bias": np.ones(4)}):
+        with pytest.raises(ValueError, match=r"a name that no parameter has|a value must have shape \(3\)"):
+            net.core.assign(wrong)
+        assert all((value == before[name]).all() for name, value in net.state_dict().items())
+    net.core.assign({"1.bias": ones["1.bias"]})
+    assert (net.parameters()["1.bias"] == 1).all()
+    assert (net.parameters()["0.weight"] == before["0.weight"]).all()

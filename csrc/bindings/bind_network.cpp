@@ -62,17 +62,21 @@ template <class T> void set_arena(BoundNetwork<T>& self, const py::object& arena
   self.alone([&](Network<T>& network) { copy_in(network.memory(), network.arena(), arena.data(), arena.size()); });
 }
 
-/// Sets one parameter or statistic, by its name.
-template <class T> void assign(BoundNetwork<T>& self, const std::string& name, const py::object& value_in) {
+/// Sets parameters and statistics by their names, all at once.
+template <class T> void assign(BoundNetwork<T>& self, const py::dict& state) {
+  std::vector<std::pair<Index, Array<T>>> values; // with where they go
   for (const Parameter& parameter : self.network().parameters()) {
-    if (parameter.role == Role::constant || std::string(name_of(parameter)) != name) continue;
-    const Array<T> value = array_of<T>(value_in, "value", Shape(parameter.shape.begin(), parameter.shape.end()));
-    self.alone([&](Network<T>& network) {
-      copy_in(network.memory(), network.arena() + parameter.offset, value.data(), value.size());
-    });
-    return;
+    const py::str name = name_of(parameter);
+    if (parameter.role == Role::constant || !state.contains(name)) continue;
+    const Shape shape(parameter.shape.begin(), parameter.shape.end());
+    values.emplace_back(parameter.offset, array_of<T>(state[name], "a value", shape));
   }
-  fail("there is no parameter \"", name, "\"");
+  check(values.size() == state.size(), "state has a name that no parameter has");
+  self.alone([&](Network<T>& network) {
+    for (const auto& [offset, value] : values) {
+      copy_in(network.memory(), network.arena() + offset, value.data(), value.size());
+    }
+  });
 }
 
 template <class T> const Device& device_named(const std::string& name) {
@@ -160,7 +164,7 @@ template <class T> void bind_network(py::module_& module) {
       .def("layers", layers<T>)
       .def("arena", arena_of<T>)
       .def("set_arena", set_arena<T>, arg("arena"))
-      .def("assign", assign<T>, arg("name"), arg("value"))
+      .def("assign", assign<T>, arg("state"))
       .def("parameters",
            [](const py::object& self) { return parts(arena_of<T>(self), self.cast<Self&>().network(), false); })
       .def("statistics",

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 class State:
     """A run at one moment: parameters, the optimizer's state and rate, the counts of dropout masks and of updates."""
 
-    def __init__(self, core: CoreNetwork) -> None:
+    def __init__(self, core: CoreNetwork, arena: Array) -> None:
         self._core = core
-        self.weights: Array = np.empty_like(core.arena())
+        self.weights: Array = np.empty_like(arena)
 
-    def keep(self, optimizer: CoreOptimizer) -> None:
-        """Keep what is now."""
-        np.copyto(self.weights, self._core.arena())
+    def keep(self, optimizer: CoreOptimizer, arena: Array) -> None:
+        """Keep what is now; `arena` is that of the network, asked for once: on a GPU it is a copy."""
+        np.copyto(self.weights, arena)
         self._states = [state.copy() for state in optimizer.state()]
         self._steps = (self._core.steps, optimizer.steps)
         self._rate = optimizer.rate
@@ -48,17 +48,19 @@ class LastGood:
 
     def __init__(self, core: CoreNetwork, optimizer: CoreOptimizer) -> None:
         self._core, self._optimizer = core, optimizer
-        self._last = State(core)
-        self._last.keep(optimizer)
+        arena = core.arena()
+        self._last = State(core, arena)
+        self._last.keep(optimizer, arena)
         self._before: State | None = None
 
     def take(self) -> bool:
         """Keep the end of an epoch, if all parameters are finite; return whether they are."""
-        if not data.all_finite(self._core.arena()):
+        arena = self._core.arena()
+        if not data.all_finite(arena):
             return False
-        older = State(self._core) if self._before is None else self._before
+        older = State(self._core, arena) if self._before is None else self._before
         self._before, self._last = self._last, older
-        self._last.keep(self._optimizer)
+        self._last.keep(self._optimizer, arena)
         return True
 
     def forget_last(self) -> None:

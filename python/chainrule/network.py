@@ -340,8 +340,7 @@ class Network:
             if flaw:
                 raise ValueError(f"state[{name!r}] {flaw}")
         self.parameter_changes += 1
-        for name, value in new.items():
-            self.core.assign(name, value)
+        self.core.assign(new)
 
     def _state(self) -> dict[str, Array]:
         """Return all that training changes, as parameters() and statistics() do."""

@@ -1,7 +1,8 @@
 // Clipping: gradients are kept small before the update.
 //
 //   by value    g <- min(max(g, -c), c), each element
-//   by norm     g <- g min(1, c / (|g| + 1e-6)),  |g| the Euclidean norm of all gradients together formulas/clipping.h
+//   by norm     g <- g min(1, c / (|g| + 1e-6)),  |g| the Euclidean norm of all gradients together
+//               (formulas/clipping.h)
 #pragma once
 
 #include "nn/numbers.h"

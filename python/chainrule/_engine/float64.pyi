@@ -383,8 +383,8 @@ class Network:
     def gradients(self) -> dict[str, Array]:
         """Views of the gradients, by the same names; zeros before the first backward pass."""
     def set_arena(self, arena: Array) -> None: ...
-    def assign(self, name: str, value: Array) -> None:
-        """Sets one parameter or statistic; ValueError where there is none of that name, or of another shape."""
+    def assign(self, state: dict[str, Array]) -> None:
+        """Sets parameters and statistics at once; ValueError, and nothing set, for an unknown name or another shape."""
     def forward(self, x: Array, training: bool) -> Array:
         """(B, inputs) to (B, outputs), a copy. Keeps what backward() needs; counts up `pass_number`."""
     @property
