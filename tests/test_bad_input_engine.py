@@ -49,7 +49,7 @@ def fit(network, loss=ce, metrics=(), x=x, y=labels, weight=None, size=2):
     return e.Fit(network, loss, adam(), [], metrics, x, y, weight, size, True, False, 0, 0.0)
 
 def measured(y=labels, loss=ce, metrics=(), x=x, weight=None):
-    return e.evaluate(net(), loss, [], metrics, x, y, weight, 0.0, 0, 0)
+    return e.Evaluation(net(), loss, [], metrics, x, y, weight, 0.0, 0, 0)
 
 calls = [
     lambda: net().forward(np.zeros((2, 5), "f4"), True),

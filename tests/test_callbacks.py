@@ -362,11 +362,11 @@ def test_seconds_are_those_of_training():
 def test_an_epoch_counts_when_it_is_in_the_history(monkeypatch):
     learner = trainer(network())
 
-    def failing(rows):
+    def failing(record, rate, validation):
         raise KeyboardInterrupt
 
     learner.fit(*problem(), epochs=1)
-    monkeypatch.setattr(learner, "_measure", failing)
+    monkeypatch.setattr(learner, "_logs", failing)
     with pytest.raises(KeyboardInterrupt):
         learner.fit(*problem(), epochs=3, validation_split=0.2)
     assert (learner.history.epochs, learner.epochs_done) == (0, 1)

@@ -77,7 +77,7 @@ SCRIPTS = {
     "None among the penalties": """
         net, x, y = network((4, 2)), zeros(8, 4), np.zeros(8, dtype="int32")
         loss = engine.CrossEntropy(True, 0.0, "mean")
-        refused(ValueError, lambda: engine.evaluate(net, loss, [None], [], x, y, None, 0.0, 0, 0))
+        refused(ValueError, lambda: engine.Evaluation(net, loss, [None], [], x, y, None, 0.0, 0, 0))
         fit = (net, loss, descent(engine, 0.1), [None], [], x, y, None, 4, True, False, 0, 0.0)
         refused(ValueError, lambda: engine.Fit(*fit))
     """,

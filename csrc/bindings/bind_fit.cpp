@@ -1,10 +1,11 @@
-// Training for Python: whole epochs with the interpreter's lock released, and evaluation.
+// Training for Python: whole epochs with the interpreter's lock released, evaluation, and states to go back to.
 #include <pybind11/stl.h>
 
 #include "bindings/bind.h"
 #include "bindings/bound_network.h"
 #include "core/clock.h"
 #include "train/epoch.h"
+#include "train/run_state.h"
 
 namespace chainrule::bindings {
 
@@ -84,6 +85,18 @@ py::dict record_dict(const EpochRecord& record, const std::vector<std::string>& 
   return result;
 }
 
+/// Sets a flag while it lives. The flag is read and written with the interpreter's lock.
+struct Running {
+  Running(bool& running, const char* what) : flag(running) {
+    if (running) throw std::runtime_error(text("this ", what, " is running already"));
+    flag = true;
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() { flag = false; }
+  bool& flag;
+};
+
 /// One run of training: the data, and the epochs over it.
 template <class T> class Fit {
 public:
@@ -101,8 +114,7 @@ public:
   Index steps() const { return epoch_.steps(); }
 
   py::dict run(std::uint64_t number, const py::object& progress) {
-    if (running_) throw std::runtime_error("this fit is running already");
-    const Running running(running_);
+    const Running running(running_, "fit");
     const double start = seconds_now();
     network_->alone([&](Network<T>&) { epoch_.begin(number); });
     Index done = 0;
@@ -122,13 +134,6 @@ public:
   }
 
 private:
-  /// Sets a flag while it lives. The flag is read and written with the interpreter's lock.
-  struct Running {
-    explicit Running(bool& running) : flag(running) { flag = true; }
-    ~Running() { flag = false; }
-    bool& flag;
-  };
-
   NetworkPointer<T> network_;
   std::vector<std::string> metrics_;
   DataArrays<T> arrays_;
@@ -136,23 +141,66 @@ private:
   bool running_ = false;
 };
 
-template <class T>
-py::dict evaluate_arrays(const NetworkPointer<T>& network, const std::shared_ptr<Loss<T>>& loss,
-                         const std::vector<std::shared_ptr<Penalty<T>>>& penalties,
-                         const std::vector<std::string>& metrics, const py::object& x, const py::object& y,
-                         const py::object& weight, double threshold, Index penalty_rows, Index penalty_batch) {
-  const DataArrays<T> arrays(network->network(), *loss, metrics, x, y, weight);
-  check(penalty_rows >= 0 && penalty_batch >= 0, "rows of a penalty must not be negative");
-  const Index rows = arrays.data().rows();
-  const Objective<T> objective =
-      objective_of<T>(loss, penalties, metrics, threshold, penalty_rows > 0 ? penalty_rows : rows,
-                      penalty_batch > 0 ? penalty_batch : rows);
-  const double start = seconds_now();
-  Evaluation<T> evaluation(network->network(), objective, arrays.data());
-  network->in_slices_alone([&](double seconds) { return evaluation.advance(seconds); });
-  const EpochRecord record = network->alone([&](Network<T>&) { return evaluation.record(); });
-  return record_dict(record, metrics, seconds_now() - start);
-}
+/// Loss, penalty and metrics on data that stays the same while the network changes.
+template <class T> class BoundEvaluation {
+public:
+  BoundEvaluation(NetworkPointer<T> network, const std::shared_ptr<Loss<T>>& loss,
+                  const std::vector<std::shared_ptr<Penalty<T>>>& penalties, std::vector<std::string> metrics,
+                  const py::object& x, const py::object& y, const py::object& weight, double threshold,
+                  Index penalty_rows, Index penalty_batch)
+      : network_(std::move(network)), metrics_(std::move(metrics)),
+        arrays_(network_->network(), *loss, metrics_, x, y, weight),
+        evaluation_(network_->network(),
+                    objective_of<T>(loss, penalties, metrics_, threshold, rows_or_all(penalty_rows),
+                                    rows_or_all(penalty_batch)),
+                    arrays_.data()) {}
+
+  py::dict run() {
+    const Running running(running_, "evaluation");
+    const double start = seconds_now();
+    bool begun = false;
+    network_->in_slices_alone([&](double seconds) {
+      if (!begun) evaluation_.begin();
+      begun = true;
+      return evaluation_.advance(seconds);
+    });
+    const EpochRecord record = network_->alone([&](Network<T>&) { return evaluation_.record(); });
+    return record_dict(record, metrics_, seconds_now() - start);
+  }
+
+private:
+  Index rows_or_all(Index rows) const {
+    check(rows >= 0, "rows of a penalty must not be negative");
+    return rows > 0 ? rows : arrays_.data().rows();
+  }
+
+  NetworkPointer<T> network_;
+  std::vector<std::string> metrics_;
+  DataArrays<T> arrays_;
+  Evaluation<T> evaluation_;
+  bool running_ = false;
+};
+
+/// A RunState, and its network.
+template <class T> class BoundRunState {
+public:
+  BoundRunState(NetworkPointer<T> network, const std::shared_ptr<Optimizer<T>>& optimizer)
+      : network_(std::move(network)), state_(network_->network(), optimizer) {}
+
+  void keep() {
+    network_->alone([&](Network<T>& network) { state_.keep(network); });
+  }
+  void restore() {
+    network_->alone([&](Network<T>& network) { state_.restore(network); });
+  }
+  bool is_here() {
+    return network_->alone([&](Network<T>& network) { return state_.is_here(network); });
+  }
+
+private:
+  NetworkPointer<T> network_;
+  RunState<T> state_;
+};
 
 } // namespace
 
@@ -166,9 +214,18 @@ template <class T> void bind_fit(py::module_& module) {
            arg("seed"), arg("threshold"))
       .def_property_readonly("steps_per_epoch", &Fit<T>::steps)
       .def("run", &Fit<T>::run, arg("epoch"), arg("progress") = py::none());
-  module.def("evaluate", evaluate_arrays<T>, arg("network").none(false), arg("loss").none(false), arg("penalties"),
-             arg("metrics"), arg("x"), arg("y"), arg("weight"), arg("threshold"), arg("penalty_rows"),
-             arg("penalty_batch"));
+  py::class_<BoundEvaluation<T>>(module, "Evaluation")
+      .def(py::init<NetworkPointer<T>, std::shared_ptr<Loss<T>>, std::vector<std::shared_ptr<Penalty<T>>>,
+                    std::vector<std::string>, py::object, py::object, py::object, double, Index, Index>(),
+           arg("network").none(false), arg("loss").none(false), arg("penalties"), arg("metrics"), arg("x"), arg("y"),
+           arg("weight"), arg("threshold"), arg("penalty_rows"), arg("penalty_batch"))
+      .def("run", &BoundEvaluation<T>::run);
+  py::class_<BoundRunState<T>>(module, "RunState")
+      .def(py::init<NetworkPointer<T>, std::shared_ptr<Optimizer<T>>>(), arg("network").none(false),
+           arg("optimizer") = py::none())
+      .def("keep", &BoundRunState<T>::keep)
+      .def("restore", &BoundRunState<T>::restore)
+      .def("is_here", &BoundRunState<T>::is_here);
 }
 
 template void bind_fit<float>(py::module_&);

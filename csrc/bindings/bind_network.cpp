@@ -5,6 +5,7 @@
 #include "bindings/bound_network.h"
 #include "bindings/gpu.h"
 #include "cpu/table.h"
+#include "train/run_state.h"
 
 namespace chainrule::bindings {
 
@@ -162,6 +163,8 @@ template <class T> void bind_network(py::module_& module) {
           "steps", [](Self& self) { return self.alone([](Network<T>& network) { return network.steps(); }); },
           [](Self& self, std::uint64_t steps) { self.alone([&](Network<T>& network) { network.set_steps(steps); }); })
       .def("layers", layers<T>)
+      .def("is_finite",
+           [](Self& self) { return self.alone([](Network<T>& network) { return chainrule::is_finite(network); }); })
       .def("arena", arena_of<T>)
       .def("set_arena", set_arena<T>, arg("arena"))
       .def("assign", assign<T>, arg("state"))

@@ -16,6 +16,6 @@ void copy(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from,
 
 } // namespace
 
-const Memory host_memory{allocate, release, clear, copy, copy};
+const Memory host_memory{allocate, release, clear, copy, copy, copy};
 
 } // namespace chainrule

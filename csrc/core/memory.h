@@ -18,6 +18,8 @@ struct Memory {
   /// From the memory of this process to this one, and the way back.
   void (*copy_in)(void* to, const void* from, std::size_t bytes);
   void (*copy_out)(void* to, const void* from, std::size_t bytes);
+  /// Within this memory.
+  void (*copy)(void* to, const void* from, std::size_t bytes);
 };
 
 /// The memory of this process.
@@ -29,6 +31,10 @@ template <class T> void copy_in(const Memory& memory, T* to, const T* from, Inde
 }
 template <class T> void copy_out(const Memory& memory, T* to, const T* from, Index n) {
   if (n > 0) memory.copy_out(to, from, static_cast<std::size_t>(n) * sizeof(T));
+}
+/// n numbers within `memory`.
+template <class T> void copy(const Memory& memory, T* to, const T* from, Index n) {
+  if (n > 0) memory.copy(to, from, static_cast<std::size_t>(n) * sizeof(T));
 }
 
 } // namespace chainrule

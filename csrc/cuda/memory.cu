@@ -122,6 +122,12 @@ void copy_out(void* to, const void* from, std::size_t bytes) {
   finish();
 }
 
+void copy(void* to, const void* from, std::size_t bytes) {
+  check_order();
+  require(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream()), "a copy on the GPU");
+  finish();
+}
+
 } // namespace
 
 // Not in the way of what is being recorded: nobody may have used it before.
@@ -139,6 +145,6 @@ void* workspace() {
 
 void finish() { require(cudaStreamSynchronize(stream()), "an operation on the GPU"); }
 
-const Memory memory{allocate, release, clear, copy_in, copy_out};
+const Memory memory{allocate, release, clear, copy_in, copy_out, copy};
 
 } // namespace chainrule::cuda

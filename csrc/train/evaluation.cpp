@@ -38,6 +38,13 @@ Evaluation<T>::Evaluation(const Network<T>& network, const Objective<T>& objecti
       buffers_(network, sampler_.batch_size(), false), assessment_(objective, sampler_.batch_size(), network.memory()),
       team_(network.threads(sampler_.batch_size(), false)) {}
 
+template <class T> void Evaluation<T>::begin() {
+  const int threads = network_.threads(sampler_.batch_size(), false); // the limit may have changed
+  if (threads != team_.threads()) team_ = ThreadTeam(threads);
+  assessment_.begin();
+  next_ = 0;
+}
+
 template <class T> bool Evaluation<T>::advance(double seconds) {
   next_ = walk_pieces(team_, next_, sampler_.steps(), seconds, [&](const Team& team, Index step) {
     const Pass<T> pass = network_.pass(team);

@@ -15,6 +15,8 @@ template <class T> class Evaluation {
 public:
   Evaluation(const Network<T>& network, const Objective<T>& objective, Data<T> data);
 
+  /// Starts anew.
+  void begin();
   /// Goes on for about `seconds`, one piece at least; true when all rows were seen.
   bool advance(double seconds);
   EpochRecord record() const { return assessment_.record(network_, next_); }

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from . import checks
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
+    from ._engine.float32 import RunState
     from .history import History
     from .trainer import Trainer
 
@@ -81,7 +80,7 @@ class Best(NamedTuple):
 
     value: float
     epoch: int
-    weights: npt.NDArray[Any] | None  # at its end; None where they are not to be restored
+    weights: RunState | None  # at its end, where the network is; None where they are not to be restored
 
 
 @dataclass
@@ -132,8 +131,7 @@ class EarlyStopping(Callback):
         value = logs[self.monitor]
         before = None if self._best is None else self._best.value
         if is_better(value, before, self.monitor, self.mode, self.min_delta):
-            weights = self.trainer.net.core.arena().copy() if self.restore_best_weights else None
-            self._best, self._second = Best(value, epoch, weights), self._best
+            self._best, self._second = Best(value, epoch, self._kept()), self._best
         best = self._best
         since = self.trainer.history.first_epoch - 1 if best is None else best.epoch
         if epoch - since >= self.patience:
@@ -149,8 +147,21 @@ class EarlyStopping(Callback):
         if best is not None:
             history.best_epoch = best.epoch
             if best.weights is not None:
-                self.trainer.net.core.set_arena(best.weights)
+                best.weights.restore()
         self._best = self._second = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the options: what a run has found so far belongs to its network."""
+        return super().__getstate__() | {"_best": None, "_second": None}
+
+    def _kept(self) -> RunState | None:
+        """Return the weights as they are now, if they may be wanted back."""
+        if not self.restore_best_weights:
+            return None
+        net = self.trainer.net
+        kept: RunState = net.engine.RunState(net.core)
+        kept.keep()
+        return kept
 
 
 @dataclass

@@ -6,75 +6,45 @@ state of the epoch before is therefore kept too. Nothing here decides whether a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
-from . import data
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from types import ModuleType
 
     from ._engine.float32 import Network as CoreNetwork
     from ._engine.float32 import Optimizer as CoreOptimizer
 
-    Array = npt.NDArray[Any]
-
-
-class State:
-    """A run at one moment: parameters, the optimizer's state and rate, the counts of dropout masks and of updates."""
-
-    def __init__(self, core: CoreNetwork, arena: Array) -> None:
-        self._core = core
-        self.weights: Array = np.empty_like(arena)
-
-    def keep(self, optimizer: CoreOptimizer, arena: Array) -> None:
-        """Keep what is now; `arena` is that of the network, asked for once: on a GPU it is a copy."""
-        np.copyto(self.weights, arena)
-        self._states = [state.copy() for state in optimizer.state()]
-        self._steps = (self._core.steps, optimizer.steps)
-        self._rate = optimizer.rate
-
-    def restore(self, optimizer: CoreOptimizer) -> None:
-        """Make it now again."""
-        self._core.set_arena(self.weights)
-        self._core.steps = self._steps[0]
-        optimizer.restore(self._steps[1], self._states)
-        optimizer.rate = self._rate
-
 
 class LastGood:
-    """The state at the end of the last epoch, and of the one before it; at first, that of the start."""
+    """The state at the end of the last epoch, and of the one before it; at first, that of the start.
 
-    def __init__(self, core: CoreNetwork, optimizer: CoreOptimizer) -> None:
-        self._core, self._optimizer = core, optimizer
-        arena = core.arena()
-        self._last = State(core, arena)
-        self._last.keep(optimizer, arena)
-        self._before: State | None = None
+    Both are kept where the network is: on a GPU nothing is copied out.
+    """
+
+    def __init__(self, engine: ModuleType, core: CoreNetwork, optimizer: CoreOptimizer) -> None:
+        self._core = core
+        self._last, self._spare = (engine.RunState(core, optimizer) for _ in range(2))
+        self._last.keep()
 
     def take(self) -> bool:
         """Keep the end of an epoch, if all parameters are finite; return whether they are."""
-        arena = self._core.arena()
-        if not data.all_finite(arena):
+        if not self._core.is_finite():
             return False
-        older = State(self._core, arena) if self._before is None else self._before
-        self._before, self._last = self._last, older
-        self._last.keep(self._optimizer, arena)
+        self._last, self._spare = self._spare, self._last
+        self._last.keep()
         return True
 
     def forget_last(self) -> None:
         """Take the end of the last epoch for bad: what was before it is the last good state again."""
-        assert self._before is not None
-        self._last, self._before = self._before, None
+        self._last, self._spare = self._spare, self._last
 
     def restore(self) -> None:
         """Set the network and the optimizer back."""
-        self._last.restore(self._optimizer)
+        self._last.restore()
 
     def is_here(self) -> bool:
         """Return whether the network has the last good weights."""
-        return np.array_equal(self._core.arena(), self._last.weights)
+        return bool(self._last.is_here())
 
 
 def went_wrong(where: str, loss_is_finite: bool, rate: float) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ._engine.float32 import EpochRecord
+    from ._engine.float32 import Evaluation as CoreEvaluation
     from ._engine.float32 import Fit as CoreFit
     from ._engine.float32 import Optimizer as CoreOptimizer
     from .network import Network
@@ -273,7 +274,8 @@ class Trainer:
             try:
                 self._penalty_rows = (len(training.x), min(options[0], len(training.x)))
                 history = self.history = History(self._names(validation is not None), self.epochs_done + 1)
-                diverged = self._train(run, epochs, judged, validation, called, progress)
+                measured = self._evaluation(judged), validation and self._evaluation(validation)
+                diverged = self._train(run, epochs, *measured, called, progress)
             except BaseException as error:
                 interrupted = isinstance(error, KeyboardInterrupt)
                 self.history.stop_reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
@@ -295,8 +297,7 @@ class Trainer:
             "loss" (of the data alone), the metrics, and "penalty" where there is one: with the numbers of rows of the
             last fit, or, before any, those of `X`.
         """
-        rows = self._rows(X, y, sample_weight)
-        record = self._measure(rows)
+        record = self._evaluation(self._rows(X, y, sample_weight)).run()
         penalty = {"penalty": record["penalty"]} if self.penalty else {}
         return {"loss": record["loss"], **record["scores"], **penalty}
 
@@ -340,8 +341,8 @@ class Trainer:
         self,
         run: CoreFit,
         epochs: int,
-        judged: Rows,
-        validation: Rows | None,
+        judged: CoreEvaluation,
+        validation: CoreEvaluation | None,
         called: Sequence[Callback],
         progress: Progress,
     ) -> bool:
@@ -351,7 +352,7 @@ class Trainer:
         for callback in called:
             callback.trainer = self
             callback.on_train_begin({})
-        good = LastGood(self.net.core, self._core_optimizer)
+        good = LastGood(self.net.engine, self.net.core, self._core_optimizer)
         what = self._walk(run, epochs, judged, validation, called, progress, good)
         history.stop_reason = (
             what or self._stop_reason or ("the one epoch done" if epochs == 1 else f"all {epochs} epochs done")
@@ -367,8 +368,8 @@ class Trainer:
         self,
         run: CoreFit,
         epochs: int,
-        judged: Rows,
-        validation: Rows | None,
+        judged: CoreEvaluation,
+        validation: CoreEvaluation | None,
         called: Sequence[Callback],
         progress: Progress,
         good: LastGood,
@@ -396,7 +397,7 @@ class Trainer:
             if self._stop_reason:
                 break
         # No further step judges the last update.
-        if np.isfinite(self._measure(judged)["loss"]):
+        if np.isfinite(judged.run()["loss"]):
             return None
         return self._back_before_last(good, f"at the end of epoch {self.epochs_done}")
 
@@ -419,20 +420,20 @@ class Trainer:
         self.epochs_done -= 1
         return updates_went_wrong(place, bad, rate)
 
-    def _logs(self, record: EpochRecord, rate: float, validation: Rows | None) -> dict[str, float]:
+    def _logs(self, record: EpochRecord, rate: float, validation: CoreEvaluation | None) -> dict[str, float]:
         """Return what the history gets of an epoch."""
         logs = {"loss": record["loss"], **record["scores"]}
         if self.penalty:
             logs["penalty"] = record["penalty"]
         if validation is not None:
-            measured = self._measure(validation)
+            measured = validation.run()
             logs["val_loss"] = measured["loss"]
             logs.update({f"val_{name}": score for name, score in measured["scores"].items()})
         return {**logs, "learning_rate": rate, "seconds": record["seconds"]}
 
-    def _measure(self, rows: Rows) -> EpochRecord:
-        """Return the engine's record of `rows` in evaluation mode."""
-        record: EpochRecord = self.net.engine.evaluate(
+    def _evaluation(self, rows: Rows) -> CoreEvaluation:
+        """Return what measures `rows` in evaluation mode; it holds them where the network is."""
+        evaluation: CoreEvaluation = self.net.engine.Evaluation(
             self.net.core,
             self._core_loss,
             self._core_penalties,
@@ -441,7 +442,7 @@ class Trainer:
             self.loss.threshold(),
             *self._penalty_rows,
         )
-        return record
+        return evaluation
 
 
 def checked_metrics(metrics: object, loss: Loss, outputs: int) -> tuple[str, ...]:

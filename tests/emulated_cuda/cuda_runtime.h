@@ -326,7 +326,7 @@ inline cudaError_t cudaMemsetAsync(void* at, int value, std::size_t bytes, cudaS
   std::memset(at, value, bytes);
   return cudaSuccess;
 }
-enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
+enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
 inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
   if (bytes > 0) std::memcpy(to, from, bytes);
   return cudaSuccess;

@@ -370,6 +370,7 @@ class Network:
     def seed(self) -> int: ...
     steps: int  # forward passes in training mode so far; counts the dropout masks
     def layers(self) -> list[LayerInfo]: ...
+    def is_finite(self) -> bool: ...  # all parameters and statistics, and the sum of their sizes
     # The views of the next four are writable; on the GPU there are read-only copies in their place.
     def arena(self) -> Array:
         """All parameters: a flat view, padded between parameters with zeros."""
@@ -444,15 +445,27 @@ class Fit:
         """One epoch. Every 50 ms: handles signals (KeyboardInterrupt leaves a consistent network) and calls
         progress(steps done, mean loss so far); an exception from it ends the epoch and passes on."""
 
-def evaluate(
-    network: Network,
-    loss: Loss,
-    penalties: Sequence[Penalty],
-    metrics: Sequence[str],
-    x: Array | DeviceArray,
-    y: Array | Labels,
-    weight: Array | None,
-    threshold: float,
-    penalty_rows: int,  # m and the rows of a batch for the penalties: 0 for the rows of x
-    penalty_batch: int,
-) -> EpochRecord: ...
+class Evaluation:
+    """Loss, penalty and metrics on data that it holds, in evaluation mode."""
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        penalties: Sequence[Penalty],
+        metrics: Sequence[str],
+        x: Array | DeviceArray,
+        y: Array | Labels,
+        weight: Array | None,
+        threshold: float,
+        penalty_rows: int,  # m and the rows of a batch for the penalties: 0 for the rows of x
+        penalty_batch: int,
+    ) -> None: ...
+    def run(self) -> EpochRecord: ...
+
+class RunState:
+    """A run at one moment, kept where the network is: parameters and statistics; with an optimizer also its state
+    and rate, and the counts of dropout masks and of updates."""
+    def __init__(self, network: Network, optimizer: Optimizer | None = None) -> None: ...
+    def keep(self) -> None: ...
+    def restore(self) -> None: ...
+    def is_here(self) -> bool: ...  # whether the network has the parameters that were kept

@@ -1,0 +1,106 @@
+"""What a run can go back to: kept where the network is, and restored bit for bit."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from gpu import needs_gpu
+from problems import problem, trainer
+
+import chainrule as cr
+
+X, LABELS = problem()
+DEVICES = [pytest.param("cpu"), pytest.param("cuda", marks=needs_gpu)]
+OPTIMIZERS = [cr.SGD(0.1), cr.Momentum(0.05), cr.Adam(0.01), cr.AMSGrad(0.01)]
+
+
+def network(device, dtype="float32"):
+    layers = [cr.Dense(17, activation="relu"), cr.BatchNorm(), cr.Dropout(rate=0.2), cr.Dense(3)]
+    return cr.Network(layers, inputs=4, seed=3, dtype=dtype, device=device)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: type(optimizer).__name__)
+@pytest.mark.parametrize("device", DEVICES)
+def test_training_goes_on_from_a_state_as_it_did_the_first_time(device, optimizer, dtype):
+    net = network(device, dtype)
+    core, engine = net.core, net.engine
+    loss, updates = cr.CrossEntropy().build(engine), optimizer.prepared(net)
+    rows = X.astype(dtype), LABELS.astype("int32"), None
+    run = engine.Fit(core, loss, updates, [], [], *rows, 16, True, False, 5, 0.0)
+    run.run(0)
+    state = engine.RunState(core, updates)
+    state.keep()
+    assert state.is_here()
+    kept = core.arena().copy(), core.steps, updates.steps, updates.rate
+
+    first = [run.run(epoch)["loss"] for epoch in (1, 2)]
+    end = core.arena().copy()
+    updates.rate = 0.3
+    assert not state.is_here()
+    for _ in range(2):  # a state is kept until another one is
+        state.restore()
+        assert state.is_here()
+        assert (core.steps, updates.steps, updates.rate) == kept[1:]
+        np.testing.assert_array_equal(core.arena(), kept[0])
+        assert [run.run(epoch)["loss"] for epoch in (1, 2)] == first
+        np.testing.assert_array_equal(core.arena(), end)
+    state.keep()
+    state.restore()
+    np.testing.assert_array_equal(core.arena(), end)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_without_an_optimizer_only_parameters_and_statistics_are_kept(device):
+    net = network(device)
+    state = net.engine.RunState(net.core)
+    state.keep()
+    start = net.core.arena().copy()
+    learner = trainer(net)
+    learner.fit(X, LABELS, epochs=1)
+    steps = net.core.steps
+    state.restore()
+    np.testing.assert_array_equal(net.core.arena(), start)
+    assert net.core.steps == steps > 0
+
+
+def test_the_state_of_another_network_is_refused():
+    nets = network("cpu"), network("cpu")
+    optimizer = cr.Adam().prepared(nets[0])
+    engine = nets[0].engine
+    engine.RunState(nets[0].core, optimizer)
+    with pytest.raises(ValueError, match="has the state of another network"):
+        engine.RunState(nets[1].core, optimizer)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_number_that_is_not_finite_is_found_wherever_it_is(device, value, dtype):
+    net = cr.Network([cr.Dense(97, activation="relu"), cr.BatchNorm(), cr.Dense(3)], inputs=101, dtype=dtype)
+    state = net.state_dict()
+    net = net.to(device)
+    assert net.core.is_finite()
+    greatest = np.finfo(dtype).max / (1e5 if dtype == "float64" else 1)
+    for name, values in state.items():
+        for place in {0, values.size // 2, values.size - 1}:
+            for number, finite in [(greatest, True), (value, False)]:
+                spoilt = values.copy()
+                spoilt.flat[place] = number
+                net.core.assign(state | {name: spoilt})
+                assert net.core.is_finite() is finite, (name, place)
+
+
+def test_early_stopping_is_copied_without_what_a_run_has_found():
+    class Failing(cr.Callback):
+        def on_epoch_end(self, epoch, logs):
+            raise KeyboardInterrupt
+
+    stopping = cr.EarlyStopping(patience=3)
+    with pytest.raises(KeyboardInterrupt):
+        trainer(network("cpu")).fit(X, LABELS, epochs=9, validation_split=0.5, callbacks=[stopping, Failing()])
+    assert stopping._best is not None
+    for copied in (copy.deepcopy(stopping), pickle.loads(pickle.dumps(stopping))):
+        assert copied == stopping
+        assert copied._best is None
