@@ -15,6 +15,7 @@
 
 #include <cstdint>
 
+#include "core/feed.h"
 #include "core/memory.h"
 #include "core/random.h"
 #include "core/replay.h"
@@ -195,6 +196,10 @@ struct Device {
   void (*wait)() = nullptr;
   /// Makes a way to repeat work; null where there is none to gain by.
   Replay* (*make_replay)() = nullptr;
+  /// Makes a feed of lots of so many bytes and less; null where the device reads the memory of this process.
+  Feed* (*make_feed)(std::size_t bytes) = nullptr;
+  /// Bytes of its memory that could be asked for now; null where nobody counts them.
+  std::size_t (*free_memory)() = nullptr;
 
   /// Whether its arrays lie in the memory of this process. Then operations are shared out among the threads of a team
   /// and done when they return; else a team is one thread, and they are done in the order in which it asks.

@@ -126,7 +126,7 @@ template <class T> std::uint64_t trained(int threads, int variant, Write gradien
 
   const Objective<T> aim = objective<T>(variant);
   Epoch<T> epoch(network, optimizer<T>(variant), aim,
-                 Sampler<T>(data, host_memory, batch_size, variant != 2, false, 3));
+                 Sampler<T>(data, network.device(), batch_size, variant != 2, false, 3));
   for (std::uint64_t number = 0; number < 3; ++number) {
     epoch.begin(number);
     while (!epoch.advance(variant == 0 ? 0 : 10)) continue; // slices of one step, or one slice

@@ -21,6 +21,7 @@ from chainrule.bench.engines import chainrule
 from chainrule.bench.gpu import command, ledger, products, training
 from chainrule.bench.gpu.ledger import Ledger, Options
 from chainrule.bench.products import check
+from chainrule.bench.training import agree
 from chainrule.bench.workloads import Course, Resident, Workload, make_setting
 
 
@@ -136,7 +137,7 @@ def test_an_engine_that_learns_something_else_does_not_count() -> None:
     def trained(*losses: float) -> Resident:
         return Resident(lambda: None, lambda epochs, shuffle: Course(losses[:epochs], 1e-3 * epochs, 5e-4 * epochs))
 
-    how: dict[str, Any] = {"steps": 10, "expected": [2.0, 1.9], "shuffle": True, "seconds": 2e-3}
+    how: dict[str, Any] = {"steps": 10, "expected": [2.0, 1.9], "tolerance": 1e-3, "shuffle": True, "seconds": 2e-3}
     right = training.Entrant(trained(2.0, 1.9), **how)
     assert (right.epochs, right.is_right()) == (2, True)
     figure, agrees = right.turn()
@@ -162,6 +163,11 @@ def test_pytorch_learns_the_same(widths: tuple[int, ...], optimizer: str) -> Non
     np.testing.assert_allclose(training.in_order(theirs), training.in_order(ours), rtol=1e-5)
     assert theirs.run(1, True).gpu_seconds is None
 
+    rounded = torch_gpu.resident_training(setting, way="eager", device="cpu", precision="bfloat16")
+    losses, exact = training.in_order(rounded), training.in_order(ours)
+    assert agree(losses, exact, training.TOLERANCES["bfloat16"])
+    assert not np.allclose(losses, exact, rtol=1e-5)  # it does round
+
 
 # ------------------------------------------------------------------------------------------------------- the pages
 
@@ -170,6 +176,7 @@ def test_the_page_of_a_gpu(tmp_path: Path) -> None:
     gpu = {"name": "A GPU", "processors": 132, "driver": [13, 0], "runtime": [13, 1]}
     trained = {
         **{"title": "G1 adam", "widths": [28, 8, 1], "batch_size": 8192, "operations": 10**9, "optimizer": "adam"},
+        "precision": "float32",
         **made_up(1000.0, **{"torch": (2.0, 3.0, 4.0), "torch-graph": (0.5, 0.6, 0.7)}),
     }
     multiplied = {

@@ -157,6 +157,10 @@ def test_rounded_products_train_as_well(precision: str, roundoff: float) -> None
         courses.append(cr.Trainer(net, loss="cross_entropy").fit(X, LABELS, epochs=EPOCHS, verbose=0)["loss"])
     assert net.to("cuda") is net
     assert (net.to("cpu").precision, net.copy(dtype="float64").precision) == (None, None)
+    assert net.to("cuda", precision=precision) is net
+    exact = net.to("cuda", precision="float32")
+    assert exact.precision is None
+    assert exact.to("cuda", precision="float32") is exact
     exact, rounded = map(np.array, courses)
     assert (exact != rounded).any()
     # Rounded factors move the outputs, which are some units great, by a few roundoffs; so does the course of training.

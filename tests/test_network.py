@@ -467,7 +467,7 @@ def test_precision_is_for_float32_on_a_gpu():
         smooth_classifier("float32", precision="tf32")
     with pytest.raises(ValueError, match=r"^precision='tf32' is for dtype='float32'; got 'float64'$"):
         smooth_classifier("float64", device="auto", precision="tf32")
-    with pytest.raises(ValueError, match=r"^precision='half' is unknown; known are 'tf32', 'bfloat16'$"):
+    with pytest.raises(ValueError, match=r"^precision='half' is unknown; known are 'float32', 'tf32', 'bfloat16'$"):
         smooth_classifier("float32", device="auto", precision="half")
     net = smooth_classifier("float32", device="auto", precision="tf32")
     assert net.precision == net.copy().precision == ("tf32" if net.device == "cuda" else None)

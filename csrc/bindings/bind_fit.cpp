@@ -19,10 +19,11 @@ template <class T> using NetworkPointer = std::shared_ptr<BoundNetwork<T>>;
 template <class T> class DataArrays {
 public:
   DataArrays(Network<T>& network, const Loss<T>& loss, const std::vector<std::string>& metrics, const py::object& x,
-             const py::object& y, const py::object& weight)
+             const py::object& y, const py::object& weight, Index batch_size)
       : x_(x), rows_(rows_of(network, x_)), y_(targets_of<T>(y, rows_.rows, network.outputs(), loss.takes_labels())),
         weight_(weights_of<T>(weight, rows_.rows)),
-        resident_(resident({rows_, y_.targets(), weight_ ? weight_->data() : nullptr}, network, is_there(x_))) {
+        resident_(
+            resident({rows_, y_.targets(), weight_ ? weight_->data() : nullptr}, network, is_there(x_), batch_size)) {
     for (const std::string& metric : metrics) {
       check(metric_named(metric) == Metric::accuracy || !y_.has_labels, "metric \"", metric,
             "\" needs targets that are numbers, not class numbers");
@@ -34,9 +35,12 @@ public:
 private:
   static bool is_there(const py::object& x) { return py::isinstance<DeviceArray>(x); }
 
-  static ResidentData<T> resident(const Data<T>& data, const Network<T>& network, bool has_x) {
+  /// On the device, if it has room; else where they are, to stream in.
+  static ResidentData<T> resident(const Data<T>& data, const Network<T>& network, bool has_x, Index batch_size) {
     const Unlocked unlocked; // copying takes its time
-    return ResidentData<T>(data, network.memory(), has_x);
+    const Index batch = std::clamp<Index>(batch_size, 1, std::max<Index>(data.rows(), 1));
+    const bool fits = has_x || data.bytes() <= std::min(resident_limit(), network.data_room(batch));
+    return ResidentData<T>(data, fits ? network.memory() : host_memory, has_x);
   }
 
   /// The rows of x, which is an array of NumPy, or lies on the network's GPU; x becomes what keeps them alive.
@@ -105,11 +109,11 @@ public:
       const py::object& y, const py::object& weight, Index batch_size, bool shuffle, bool drop_last, std::uint64_t seed,
       double threshold)
       : network_(std::move(network)), metrics_(std::move(metrics)),
-        arrays_(network_->network(), *loss, metrics_, x, y, weight),
+        arrays_(network_->network(), *loss, metrics_, x, y, weight, batch_size),
         epoch_(network_->network(), optimizer,
                objective_of<T>(loss, penalties, metrics_, threshold, arrays_.data().rows(),
                                std::min(batch_size, arrays_.data().rows())),
-               Sampler<T>(arrays_.data(), network_->network().memory(), batch_size, shuffle, drop_last, seed)) {}
+               Sampler<T>(arrays_.data(), network_->network().device(), batch_size, shuffle, drop_last, seed)) {}
 
   Index steps() const { return epoch_.steps(); }
 
@@ -149,7 +153,7 @@ public:
                   const py::object& x, const py::object& y, const py::object& weight, double threshold,
                   Index penalty_rows, Index penalty_batch)
       : network_(std::move(network)), metrics_(std::move(metrics)),
-        arrays_(network_->network(), *loss, metrics_, x, y, weight),
+        arrays_(network_->network(), *loss, metrics_, x, y, weight, piece_rows(network_->network().device())),
         evaluation_(network_->network(),
                     objective_of<T>(loss, penalties, metrics_, threshold, rows_or_all(penalty_rows),
                                     rows_or_all(penalty_batch)),

@@ -6,6 +6,7 @@
 #include "bindings/unlocked.h"
 #include "cpu/table.h"
 #include "cuda_table.h"
+#include "train/data.h"
 
 namespace chainrule::bindings {
 
@@ -65,6 +66,8 @@ void bind_process(py::module_& module) {
   module.def("set_work_per_thread", set_work_per_thread, arg("work"));
   module.def("shuffled_order", shuffled, arg("n"), arg("seed"), arg("epoch"));
   module.def("philox", philox_words, arg("seed"), arg("purpose"), arg("layer"), arg("step"), arg("block"));
+  module.def("resident_limit", resident_limit);
+  module.def("set_resident_limit", set_resident_limit, arg("bytes"));
   module.def("cuda_available", cuda::available);
   module.def("cuda_trouble", cuda::trouble);
   module.def("cuda_about", cuda_about);

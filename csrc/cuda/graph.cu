@@ -10,8 +10,8 @@
 #include <memory>
 #include <vector>
 
-#include "cuda/launch.h"
 #include "cuda/operations.h"
+#include "cuda/owned.h"
 
 namespace chainrule::cuda {
 namespace {
@@ -69,21 +69,10 @@ private:
   std::vector<void*> places_;
 };
 
-/// Owns what a function of CUDA destroys.
-template <class Handle, cudaError_t (*destroy)(Handle)> struct Destroy {
-  using pointer = Handle;
-  void operator()(Handle handle) const { static_cast<void>(destroy(handle)); }
-};
-template <class Handle, cudaError_t (*destroy)(Handle)> using Owned = std::unique_ptr<Handle, Destroy<Handle, destroy>>;
-
 class Graph final : public Replay, Recording {
 public:
   Graph() {
-    for (auto& event : done_) {
-      cudaEvent_t made = nullptr;
-      require(cudaEventCreateWithFlags(&made, cudaEventDisableTiming), "making an event");
-      event.reset(made);
-    }
+    for (Event& event : done_) event = make_event();
   }
 
   void run(const std::function<void()>& work) override {
@@ -96,7 +85,7 @@ public:
       calls_.erase(calls_.begin() + static_cast<std::ptrdiff_t>(at_), calls_.end());
       make();
     }
-    // Two of them take turns. An event that was never recorded counts as done.
+    // Two of them take turns.
     cudaEvent_t done = done_[launches_++ % done_.size()].get();
     require(cudaEventSynchronize(done), "a step on the GPU");
     require(cudaGraphLaunch(executable_.get(), stream()), "launching a graph");
@@ -156,7 +145,7 @@ private:
   std::size_t at_ = 0;                 // the call to come
   Owned<cudaGraph_t, cudaGraphDestroy> graph_;
   Owned<cudaGraphExec_t, cudaGraphExecDestroy> executable_;
-  std::array<Owned<cudaEvent_t, cudaEventDestroy>, 2> done_;
+  std::array<Event, 2> done_;
   std::size_t launches_ = 0;
 };
 

@@ -143,6 +143,12 @@ void* workspace() {
   return own.memory;
 }
 
+std::size_t free_memory() {
+  std::size_t free = 0, all = 0;
+  require(cudaMemGetInfo(&free, &all), "asking for free memory");
+  return free;
+}
+
 void finish() { require(cudaStreamSynchronize(stream()), "an operation on the GPU"); }
 
 const Memory memory{allocate, release, clear, copy_in, copy_out, copy};

@@ -1,5 +1,5 @@
 // What the GPU's table is made of: each file of cuda/ puts its operations into a device, memory.cu has its memory,
-// graph.cu its way to repeat work.
+// graph.cu its way to repeat work, feed.cu its way to get data meanwhile.
 #pragma once
 
 #include "kernels.h"
@@ -10,6 +10,9 @@ extern const Memory memory;
 /// Waits for all that the calling thread has asked for; throws what went wrong meanwhile.
 void finish();
 Replay* make_replay();
+Feed* make_feed(std::size_t bytes);
+/// Bytes that could be asked for now.
+std::size_t free_memory();
 
 void list_matmul(Device&);
 void list_matmul_tf32(Device&);

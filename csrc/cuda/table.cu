@@ -6,8 +6,14 @@ namespace chainrule::cuda {
 
 const Device& device(Precision precision) {
   const auto make = [](const char* name, Precision products) {
-    Device table{
-        .name = name, .float32 = {}, .float64 = {}, .memory = &memory, .wait = finish, .make_replay = make_replay};
+    Device table{.name = name,
+                 .float32 = {},
+                 .float64 = {},
+                 .memory = &memory,
+                 .wait = finish,
+                 .make_replay = make_replay,
+                 .make_feed = make_feed,
+                 .free_memory = free_memory};
     list_matmul(table);
     if (products == Precision::tf32) list_matmul_tf32(table);
     if (products == Precision::bfloat16) list_matmul_bfloat16(table);

@@ -1,4 +1,5 @@
-// Data: the rows that an epoch walks, as views of what the caller holds, or of copies on the device.
+// Data: the rows that an epoch walks, as views of what the caller holds, or of copies on the device. Data for which the
+// device has no room stay with the caller, and stream in as they are used (sampler.h).
 #pragma once
 
 #include "core/buffer.h"
@@ -7,18 +8,32 @@
 namespace chainrule {
 
 template <class T> struct Data {
-  MatrixView<const T> x{};   // (N, inputs)
-  Targets<T> targets{};      // labels (N), or values (N, K)
-  const T* weight = nullptr; // (N), or null for 1
+  MatrixView<const T> x{};             // (N, inputs)
+  Targets<T> targets{};                // labels (N), or values (N, K)
+  const T* weight = nullptr;           // (N), or null for 1
+  const Memory* memory = &host_memory; // where all of it lies
 
   Index rows() const { return x.rows; }
+  /// Bytes of a row, and of all.
+  Index row_bytes() const {
+    const Index numbers = x.cols + targets.values.cols + (weight != nullptr ? 1 : 0);
+    return numbers * static_cast<Index>(sizeof(T)) +
+           (targets.labels != nullptr ? static_cast<Index>(sizeof(std::int32_t)) : 0);
+  }
+  Index bytes() const { return rows() * row_bytes(); }
 };
+
+/// Bytes of data of a fit or an evaluation that a device's own memory may hold, whatever is free there: for tests, and
+/// where others need it too. At first there is no limit.
+Index resident_limit();
+void set_resident_limit(Index bytes);
 
 /// Data in the memory of a device: a view of that of this process where it is the same, else copies of all but of an x
 /// that lies there already.
 template <class T> class ResidentData {
 public:
   ResidentData(const Data<T>& data, const Memory& memory, bool has_x = false) : data_(data) {
+    data_.memory = &memory;
     if (&memory == &host_memory) return;
     if (!has_x) x_ = copy(data.x, memory, data_.x);
     if (data.targets.labels != nullptr) {

@@ -113,7 +113,7 @@ template <class T> void Epoch<T>::walk(const Team& team, double seconds) {
       continue;
     }
     // The steps at the end of an epoch may be fewer, and the last one smaller: they are repeated apart.
-    const Index count = std::min(at_once, steps() - step);
+    const Index count = sampler_.prepare(step, std::min(at_once, steps() - step));
     (step + count == steps() ? last_steps_ : full_steps_)->run([&] {
       for (Index i = 0; i < count; ++i) take_next(step + i);
     });

@@ -34,7 +34,7 @@ template <class Piece> Index walk_pieces(ThreadTeam& threads, Index next, Index 
 
 template <class T>
 Evaluation<T>::Evaluation(const Network<T>& network, const Objective<T>& objective, Data<T> data)
-    : network_(network), sampler_(data, network.memory(), piece_rows(network.device()), false, false, 0),
+    : network_(network), sampler_(data, network.device(), piece_rows(network.device()), false, false, 0),
       buffers_(network, sampler_.batch_size(), false), assessment_(objective, sampler_.batch_size(), network.memory()),
       team_(network.threads(sampler_.batch_size(), false)) {}
 
@@ -48,7 +48,10 @@ template <class T> void Evaluation<T>::begin() {
 template <class T> bool Evaluation<T>::advance(double seconds) {
   next_ = walk_pieces(team_, next_, sampler_.steps(), seconds, [&](const Team& team, Index step) {
     const Pass<T> pass = network_.pass(team);
-    if (team.rank() == 0) buffers_.set_rows(sampler_.rows_of(step));
+    if (team.rank() == 0) {
+      sampler_.prepare(step, 1);
+      buffers_.set_rows(sampler_.rows_of(step));
+    }
     const Data<T> batch = sampler_.batch(pass, step);
     network_.forward(pass, batch.x, buffers_);
     assessment_.assess(pass, batch, buffers_.result(), {});

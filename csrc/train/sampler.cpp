@@ -5,28 +5,48 @@
 
 namespace chainrule {
 
+namespace {
+
+// So long a lot takes 1 to 3 ms from the host to a GPU, beside some 10 us that sending one costs, and two of them in
+// pinned memory are little beside data that do not fit a GPU.
+constexpr Index lot_bytes = Index{1} << 26;
+// As many steps are repeated as one, at most (epoch.cpp): more in a lot would be of no use.
+constexpr Index most_lot_steps = 16;
+
+constexpr Index round_up(Index bytes) {
+  return (bytes + Index{alignment_bytes} - 1) / Index{alignment_bytes} * Index{alignment_bytes};
+}
+
+} // namespace
+
 template <class T>
-Sampler<T>::Sampler(Data<T> data, const Memory& memory, Index batch_size, bool shuffle, bool drop_last,
+Sampler<T>::Sampler(Data<T> data, const Device& device, Index batch_size, bool shuffle, bool drop_last,
                     std::uint64_t seed)
-    : data_(data), memory_(memory), batch_size_(std::min(batch_size, data.rows())), shuffle_(shuffle), seed_(seed) {
+    : data_(data), memory_(*device.memory), batch_size_(std::min(batch_size, data.rows())), shuffle_(shuffle),
+      seed_(seed) {
   check(data.rows() >= 1, "the data has no rows");
   check(data.rows() < Index{1} << 31, "the data has more than 2^31 - 1 rows");
   check(batch_size >= 1, "batch_size must be at least 1; got ", batch_size);
   check(!drop_last || batch_size <= data.rows(), "drop_last leaves nothing: ", data.rows(),
         " rows are fewer than a batch of ", batch_size);
   steps_ = drop_last ? data.rows() / batch_size_ : (data.rows() + batch_size_ - 1) / batch_size_;
-  if (!shuffle_) return;
-  order_ = Buffer<std::int32_t>(data.rows());
-  if (&memory != &host_memory) {
-    device_order_ = Buffer<std::int32_t>(data.rows(), Contents::undefined, memory);
+  const bool streams = data.memory != &memory_;
+  if (shuffle_) order_ = Buffer<std::int32_t>(data.rows());
+  if (streams) {
+    lot_steps_ = std::clamp(lot_bytes / (batch_size_ * std::max<Index>(data.row_bytes(), 1)), Index{1}, most_lot_steps);
+    const Index rows = std::min(lot_steps_ * batch_size_, data.rows());
+    feed_.reset(device.make_feed(static_cast<std::size_t>(lot_at(nullptr, rows).bytes)));
+    collectors_ = ThreadTeam(threads_for(static_cast<double>(rows * data.row_bytes())));
   }
-  x_ = Buffer<T>(batch_size_ * data.x.cols, Contents::undefined, memory);
+  if (!shuffle_ || streams) return;
+  if (&memory_ != &host_memory) device_order_ = Buffer<std::int32_t>(data.rows(), Contents::undefined, memory_);
+  x_ = Buffer<T>(batch_size_ * data.x.cols, Contents::undefined, memory_);
   if (data.targets.labels != nullptr) {
-    labels_ = Buffer<std::int32_t>(batch_size_, Contents::undefined, memory);
+    labels_ = Buffer<std::int32_t>(batch_size_, Contents::undefined, memory_);
   } else {
-    values_ = Buffer<T>(batch_size_ * data.targets.values.cols, Contents::undefined, memory);
+    values_ = Buffer<T>(batch_size_ * data.targets.values.cols, Contents::undefined, memory_);
   }
-  if (data.weight != nullptr) weight_ = Buffer<T>(batch_size_, Contents::undefined, memory);
+  if (data.weight != nullptr) weight_ = Buffer<T>(batch_size_, Contents::undefined, memory_);
 }
 
 template <class T> Index Sampler<T>::rows_of(Index step) const {
@@ -39,24 +59,83 @@ template <class T> void Sampler<T>::begin(std::uint64_t epoch) {
   copy_in(memory_, device_order_.data(), order_.data(), device_order_.size());
 }
 
+// Data that stream in
+// --------------------------------------------------------------------------------------------------
+
+template <class T> typename Sampler<T>::Lot Sampler<T>::lot_at(void* place, Index rows) const {
+  Index end = 0;
+  auto next = [&]<class Number>(Number*& array, Index numbers) {
+    array = numbers == 0 ? nullptr : reinterpret_cast<Number*>(static_cast<std::byte*>(place) + end);
+    end += round_up(numbers * static_cast<Index>(sizeof(Number)));
+  };
+  Lot lot{};
+  next(lot.x, rows * data_.x.cols);
+  next(lot.values, rows * data_.targets.values.cols);
+  next(lot.weight, data_.weight != nullptr ? rows : 0);
+  next(lot.labels, data_.targets.labels != nullptr ? rows : 0);
+  lot.bytes = end;
+  return lot;
+}
+
+template <class T> void Sampler<T>::collect(Index first, Index rows, const Lot& lot) {
+  auto copy_row = [](const T* from, T* to, Index numbers) { std::copy(from, from + numbers, to); };
+  auto body = [&](const Team& team) {
+    const Range share = team.share(rows);
+    for (Index i = share.begin; i < share.end; ++i) {
+      const Index row = shuffle_ ? order_.data()[first + i] : first + i;
+      const auto &x = data_.x, &values = data_.targets.values;
+      copy_row(x.row(row), lot.x + i * x.cols, x.cols);
+      if (lot.values != nullptr) copy_row(values.row(row), lot.values + i * values.cols, values.cols);
+      if (lot.weight != nullptr) lot.weight[i] = data_.weight[row];
+      if (lot.labels != nullptr) lot.labels[i] = data_.targets.labels[row];
+    }
+  };
+  collectors_.run(body);
+}
+
+template <class T> Index Sampler<T>::prepare(Index step, Index most) {
+  if (feed_ == nullptr) return most;
+  const Index steps = std::min(most, lot_steps_), first = step * batch_size_;
+  const Index rows = std::min(steps * batch_size_, data_.rows() - first);
+  const Lot here = lot_at(feed_->room(), rows);
+  collect(first, rows, here);
+  const Lot there = lot_at(feed_->send(static_cast<std::size_t>(here.bytes)), rows);
+  lot_ = {
+      .x = dense_view<const T>(there.x, rows, data_.x.cols),
+      .targets = {.labels = there.labels, .values = dense_view<const T>(there.values, rows, data_.targets.values.cols)},
+      .weight = there.weight,
+      .memory = &memory_};
+  lot_first_ = first;
+  return steps;
+}
+
+// Batches
+// --------------------------------------------------------------------------------------------------------------
+
+template <class T> Data<T> Sampler<T>::part_of(const Data<T>& data, Index first, Index rows) {
+  Data<T> part{.x = {data.x.row(first), rows, data.x.cols, data.x.stride}, .memory = data.memory};
+  if (data.targets.labels != nullptr) {
+    part.targets.labels = data.targets.labels + first;
+  } else {
+    const auto& values = data.targets.values;
+    part.targets.values = {values.row(first), rows, values.cols, values.stride};
+  }
+  if (data.weight != nullptr) part.weight = data.weight + first;
+  return part;
+}
+
 template <class T> Data<T> Sampler<T>::batch(const Pass<T>& pass, Index step) {
   const Index first = step * batch_size_, rows = rows_of(step);
-  Data<T> batch;
+  if (feed_ != nullptr) return part_of(lot_, first - lot_first_, rows); // its team is one
   if (!shuffle_) {
-    batch.x = {data_.x.row(first), rows, data_.x.cols, data_.x.stride};
-    if (data_.targets.labels != nullptr) {
-      batch.targets.labels = data_.targets.labels + first;
-    } else {
-      const auto& values = data_.targets.values;
-      batch.targets.values = {values.row(first), rows, values.cols, values.stride};
-    }
-    if (data_.weight != nullptr) batch.weight = data_.weight + first;
+    const Data<T> batch = part_of(data_, first, rows);
     pass.team.barrier();
     return batch;
   }
 
   const std::int32_t* order = (device_order_.size() > 0 ? device_order_ : order_).data() + first;
   const Kernels<T>& kernels = pass.kernels;
+  Data<T> batch{.memory = &memory_};
   const MatrixView<T> x = dense_view(x_.data(), rows, data_.x.cols);
   kernels.gather_rows(pass.team, data_.x, order, x);
   batch.x = x;

@@ -1,7 +1,11 @@
 // Sampler: which rows make up each step of an epoch, and their collection into a batch.
 //
-// A shuffled batch is gathered into buffers of its own; an unshuffled one is a view of the data.
+// A shuffled batch is gathered into buffers of its own; an unshuffled one is a view of the data. Where the data lie in
+// this process and the device does not, the rows of some steps ahead are collected here, in lots, and stream in while
+// the device works on the lot before.
 #pragma once
+
+#include <memory>
 
 #include "core/buffer.h"
 #include "nn/pass.h"
@@ -11,8 +15,8 @@ namespace chainrule {
 
 template <class T> class Sampler {
 public:
-  /// `data` lies in `memory`.
-  Sampler(Data<T> data, const Memory& memory, Index batch_size, bool shuffle, bool drop_last, std::uint64_t seed);
+  /// For steps on `device`. `data` lies in its memory, or in that of this process.
+  Sampler(Data<T> data, const Device& device, Index batch_size, bool shuffle, bool drop_last, std::uint64_t seed);
 
   Index steps() const { return steps_; }
   Index batch_size() const { return batch_size_; }
@@ -21,10 +25,25 @@ public:
   /// Sets the order of the rows for an epoch.
   void begin(std::uint64_t epoch);
 
-  /// The batch of a step. Called by all threads; ends with a barrier. The batch before is gone.
+  /// Makes the batches from `step` on ready, of up to `most` steps; returns of how many. Called by one thread, before
+  /// batch().
+  Index prepare(Index step, Index most);
+  /// The batch of a step that is ready. Called by all threads; ends with a barrier. The batch before is gone.
   Data<T> batch(const Pass<T>&, Index step);
 
 private:
+  /// Where the arrays of a lot lie, one behind the other; those that the data have not are null.
+  struct Lot {
+    T *x, *values, *weight;
+    std::int32_t* labels;
+    Index bytes; // of all
+  };
+  Lot lot_at(void* place, Index rows) const;
+  /// Copies the rows [first, first + rows) of the epoch.
+  void collect(Index first, Index rows, const Lot& lot);
+  /// The view of the rows [first, first + rows) of data that lie as `data` does.
+  static Data<T> part_of(const Data<T>& data, Index first, Index rows);
+
   Data<T> data_;
   const Memory& memory_;
   Index batch_size_;
@@ -37,6 +56,11 @@ private:
   Buffer<T> values_;                  // (batch, K)
   Buffer<std::int32_t> labels_;       // (batch)
   Buffer<T> weight_;                  // (batch)
+  std::unique_ptr<Feed> feed_;        // null where the device has the data
+  Index lot_steps_ = 0;               // steps of a lot, at most
+  ThreadTeam collectors_;             // who fill it
+  Data<T> lot_;                       // the last one, on the device
+  Index lot_first_ = 0;               // its first row in the epoch
 };
 
 } // namespace chainrule

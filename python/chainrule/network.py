@@ -50,10 +50,10 @@ class Network:
         Where it runs, with parameters, gradients and the data of a fit in that device's memory: the CPU; the GPU that
         CUDA has in use; or that GPU where there is one, else the CPU. The same seed gives the same start, shuffles and
         masks everywhere; results differ by rounding.
-    precision : {"tf32", "bfloat16"}, optional
-        How a GPU multiplies matrices of float32: on its tensor cores, many times faster, with each factor rounded
-        before to 11 bits, or to 8; sums, parameters and all else stay float32. None: nothing is rounded. With "auto",
-        where there is no GPU, it means nothing.
+    precision : {"float32", "tf32", "bfloat16"}, optional
+        How a GPU multiplies matrices of float32: as they are, which is also None; or on its tensor cores, many times
+        faster, with each factor rounded before to 11 bits, or to 8; sums, parameters and all else stay float32. With
+        "auto", where there is no GPU, it means nothing.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Network:
     device : str
         "cpu" or "cuda".
     precision : str or None
-        As given; None on a CPU. These are read-only: a network is made with them.
+        To what factors of products are rounded. These are read-only: a network is made with them.
     frozen : tuple of int
         The numbers of the layers that do not learn, set by freeze() and unfreeze().
     training : bool
@@ -397,10 +397,10 @@ class Network:
         Parameters
         ----------
         device : {"cpu", "cuda", "auto"}
-        precision : {"tf32", "bfloat16"}, optional
+        precision : {"float32", "tf32", "bfloat16"}, optional
             As for the constructor, and with its errors; None for that of this network, where it can stay.
         """
-        if checked_device(device) == self.device and precision in (None, self.precision):
+        if checked_device(device) == self.device and precision in (None, self.precision or "float32"):
             return self
         return self.copy(device=device, precision=precision)
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-# How a GPU may round the factors of float32 products.
-PRECISIONS = ("tf32", "bfloat16")
+# How a GPU may round the factors of float32 products: not at all, ...
+PRECISIONS = ("float32", "tf32", "bfloat16")
 # A bound on what a hostile file may ask for; far above what trains well without branches.
 MOST_LAYERS = 10_000
 
@@ -44,10 +44,10 @@ def checked_device(device: object) -> str:
 
 
 def checked_precision(precision: object, device: object, dtype: np.dtype[Any]) -> str | None:
-    """Return the precision of products; ValueError where the device or the dtype has no other than its own."""
-    if precision is None:
+    """Return to what factors are rounded, None for not at all; ValueError where device or dtype have no such way."""
+    word = checks.word("precision", "float32" if precision is None else precision, PRECISIONS)
+    if precision is None or (word == "float32" and dtype == np.float32):
         return None
-    word = checks.word("precision", precision, PRECISIONS)
     if device == "cpu":
         raise ValueError(f"precision={word!r} is for device='cuda'; the CPU rounds no factors")
     if dtype != np.float32:

@@ -3,7 +3,8 @@
 //
 // One block runs at a time, its threads one after the other: each goes on until it waits for the others of its warp or
 // block. Odd blocks run their threads from the last to the first, so that a forgotten barrier shows. New memory is full
-// of NaN. No speed, no memory model, no streams: everything is done when a call returns.
+// of NaN. No speed, no memory model: everything is done when a call returns, but for copies in a stream that was made.
+// Those wait until somebody waits for them, so that a forgotten wait shows.
 #pragma once
 
 #include <ucontext.h>
@@ -174,9 +175,35 @@ inline const char* cudaGetErrorString(cudaError_t error) {
 }
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 
-using cudaStream_t = void*;
+namespace emulated {
+
+/// What was asked of a stream, and how much of it is done.
+struct Stream {
+  std::vector<std::function<void()>> asked;
+  std::size_t done = 0;
+
+  void go_on(std::size_t end) {
+    for (; done < end; ++done) asked[done]();
+  }
+};
+
+} // namespace emulated
+
+using cudaStream_t = emulated::Stream*;
 inline cudaStream_t const cudaStreamPerThread = nullptr;
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (stream != nullptr) stream->go_on(stream->asked.size());
+  return cudaSuccess;
+}
+inline constexpr unsigned cudaStreamNonBlocking = 1;
+inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = new emulated::Stream;
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
+  return cudaSuccess;
+}
 
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
@@ -288,9 +315,20 @@ inline cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
   return cudaSuccess;
 }
 
-using cudaEvent_t = std::chrono::steady_clock::time_point*;
+namespace emulated {
+
+/// A moment, and what of a stream was asked for before it.
+struct Event {
+  std::chrono::steady_clock::time_point time{};
+  Stream* stream = nullptr;
+  std::size_t asked = 0;
+};
+
+} // namespace emulated
+
+using cudaEvent_t = emulated::Event*;
 inline cudaError_t cudaEventCreate(cudaEvent_t* event) {
-  *event = new std::chrono::steady_clock::time_point;
+  *event = new emulated::Event;
   return cudaSuccess;
 }
 inline constexpr unsigned cudaEventDisableTiming = 2;
@@ -299,13 +337,19 @@ inline cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
   return cudaSuccess;
 }
-inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
-  *event = std::chrono::steady_clock::now();
+inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  *event = {std::chrono::steady_clock::now(), stream, stream != nullptr ? stream->asked.size() : 0};
   return cudaSuccess;
 }
-inline cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+inline cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (event->stream != nullptr) event->stream->go_on(event->asked);
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  return stream == nullptr ? cudaEventSynchronize(event) : cudaSuccess; // all else is done already
+}
 inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
-  *milliseconds = std::chrono::duration<float, std::milli>(*end - *begin).count();
+  *milliseconds = std::chrono::duration<float, std::milli>(end->time - begin->time).count();
   return cudaSuccess;
 }
 
@@ -322,13 +366,22 @@ inline cudaError_t cudaFree(void* pointer) {
   std::free(pointer);
   return cudaSuccess;
 }
+inline cudaError_t cudaMallocHost(void** pointer, std::size_t bytes) { return cudaMalloc(pointer, bytes); }
+inline cudaError_t cudaFreeHost(void* pointer) { return cudaFree(pointer); }
 inline cudaError_t cudaMemsetAsync(void* at, int value, std::size_t bytes, cudaStream_t) {
   std::memset(at, value, bytes);
   return cudaSuccess;
 }
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
-inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
+inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+  auto copy = [=] {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+  };
+  if (stream == nullptr) {
+    copy();
+  } else {
+    stream->asked.emplace_back(copy);
+  }
   return cudaSuccess;
 }
 inline cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {

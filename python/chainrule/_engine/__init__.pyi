@@ -45,6 +45,10 @@ def work_per_thread() -> float: ...
 def set_work_per_thread(work: float) -> None:
     """Floating-point operations a step must have for each further thread. Tests set it to 1."""
 
+def resident_limit() -> int: ...
+def set_resident_limit(bytes: int) -> None:
+    """Data of a fit or an evaluation with more bytes stream in to a GPU, whatever it has free; at first 2^63 - 1."""
+
 def shuffled_order(n: int, seed: int, epoch: int) -> npt.NDArray[np.int32]:
     """The order of rows 0..n-1 in an epoch."""
 

@@ -305,10 +305,14 @@ def gpu_parts(stored: Mapping[str, Any]) -> list[str]:
     """Return all that was measured on a GPU, what is left out or failed, and what it was measured on."""
     parts = []
     trained, products = (stored.get(part, {}).get("contests", []) for part in ("training", "products"))
-    for optimizer, shown in OPTIMIZERS.items():
-        contests = [(_gpu_cells(one), one) for one in trained if one["optimizer"] == optimizer]
+    kinds = dict.fromkeys((one["optimizer"], one["precision"]) for one in trained)
+    for optimizer, precision in kinds:
+        contests = [
+            (_gpu_cells(one), one) for one in trained if (one["optimizer"], one["precision"]) == (optimizer, precision)
+        ]
         if contests:
             head = ["", "network", "batch", "TFLOP/s", "with rows in order"]
+            shown = OPTIMIZERS[optimizer] + ("" if precision == "float32" else f", factors of products in {precision}")
             parts += [
                 f"{shown}, data on the GPU, µs a step by the wall clock, and how many times faster chainrule is:",
                 contest_table(head, contests, "µs a step", spread=True),

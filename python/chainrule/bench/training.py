@@ -99,12 +99,15 @@ def turns(trainee: Trainee, workload: Workload, expected: Sequence[float]) -> Ca
     return turn
 
 
-def agree(losses: Sequence[float], expected: Sequence[float]) -> bool:
-    """Return whether the mean losses of all epochs are there, are numbers, and begin and end as expected."""
+def agree(losses: Sequence[float], expected: Sequence[float], tolerance: float = LOSS_TOLERANCE) -> bool:
+    """Return whether the mean losses of all epochs are there, are numbers, and begin and end as expected.
+
+    `tolerance` is that of the first one.
+    """
     if len(losses) != len(expected) or not np.isfinite(losses).all():
         return False
     ends = abs(losses[-1] - expected[-1]) <= LAST_LOSS_TOLERANCE * expected[0]
-    return close(losses[0], expected[0], LOSS_TOLERANCE) and ends
+    return close(losses[0], expected[0], tolerance) and ends
 
 
 def lines(title: str, workload: Workload, result: Mapping[str, Any]) -> str:

@@ -127,10 +127,10 @@ class Trainee(NamedTuple):
     run: Callable[[int], Sequence[float]]
 
 
-def make_network(widths: Sequence[int], dtype: str, device: str = "cpu") -> cr.Network:
+def make_network(widths: Sequence[int], dtype: str) -> cr.Network:
     """Return the network of a workload at its start."""
     hidden = [cr.Dense(width, activation="relu") for width in widths[1:-1]]
-    return cr.Network([*hidden, cr.Dense(widths[-1])], inputs=widths[0], seed=0, dtype=dtype, device=device)
+    return cr.Network([*hidden, cr.Dense(widths[-1])], inputs=widths[0], seed=0, dtype=dtype)
 
 
 def make_setting(workload: Workload, optimizer: str, dtype: str, *, start: Sequence[Array] | None = None) -> Setting:

@@ -32,9 +32,9 @@ def training(setting: Setting) -> Trainee:
     return Trainee(reset, lambda epochs: list(fit(epochs, True)["loss"]))
 
 
-def resident_training(setting: Setting, device: str) -> Resident:
+def resident_training(setting: Setting, device: str, precision: str = "float32") -> Resident:
     """Train likewise on a device, where the data lie when an epoch begins: what is timed is the engine's epochs."""
-    reset, fit = _fits(setting, device)
+    reset, fit = _fits(setting, device, precision)
 
     def run(epochs: int, shuffle: bool) -> Course:
         history = fit(epochs, shuffle)
@@ -43,10 +43,12 @@ def resident_training(setting: Setting, device: str) -> Resident:
     return Resident(reset, run)
 
 
-def _fits(setting: Setting, device: str) -> tuple[Callable[[], None], Callable[[int, bool], cr.History]]:
+def _fits(
+    setting: Setting, device: str, precision: str = "float32"
+) -> tuple[Callable[[], None], Callable[[int, bool], cr.History]]:
     """Return what goes back to the start, and what trains some epochs, shuffled or not, from there."""
     workload = setting.workload
-    net = make_network(workload.widths, setting.dtype, device)
+    net = make_network(workload.widths, setting.dtype).to(device, precision=precision)
     start = dict(zip(net.parameters(), setting.start, strict=True))
     trainer: cr.Trainer
 

@@ -1,13 +1,14 @@
 """PyTorch on the GPU: eager, compiled, and the whole step as one CUDA graph; and the products of its cuBLAS.
 
 Data, order of the rows and losses stay on the device; the loss of an epoch is read at its end. Gathering the rows of a
-step is part of it. float32 is multiplied as it is, TF32 switched off, but where a product asks for it.
+step is part of it. float32 is multiplied as it is, TF32 switched off, but where it is asked for.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -31,7 +32,7 @@ class Parts(NamedTuple):
     X: Tensor
     y: Tensor
     total: Tensor
-    loss: Callable[[Tensor, Tensor], Tensor]
+    mean_loss: Callable[[Tensor, Tensor], Tensor]  # of rows and their targets
 
 
 def trouble() -> str:
@@ -39,25 +40,44 @@ def trouble() -> str:
     return "" if torch.cuda.is_available() else f"PyTorch {torch.__version__} is left out: it sees no GPU"
 
 
-def resident_training(setting: Setting, *, way: str, device: str) -> Resident:
-    """Train in one of `WAYS`."""
-    torch.set_float32_matmul_precision("highest")
+@contextmanager
+def multiplied_in(precision: str) -> Iterator[None]:
+    """Let products of float32 be multiplied as they are, or, in "tf32", rounded."""
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def resident_training(setting: Setting, *, way: str, device: str, precision: str = "float32") -> Resident:
+    """Train in one of `WAYS`: in "tf32" with float32 rounded in products, in "bfloat16" by autocast."""
     workload = setting.workload
     net = network(workload.widths, setting.dtype).to(device)
     optimizer = make_optimizer(net, setting, captured=way == "graph")
     X = torch.from_numpy(setting.X).to(device)
     y = torch.from_numpy(setting.y).to(device)
+    loss = functional.cross_entropy if setting.has_classes else functional.mse_loss
+    kind = torch.device(device).type
+
+    def mean_loss(x: Tensor, y: Tensor) -> Tensor:
+        # What is cast is not kept from step to step: weights change, and a graph would not see it.
+        with torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False):
+            outputs = net(x)
+        return loss(outputs.to(X.dtype), y)
+
     parts = Parts(
         net,
         optimizer,
         X,
         y.long() if setting.has_classes else y,
         torch.zeros((), device=device, dtype=X.dtype),
-        functional.cross_entropy if setting.has_classes else functional.mse_loss,
+        mean_loss,
     )
     reset = to_start(net, setting, optimizer)
     reset()
-    step = WAYS[way](parts, workload.batch_size)
+    with multiplied_in(precision):
+        step = WAYS[way](parts, workload.batch_size)
     in_order = torch.arange(len(X), device=device)
 
     def run(epochs: int, shuffle: bool) -> Course:
@@ -68,8 +88,9 @@ def resident_training(setting: Setting, *, way: str, device: str) -> Resident:
             clock = Clock(device)
             order = torch.randperm(len(X), device=device) if shuffle else in_order
             parts.total.zero_()
-            for rows in order.split(workload.batch_size):
-                step(rows)
+            with multiplied_in(precision):
+                for rows in order.split(workload.batch_size):
+                    step(rows)
             clock.stop()
             losses.append(parts.total.item() / workload.steps)
             seconds, gpu_seconds = seconds + clock.seconds(), gpu_seconds + clock.gpu_seconds()
@@ -107,7 +128,7 @@ class Clock:
 
 
 def _eager(parts: Parts, batch_size: int) -> Step:
-    return _step(parts, lambda x, y: parts.loss(parts.net(x), y))
+    return _step(parts, parts.mean_loss)
 
 
 def _step(parts: Parts, mean_loss: Callable[[Tensor, Tensor], Tensor]) -> Step:
@@ -127,12 +148,7 @@ def _compiled(parts: Parts, batch_size: int) -> Step:
     Rows are gathered outside: data that a graph gets as an argument would be copied into it, all of them, each step.
     """
     torch._dynamo.reset()  # of one function it compiles eight networks at most, and then none
-    net, loss = parts.net, parts.loss
-
-    def mean_loss(x: Tensor, y: Tensor) -> Tensor:
-        return loss(net(x), y)
-
-    compiled = torch.compile(mean_loss, mode="reduce-overhead", fullgraph=True, dynamic=False)
+    compiled = torch.compile(parts.mean_loss, mode="reduce-overhead", fullgraph=True, dynamic=False)
     inner = _step(parts, compiled)
 
     def step(rows: Tensor) -> None:
@@ -183,15 +199,12 @@ def product_seconds(
     a, b = factor(m, k, transposes[0]), factor(k, n, transposes[1])
     out = torch.empty((m, n), device="cuda", dtype=kind)
     graph = torch.cuda.CUDAGraph()
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-    try:
+    with multiplied_in(precision):
         for _ in range(WARM_STEPS):
             torch.mm(a, b, out=out)
         with torch.cuda.graph(graph):
             for _ in range(rounds):
                 torch.mm(a, b, out=out)
-    finally:
-        torch.set_float32_matmul_precision("highest")
 
     def seconds() -> float:
         graph.replay()  # what is timed waits behind it: no launch by the host is in its time
