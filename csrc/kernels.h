@@ -24,6 +24,7 @@
 #include "formulas/activations.h"
 #include "formulas/losses.h"
 #include "formulas/penalties.h"
+#include "formulas/shuffle.h"
 #include "formulas/updates.h"
 
 namespace chainrule {
@@ -107,6 +108,9 @@ template <class T> struct Kernels {
   void (*fill)(const Team&, double value, T* x, Index n);
   /// One step of an update rule on n parameters w with gradients g and its states, after w <- keep * w.
   void (*update)(const Team&, UpdateRule, const UpdateNumbers&, T* w, const T* g, UpdateStates<T>, Index n);
+
+  /// order (n) = the rows 0..n-1 as they come in an epoch, n being that of the shuffle.
+  void (*shuffled_order)(const Team&, const Shuffle&, std::int32_t* order);
 
   // Row by row --------------------------------------------------------------------------------------------------
 

@@ -54,6 +54,7 @@ def calls(rng: np.random.Generator, dtype: str, rows: int = 6) -> dict[str, tupl
         "max_pieces_backward": ([p, p[:, :1]], {}),
         "gather_rows": ([x, chosen], {}),
         "gather_labels": ([np.arange(4, dtype=np.int32), chosen], {}),
+        "shuffled_order": ([len(p)], {"seed": 1, "epoch": 2}),
         "column_moments": ([p if rows else x], {}),  # of no rows there is no mean
         "normalize_forward": ([p, mean, variance, gamma, beta], {"epsilon": 1e-3}),
         "normalize_backward": ([p, mean, variance, gamma, y], {"epsilon": 1e-3}),

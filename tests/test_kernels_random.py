@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise, product
 from types import ModuleType
 
@@ -26,14 +27,32 @@ def test_philox(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("n", [0, 1, 2, 3, 10, 999, 10_000])
-def test_shuffled_order(n: int, seed: int) -> None:
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 10, 63, 64, 65, 999, 10_000])
+def test_shuffled_order(n: int, seed: int, kernels: EveryTeam) -> None:
     from chainrule._engine import shuffled_order
 
     for epoch in (0, 1, 2**33):
-        order = shuffled_order(n, seed, epoch)
-        assert order.dtype == np.int32
-        assert_array_equal(order, reference.shuffled_order(n, seed, epoch))
+        expected = reference.shuffled_order(n, seed, epoch)
+        for order in (kernels.shuffled_order(n, seed, epoch), shuffled_order(n, seed, epoch)):
+            assert order.dtype == np.int32
+            assert_array_equal(order, expected)
+
+
+@pytest.mark.parametrize(("n", "each"), [(2, 200), (3, 200), (4, 200), (5, 200), (6, 200), (7, 30)])
+def test_all_orders_are_equally_likely(n: int, each: int) -> None:
+    from chainrule._engine import shuffled_order
+
+    orders = np.array([shuffled_order(n, 0, epoch) for epoch in range(each * math.factorial(n))])
+    counts = np.unique(orders @ n ** np.arange(n), return_counts=True)[1]
+    # Chi squared of k - 1 degrees of freedom: mean k - 1, variance 2 (k - 1). The seed is fixed.
+    freedom = math.factorial(n) - 1
+    squares = float(((counts - each) ** 2 / each).sum()) + each * (freedom + 1 - len(counts))
+    assert abs(squares - freedom) < 4 * math.sqrt(2 * freedom)
+
+
+def test_rows_that_32_bits_do_not_count_are_not_shuffled(kernels: EveryTeam) -> None:
+    with pytest.raises(ValueError, match="n must be 0 to 2"):
+        kernels.shuffled_order(2**31, 0, 0)
 
 
 STREAMS = ({"seed": 0, "layer": 0, "step": 0}, {"seed": 2**64 - 1, "layer": 2**24 - 1, "step": 2**40})

@@ -56,11 +56,21 @@ def test_shuffled_order_is_a_permutation(n: int) -> None:
 
 
 def test_shuffled_orders_are_equally_likely() -> None:
+    # More, and of more rows, in test_kernels_random.py.
     counts = dict.fromkeys(permutations(range(3)), 0)
     for epoch in range(1200):
         counts[tuple(reference.shuffled_order(3, seed=0, epoch=epoch).tolist())] += 1
     # Each is binomial (1200, 1/6): mean 200, standard deviation 12.9. The seed is fixed: this passes always or never.
     assert all(abs(count - 200) < 4 * 12.9 for count in counts.values())
+
+
+def test_a_row_of_a_long_shuffle_says_nothing_of_its_place_nor_of_the_next() -> None:
+    n = 100_000
+    order = reference.shuffled_order(n, seed=3, epoch=5).astype(float)
+    for other in (np.arange(n), np.roll(order, 1), np.roll(order, 316), np.roll(order, 317)):  # b is 316 or 318
+        assert abs(np.corrcoef(order, other)[0, 1]) < 4 / math.sqrt(n)
+    jumps = np.histogram(np.diff(order) % n, bins=100)[0]
+    assert abs(((jumps - n / 100) ** 2 / (n / 100)).sum() - 99) < 4 * math.sqrt(2 * 99)
 
 
 # Masks and noise ------------------------------------------------------------------------------------------------------

@@ -238,6 +238,14 @@ public:
     return y;
   }
 
+  Ints shuffled_order(Index n, std::uint64_t seed, std::uint64_t epoch) {
+    check(n >= 0 && n < Index{1} << 31, "n must be 0 to 2^31 - 1; got ", n);
+    const Shuffle shuffle = shuffle_of(seed, epoch, n);
+    Ints order(n);
+    run([&](const Team& team) { kernels_.shuffled_order(team, shuffle, at(order)); });
+    return order;
+  }
+
   py::tuple column_moments(const py::object& x_in) {
     const Array<T> x = array_of<T>(x_in, "x", {-1, -1});
     check(x.shape(0) >= 1, "x has no rows: no mean is defined");
@@ -444,6 +452,7 @@ template <class T> void bind_kernels(py::module_& module) {
       .def("max_pieces_backward", &Runner<T>::max_pieces_backward, arg("z"), arg("dh"))
       .def("gather_rows", &Runner<T>::gather_rows, arg("x"), arg("rows"))
       .def("gather_labels", &Runner<T>::gather_labels, arg("labels"), arg("rows"))
+      .def("shuffled_order", &Runner<T>::shuffled_order, arg("n"), arg("seed"), arg("epoch"))
       .def("column_moments", &Runner<T>::column_moments, arg("x"))
       .def("normalize_forward", &Runner<T>::normalize_forward, arg("x"), arg("mean"), arg("variance"), arg("gamma"),
            arg("beta"), py::kw_only(), arg("epsilon"))

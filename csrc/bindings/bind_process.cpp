@@ -42,7 +42,9 @@ py::array_t<std::int32_t> shuffled(Index n, std::uint64_t seed, std::uint64_t ep
   py::array_t<std::int32_t> order(n);
   std::int32_t* out = order.mutable_data();
   const Unlocked unlocked;
-  shuffled_order(seed, epoch, n, out);
+  const Shuffle shuffle = shuffle_of(seed, epoch, n);
+  auto body = [&](const Team& team) { cpu::device().float32.shuffled_order(team, shuffle, out); };
+  ThreadTeam().run(body);
   return order;
 }
 

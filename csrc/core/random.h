@@ -57,9 +57,4 @@ constexpr std::array<std::uint64_t, 2> philox_pair(const Stream& stream, std::ui
 /// 53 bits of `word` as a double in [0, 1).
 constexpr double unit_interval(std::uint64_t word) { return static_cast<double>(word >> 11) * 0x1p-53; }
 
-/// The order of rows 0..n-1 in an epoch: Fisher and Yates, with counted draws.
-///   for i = n-1 .. 1:  j = floor(draw(n-1-i) * (i+1) / 2^64);  swap(order[i], order[j])
-/// Multiplying instead of taking a remainder leaves a bias below n / 2^64.
-void shuffled_order(std::uint64_t seed, std::uint64_t epoch, Index n, std::int32_t* order);
-
 } // namespace chainrule

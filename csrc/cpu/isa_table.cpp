@@ -18,6 +18,7 @@ const Device& device() {
     list_arithmetic(table);
     list_update(table);
     list_gather(table);
+    list_shuffle(table);
     list_normalize(table);
     list_constrain(table);
     list_element_loss(table);

@@ -14,6 +14,7 @@ void list_noise(Device&);
 void list_arithmetic(Device&);
 void list_update(Device&);
 void list_gather(Device&);
+void list_shuffle(Device&);
 void list_normalize(Device&);
 void list_constrain(Device&);
 void list_element_loss(Device&);

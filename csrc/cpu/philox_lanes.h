@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/random.h"
-#include "cpu/vector.h"
+#include "cpu/wide_words.h"
 
 namespace chainrule::cpu::CHAINRULE_ISA {
 namespace {
@@ -15,23 +15,6 @@ constexpr Index philox_elements = 4 * philox_width;
 
 /// [word][lane]: word e % 4 of the block of an element e stands for the element.
 using LaneWords = std::uint32_t[4][philox_width];
-
-/// Words in 64-bit lanes, of which only the low halves count.
-typedef std::uint64_t WideWords __attribute__((vector_size(vector_bytes)));
-constexpr int wide_width = vector_bytes / 8;
-
-/// The 64-bit products of the low halves.
-#if defined(__AVX512F__)
-inline WideWords product(WideWords a, WideWords b) { // see sqrt in cpu/vector.h for why with a mask
-  return (WideWords)_mm512_maskz_mul_epu32(0xff, (__m512i)a, (__m512i)b);
-}
-#elif defined(__AVX2__)
-inline WideWords product(WideWords a, WideWords b) { return (WideWords)_mm256_mul_epu32((__m256i)a, (__m256i)b); }
-#elif defined(__SSE2__)
-inline WideWords product(WideWords a, WideWords b) { return (WideWords)_mm_mul_epu32((__m128i)a, (__m128i)b); }
-#else
-inline WideWords product(WideWords a, WideWords b) { return (a & 0xffffffff) * (b & 0xffffffff); }
-#endif
 
 /// words[w][lane] = word w of block first + lane.
 void philox_lanes(const Stream& stream, std::uint32_t first, LaneWords& words) {
@@ -50,11 +33,7 @@ void philox_lanes(const Stream& stream, std::uint32_t first, LaneWords& words) {
       x3 = product0;
     }
     const WideWords results[] = {x0, x1, x2, x3};
-    for (int word = 0; word < 4; ++word) {
-      typedef std::uint32_t Halves __attribute__((vector_size(vector_bytes / 2)));
-      const Halves halves = __builtin_convertvector(results[word], Halves);
-      std::memcpy(&words[word][lane], &halves, sizeof halves);
-    }
+    for (int word = 0; word < 4; ++word) store_low(results[word], &words[word][lane]);
   }
 }
 

@@ -25,6 +25,7 @@ const Device& device(Precision precision) {
     list_arithmetic(table);
     list_update(table);
     list_gather(table);
+    list_shuffle(table);
     list_normalize(table);
     list_constrain(table);
     list_element_loss(table);

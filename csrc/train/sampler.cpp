@@ -22,31 +22,32 @@ constexpr Index round_up(Index bytes) {
 template <class T>
 Sampler<T>::Sampler(Data<T> data, const Device& device, Index batch_size, bool shuffle, bool drop_last,
                     std::uint64_t seed)
-    : data_(data), memory_(*device.memory), batch_size_(std::min(batch_size, data.rows())), shuffle_(shuffle),
-      seed_(seed) {
+    : data_(data), device_(device), batch_size_(std::min(batch_size, data.rows())), shuffles_(shuffle), seed_(seed) {
   check(data.rows() >= 1, "the data has no rows");
   check(data.rows() < Index{1} << 31, "the data has more than 2^31 - 1 rows");
   check(batch_size >= 1, "batch_size must be at least 1; got ", batch_size);
   check(!drop_last || batch_size <= data.rows(), "drop_last leaves nothing: ", data.rows(),
         " rows are fewer than a batch of ", batch_size);
   steps_ = drop_last ? data.rows() / batch_size_ : (data.rows() + batch_size_ - 1) / batch_size_;
-  const bool streams = data.memory != &memory_;
-  if (shuffle_) order_ = Buffer<std::int32_t>(data.rows());
-  if (streams) {
+  const Memory& memory = *device.memory;
+  if (data.memory != &memory) {
     lot_steps_ = std::clamp(lot_bytes / (batch_size_ * std::max<Index>(data.row_bytes(), 1)), Index{1}, most_lot_steps);
     const Index rows = std::min(lot_steps_ * batch_size_, data.rows());
     feed_.reset(device.make_feed(static_cast<std::size_t>(lot_at(nullptr, rows).bytes)));
-    collectors_ = ThreadTeam(threads_for(static_cast<double>(rows * data.row_bytes())));
+    team_ = ThreadTeam(threads_for(static_cast<double>(rows * data.row_bytes())));
+    return;
   }
-  if (!shuffle_ || streams) return;
-  if (&memory_ != &host_memory) device_order_ = Buffer<std::int32_t>(data.rows(), Contents::undefined, memory_);
-  x_ = Buffer<T>(batch_size_ * data.x.cols, Contents::undefined, memory_);
+  if (!shuffles_) return;
+  // A row takes some 5 ns, a hundred operations.
+  if (device.is_host()) team_ = ThreadTeam(threads_for(100.0 * static_cast<double>(data.rows())));
+  order_ = Buffer<std::int32_t>(data.rows(), Contents::undefined, memory);
+  x_ = Buffer<T>(batch_size_ * data.x.cols, Contents::undefined, memory);
   if (data.targets.labels != nullptr) {
-    labels_ = Buffer<std::int32_t>(batch_size_, Contents::undefined, memory_);
+    labels_ = Buffer<std::int32_t>(batch_size_, Contents::undefined, memory);
   } else {
-    values_ = Buffer<T>(batch_size_ * data.targets.values.cols, Contents::undefined, memory_);
+    values_ = Buffer<T>(batch_size_ * data.targets.values.cols, Contents::undefined, memory);
   }
-  if (data.weight != nullptr) weight_ = Buffer<T>(batch_size_, Contents::undefined, memory_);
+  if (data.weight != nullptr) weight_ = Buffer<T>(batch_size_, Contents::undefined, memory);
 }
 
 template <class T> Index Sampler<T>::rows_of(Index step) const {
@@ -54,13 +55,14 @@ template <class T> Index Sampler<T>::rows_of(Index step) const {
 }
 
 template <class T> void Sampler<T>::begin(std::uint64_t epoch) {
-  if (!shuffle_) return;
-  shuffled_order(seed_, epoch, data_.rows(), order_.data());
-  copy_in(memory_, device_order_.data(), order_.data(), device_order_.size());
+  if (!shuffles_) return;
+  shuffle_ = shuffle_of(seed_, epoch, data_.rows());
+  if (feed_ != nullptr) return; // lots ask it row by row
+  auto body = [&](const Team& team) { device_.template kernels<T>().shuffled_order(team, shuffle_, order_.data()); };
+  team_.run(body);
 }
 
-// Data that stream in
-// --------------------------------------------------------------------------------------------------
+// Data that stream in -------------------------------------------------------------------------------------------------
 
 template <class T> typename Sampler<T>::Lot Sampler<T>::lot_at(void* place, Index rows) const {
   Index end = 0;
@@ -82,7 +84,7 @@ template <class T> void Sampler<T>::collect(Index first, Index rows, const Lot& 
   auto body = [&](const Team& team) {
     const Range share = team.share(rows);
     for (Index i = share.begin; i < share.end; ++i) {
-      const Index row = shuffle_ ? order_.data()[first + i] : first + i;
+      const Index row = shuffles_ ? Index{shuffle_(static_cast<std::uint32_t>(first + i))} : first + i;
       const auto &x = data_.x, &values = data_.targets.values;
       copy_row(x.row(row), lot.x + i * x.cols, x.cols);
       if (lot.values != nullptr) copy_row(values.row(row), lot.values + i * values.cols, values.cols);
@@ -90,7 +92,7 @@ template <class T> void Sampler<T>::collect(Index first, Index rows, const Lot& 
       if (lot.labels != nullptr) lot.labels[i] = data_.targets.labels[row];
     }
   };
-  collectors_.run(body);
+  team_.run(body);
 }
 
 template <class T> Index Sampler<T>::prepare(Index step, Index most) {
@@ -104,13 +106,12 @@ template <class T> Index Sampler<T>::prepare(Index step, Index most) {
       .x = dense_view<const T>(there.x, rows, data_.x.cols),
       .targets = {.labels = there.labels, .values = dense_view<const T>(there.values, rows, data_.targets.values.cols)},
       .weight = there.weight,
-      .memory = &memory_};
+      .memory = device_.memory};
   lot_first_ = first;
   return steps;
 }
 
-// Batches
-// --------------------------------------------------------------------------------------------------------------
+// Batches -------------------------------------------------------------------------------------------------------------
 
 template <class T> Data<T> Sampler<T>::part_of(const Data<T>& data, Index first, Index rows) {
   Data<T> part{.x = {data.x.row(first), rows, data.x.cols, data.x.stride}, .memory = data.memory};
@@ -127,15 +128,15 @@ template <class T> Data<T> Sampler<T>::part_of(const Data<T>& data, Index first,
 template <class T> Data<T> Sampler<T>::batch(const Pass<T>& pass, Index step) {
   const Index first = step * batch_size_, rows = rows_of(step);
   if (feed_ != nullptr) return part_of(lot_, first - lot_first_, rows); // its team is one
-  if (!shuffle_) {
+  if (!shuffles_) {
     const Data<T> batch = part_of(data_, first, rows);
     pass.team.barrier();
     return batch;
   }
 
-  const std::int32_t* order = (device_order_.size() > 0 ? device_order_ : order_).data() + first;
+  const std::int32_t* order = order_.data() + first;
   const Kernels<T>& kernels = pass.kernels;
-  Data<T> batch{.memory = &memory_};
+  Data<T> batch{.memory = device_.memory};
   const MatrixView<T> x = dense_view(x_.data(), rows, data_.x.cols);
   kernels.gather_rows(pass.team, data_.x, order, x);
   batch.x = x;

@@ -45,22 +45,22 @@ private:
   static Data<T> part_of(const Data<T>& data, Index first, Index rows);
 
   Data<T> data_;
-  const Memory& memory_;
+  const Device& device_;
   Index batch_size_;
-  bool shuffle_;
+  bool shuffles_;
   std::uint64_t seed_;
   Index steps_;
-  Buffer<std::int32_t> order_;        // (N), in this process; drawn there
-  Buffer<std::int32_t> device_order_; // its copy, where the device has another memory
-  Buffer<T> x_;                       // (batch, inputs)
-  Buffer<T> values_;                  // (batch, K)
-  Buffer<std::int32_t> labels_;       // (batch)
-  Buffer<T> weight_;                  // (batch)
-  std::unique_ptr<Feed> feed_;        // null where the device has the data
-  Index lot_steps_ = 0;               // steps of a lot, at most
-  ThreadTeam collectors_;             // who fill it
-  Data<T> lot_;                       // the last one, on the device
-  Index lot_first_ = 0;               // its first row in the epoch
+  ThreadTeam team_;             // that draws the order of an epoch, or collects lots
+  Shuffle shuffle_{};           // of the epoch
+  Buffer<std::int32_t> order_;  // (N), drawn from it; none where lots are
+  Buffer<T> x_;                 // (batch, inputs)
+  Buffer<T> values_;            // (batch, K)
+  Buffer<std::int32_t> labels_; // (batch)
+  Buffer<T> weight_;            // (batch)
+  std::unique_ptr<Feed> feed_;  // null where the device has the data
+  Index lot_steps_ = 0;         // steps of a lot, at most
+  Data<T> lot_;                 // the last one, on the device
+  Index lot_first_ = 0;         // its first row in the epoch
 };
 
 } // namespace chainrule
