@@ -22,7 +22,8 @@ public:
   explicit Call(const Request& request) { become(request); }
 
   bool is(const Request& request) const {
-    if (request.kernel != kernel() || request.blocks != params_.gridDim.x || request.threads != params_.blockDim.x) {
+    if (request.kernel != kernel() || request.blocks != params_.gridDim.x || request.threads != params_.blockDim.x ||
+        request.shared_bytes != params_.sharedMemBytes) {
       return false;
     }
     for (std::size_t i = 0; i < request.count; ++i) { // as many: it is the same kernel
@@ -32,6 +33,9 @@ public:
   }
 
   void become(const Request& request) {
+    if (request.kernel != kernel() || request.shared_bytes != params_.sharedMemBytes) {
+      require(allow_shared(request.kernel, request.shared_bytes), request.operation);
+    }
     if (request.kernel != kernel()) {
       require(request.load(request.kernel), request.operation);
       operation_ = request.operation;
@@ -40,6 +44,7 @@ public:
     }
     params_.gridDim = dim3(request.blocks);
     params_.blockDim = dim3(request.threads);
+    params_.sharedMemBytes = request.shared_bytes;
     for (std::size_t i = 0; i < request.count; ++i) std::memcpy(places_[i], request.arguments[i], request.sizes[i]);
   }
 

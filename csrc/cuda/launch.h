@@ -39,35 +39,73 @@ inline void require(cudaError_t status, const char* doing) {
 /// The stream of the calling thread.
 inline cudaStream_t stream() { return cudaStreamPerThread; }
 
+/// Blocks of threads, and the bytes that those of a block share beside what the kernel declares.
+struct Grid {
+  Index blocks;
+  int threads;
+  Index shared_bytes = 0;
+};
+
+// What every kernel may share. A Hopper has 227 KiB for a block, but a kernel gets more than this only if it is told.
+inline constexpr Index granted_shared_bytes = 48 * 1024;
+
+/// Lets blocks of a kernel share so many bytes, or as many as they could before, if those are more.
+inline cudaError_t allow_shared(const void* kernel, Index bytes) {
+  if (bytes <= granted_shared_bytes) return cudaSuccess;
+  cudaFuncAttributes attributes{};
+  const cudaError_t status = cudaFuncGetAttributes(&attributes, kernel);
+  if (status != cudaSuccess || attributes.maxDynamicSharedSizeBytes >= bytes) return status;
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+}
+
+/// The bytes of the grid that the calling thread's block shares. They begin at a multiple of 1024.
+__device__ inline unsigned char* shared_memory() {
+#if defined(__CUDACC__)
+  extern __shared__ __align__(1024) unsigned char shared[];
+  return shared;
+#else
+  return emulated::shared_memory;
+#endif
+}
+
 /// Loads a kernel into the GPU's memory, if it is not there.
 template <class... Parameters> cudaError_t load_kernel(const void* kernel) {
   cudaFuncAttributes attributes{};
   return cudaFuncGetAttributes(&attributes, reinterpret_cast<void (*)(Parameters...)>(const_cast<void*>(kernel)));
 }
 
-/// Queues `blocks` blocks of `threads` threads of a kernel, or lets the thread's recording have them.
+/// Queues a grid of a kernel, or lets the thread's recording have it.
 template <class... Parameters, class... Arguments>
-void launch(const char* operation, void (*kernel)(Parameters...), Index blocks, int threads,
-            const Arguments&... arguments) {
-  if (blocks == 0) return;
+void launch(const char* operation, void (*kernel)(Parameters...), Grid grid, const Arguments&... arguments) {
+  if (grid.blocks == 0) return;
+  const auto blocks = static_cast<unsigned>(grid.blocks), threads = static_cast<unsigned>(grid.threads);
+  const auto shared_bytes = static_cast<unsigned>(grid.shared_bytes);
   if (recording != nullptr) {
     std::tuple<Parameters...> values{Parameters(arguments)...};
     std::apply(
         [&](auto&... value) {
           void* places[] = {&value...};
           constexpr std::size_t sizes[] = {sizeof value...};
-          recording->take({operation, reinterpret_cast<const void*>(kernel), load_kernel<Parameters...>,
-                           static_cast<unsigned>(blocks), static_cast<unsigned>(threads), places, sizes,
-                           sizeof...(value)});
+          recording->take({operation, reinterpret_cast<const void*>(kernel), load_kernel<Parameters...>, blocks,
+                           threads, shared_bytes, places, sizes, sizeof...(value)});
         },
         values);
     return;
   }
+  require(allow_shared(reinterpret_cast<const void*>(kernel), grid.shared_bytes), operation);
   cudaLaunchConfig_t config{};
-  config.gridDim = dim3(static_cast<unsigned>(blocks));
-  config.blockDim = dim3(static_cast<unsigned>(threads));
+  config.gridDim = dim3(blocks);
+  config.blockDim = dim3(threads);
+  config.dynamicSmemBytes = shared_bytes;
   config.stream = stream();
   require(cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...), operation);
+}
+
+/// The same, of blocks that share no more than the kernel declares.
+template <class... Parameters, class... Arguments>
+void launch(const char* operation, void (*kernel)(Parameters...), Index blocks, int threads,
+            const Arguments&... arguments) {
+  launch(operation, kernel, Grid{blocks, threads}, arguments...);
 }
 
 /// The number of the calling thread among all of a launch, and how many there are.

@@ -13,7 +13,7 @@ struct Request {
   const void* kernel;
   /// Loads the kernel, if it is not yet there: a graph is no place to begin with that.
   cudaError_t (*load)(const void* kernel);
-  unsigned blocks, threads;
+  unsigned blocks, threads, shared_bytes;
   void** arguments;
   const std::size_t* sizes; // in bytes
   std::size_t count;        // of the arguments

@@ -169,9 +169,17 @@ inline void sincospi(double x, double* sine, double* cosine) {
 
 // The runtime ---------------------------------------------------------------------------------------------------------
 
-enum cudaError_t { cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorInsufficientDriver = 35 };
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInsufficientDriver = 35
+};
 inline const char* cudaGetErrorString(cudaError_t error) {
-  return error == cudaSuccess ? "no error" : error == cudaErrorMemoryAllocation ? "out of memory" : "no device";
+  return error == cudaSuccess                 ? "no error"
+         : error == cudaErrorInvalidValue     ? "invalid argument"
+         : error == cudaErrorMemoryAllocation ? "out of memory"
+                                              : "no device";
 }
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 
@@ -213,7 +221,19 @@ struct cudaLaunchConfig_t {
 
 namespace emulated {
 
-inline void run_grid(dim3 grid, dim3 block, const std::function<void()>& call) {
+// What the threads of a block share beside what a kernel declares: full of NaN, at a multiple of 1024, and more than
+// `granted_shared` only for kernels that were allowed it.
+inline constexpr std::size_t granted_shared = 48 * 1024, most_shared = 227 * 1024;
+alignas(1024) inline unsigned char shared_memory[most_shared];
+inline std::map<const void*, std::size_t> allowed_shared; // by a kernel's address
+
+inline std::size_t may_share(const void* function) {
+  const std::lock_guard lock(one_launch);
+  const auto found = allowed_shared.find(function);
+  return found == allowed_shared.end() ? granted_shared : found->second;
+}
+
+inline void run_grid(dim3 grid, dim3 block, std::size_t shared, const std::function<void()>& call) {
   const std::lock_guard lock(one_launch);
   kernel = &call;
   gridDim = grid;
@@ -223,6 +243,7 @@ inline void run_grid(dim3 grid, dim3 block, const std::function<void()>& call) {
   if (slots.size() < count) slots.resize(count);
   for (unsigned number = 0; number < linear(gridDim); ++number) {
     blockIdx = {number % gridDim.x, number / gridDim.x % gridDim.y, number / gridDim.x / gridDim.y};
+    std::memset(shared_memory, 0xff, shared);
     run_block(number % 2 == 1);
   }
 }
@@ -244,17 +265,35 @@ Bind bind_places(void (*function)(Parameters...), std::index_sequence<i...>) {
 template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
-  emulated::run_grid(config->gridDim, config->blockDim, [&] { kernel(arguments...); });
+  if (config->dynamicSmemBytes > emulated::may_share(reinterpret_cast<const void*>(kernel))) {
+    return cudaErrorInvalidValue;
+  }
+  emulated::run_grid(config->gridDim, config->blockDim, config->dynamicSmemBytes, [&] { kernel(arguments...); });
+  return cudaSuccess;
+}
+
+struct cudaFuncAttributes {
+  int maxDynamicSharedSizeBytes;
+};
+inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
+  attributes->maxDynamicSharedSizeBytes = static_cast<int>(emulated::may_share(kernel));
+  return cudaSuccess;
+}
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+inline cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int bytes) {
+  if (static_cast<std::size_t>(bytes) > emulated::most_shared) return cudaErrorInvalidValue;
+  const std::lock_guard lock(emulated::one_launch);
+  emulated::allowed_shared[kernel] = static_cast<std::size_t>(bytes);
   return cudaSuccess;
 }
 
 // Graphs: kernels in a row. A copy of a graph is made where it would be instantiated.
 
-struct cudaFuncAttributes {};
-template <class... Parameters> cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, void (*kernel)(Parameters...)) {
-  emulated::loaded[reinterpret_cast<const void*>(kernel)] =
-      emulated::bind_places(kernel, std::index_sequence_for<Parameters...>{});
-  return cudaSuccess;
+template <class... Parameters>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*kernel)(Parameters...)) {
+  const auto* function = reinterpret_cast<const void*>(kernel);
+  emulated::loaded[function] = emulated::bind_places(kernel, std::index_sequence_for<Parameters...>{});
+  return cudaFuncGetAttributes(attributes, function);
 }
 
 struct cudaKernelNodeParams {
@@ -269,10 +308,12 @@ namespace emulated {
 
 struct Node {
   dim3 grid, block;
+  std::size_t shared;
   std::function<void()> call;
 
   explicit Node(const cudaKernelNodeParams& params)
-      : grid(params.gridDim), block(params.blockDim), call(loaded.at(params.func)(params.kernelParams)) {}
+      : grid(params.gridDim), block(params.blockDim), shared(params.sharedMemBytes),
+        call(loaded.at(params.func)(params.kernelParams)) {}
 };
 struct Graph {
   std::vector<Node> nodes;
@@ -289,6 +330,7 @@ inline cudaError_t cudaGraphCreate(cudaGraph_t* graph, unsigned) {
 }
 inline cudaError_t cudaGraphAddKernelNode(cudaGraphNode_t* node, cudaGraph_t graph, const cudaGraphNode_t*, std::size_t,
                                           const cudaKernelNodeParams* params) {
+  if (params->sharedMemBytes > emulated::may_share(params->func)) return cudaErrorInvalidValue;
   *node = static_cast<const char*>(nullptr) + graph->nodes.size();
   graph->nodes.emplace_back(*params);
   return cudaSuccess;
@@ -299,11 +341,14 @@ inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t
 }
 inline cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t executable, cudaGraphNode_t node,
                                                     const cudaKernelNodeParams* params) {
+  if (params->sharedMemBytes > emulated::may_share(params->func)) return cudaErrorInvalidValue;
   executable->nodes.at(static_cast<std::size_t>(node - static_cast<const char*>(nullptr))) = emulated::Node(*params);
   return cudaSuccess;
 }
 inline cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
-  for (const emulated::Node& node : executable->nodes) emulated::run_grid(node.grid, node.block, node.call);
+  for (const emulated::Node& node : executable->nodes) {
+    emulated::run_grid(node.grid, node.block, node.shared, node.call);
+  }
   return cudaSuccess;
 }
 inline cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
