@@ -1,90 +1,48 @@
-// Cross-entropy over the classes of a row, with its gradient in the same call, on the GPU: a warp for each row.
+// Cross-entropy over the classes of a row, with its gradient in the same call, on the GPU: a warp for each row. From
+// logits as cross_entropy_row.h has it, which says what y' is;
 //
-//   from logits:         l = sum_j y'_j (log sum_i exp(z_i - m) + (m - z_j))     dl/dz_j = f_j sum(y') - y'_j
 //   from probabilities:  l = - sum_j y'_j log f_j,  f within [margin, 1]         dl/dp_j = - y'_j / f_j
-//
-// with f = softmax(z), m = max z, and y' = (1 - smoothing) y + smoothing / K. Only differences of logits are taken, so
-// that large ones lose nothing; a class with y'_j = 0 adds nothing, even where its logit is -infinity. For a class
-// number, y is 1 at that class and 0 elsewhere.
-//
-// A lane reads and writes no elements but its own, and writes after the last time it reads: dp may lie where p lies.
+#include "cuda/cross_entropy_row.h"
 #include "cuda/operations.h"
-#include "cuda/reduce.h"
 
 namespace chainrule::cuda {
 namespace {
 
-/// How targets y become y': y' = keep y + floor.
-template <class T> struct Smoothing { T keep, floor; };
-
-/// y' of a row whose target is a class number.
-template <class T> struct LabelTarget {
-  static constexpr bool sums_to_one = true;
-  Index label;
-  T at_label, elsewhere;
-  __device__ T operator()(Index j) const { return j == label ? at_label : elsewhere; }
-  /// Whether class j counts at all: without smoothing the others do not, be they NaN.
-  __device__ bool looks_at(Index j) const { return elsewhere != 0 || j == label; }
+/// All lanes of a warp have a row.
+struct WarpLanes {
+  static constexpr int step = warp_threads;
+  int first;
+  template <class T> __device__ T sum(T value) const { return warp_sum(value); }
+  template <class T> __device__ T greatest(T value) const { return warp_max(value); }
 };
 
-/// y' of a row whose target is a number for each class.
-template <class T> struct ValueTarget {
-  static constexpr bool sums_to_one = false;
-  const T* y;
-  Smoothing<T> smoothing;
-  __device__ T operator()(Index j) const { return smoothing.keep * y[j] + smoothing.floor; }
-  __device__ bool looks_at(Index) const { return true; }
+/// Where a row's gradient goes, or nowhere.
+template <class T> struct RowGradient {
+  T* row;
+  __device__ explicit operator bool() const { return row != nullptr; }
+  __device__ void operator()(Index j, T value) const { row[j] = value; }
 };
-
-template <class T> __device__ LabelTarget<T> row_target(const std::int32_t* labels, Smoothing<T> smoothing, Index i) {
-  return {labels[i], smoothing.keep + smoothing.floor, smoothing.floor};
-}
-template <class T> __device__ ValueTarget<T> row_target(MatrixView<const T> values, Smoothing<T> smoothing, Index i) {
-  return {values.data + i * values.stride, smoothing};
-}
-
-/// Loss of one row from logits z (K). dz (K) = factor * its gradient; it may be null, or alias z.
-template <class T, class Target>
-__device__ T loss_from_logits(const T* z, Target target, T* dz, T factor, Index classes, int lane) {
-  const T most = row_max(z, classes, lane);
-  T total = 0, distance = 0, targets = 0;
-  for (Index j = lane; j < classes; j += warp_threads) {
-    const T below = most - z[j], y = target(j);
-    total += std::exp(-below);
-    distance += y == 0 ? T(0) : y * below;
-    targets += y;
-  }
-  total = warp_sum(total);
-  distance = warp_sum(distance);
-  targets = Target::sums_to_one ? T(1) : warp_sum(targets);
-  if (dz != nullptr) {
-    const T share = targets / total;
-    for (Index j = lane; j < classes; j += warp_threads) {
-      dz[j] = factor * (std::exp(z[j] - most) * share - target(j));
-    }
-  }
-  return targets * std::log(total) + distance;
-}
 
 template <class T> __device__ T within_margin(T p) {
   constexpr T least = T(probability_margin), most = 1;
   return p < least ? least : p > most ? most : p; // NaN stays NaN
 }
 
-/// Loss of one row from probabilities p (K). dp (K) = factor * its gradient; it may be null, or alias p.
+/// Loss of a row of probabilities p (K); its gradient times `factor`.
 template <class T, class Target>
-__device__ T loss_from_probabilities(const T* p, Target target, T* dp, T factor, Index classes, int lane) {
+__device__ T loss_from_probabilities(const T* p, Index classes, Target target, T factor, RowGradient<T> dp,
+                                     WarpLanes lanes) {
   T loss = 0;
-  for (Index j = lane; j < classes; j += warp_threads) {
+  for (Index j = lanes.first; j < classes; j += lanes.step) {
     T slope = 0;
     if (target.looks_at(j)) {
       const T y = target(j), f = within_margin(p[j]);
       loss -= y * std::log(f);
       slope = -factor * y / f;
     }
-    if (dp != nullptr) dp[j] = slope;
+    if (dp) dp(j, slope);
   }
-  return warp_sum(loss);
+  return lanes.sum(loss);
 }
 
 /// `Given` is class numbers, const std::int32_t*, or values, MatrixView<const T>.
@@ -97,15 +55,16 @@ template <class T, class Given, bool from_logits> struct Rows {
   T* row_loss;
   MatrixView<T> dp;
   __device__ void operator()(Index i, int lane) const {
-    const T factor(scale * (weight != nullptr ? static_cast<double>(weight[i]) : 1));
+    const T factor = row_factor(scale, weight, i);
     const auto target = row_target(targets, smoothing, i);
     const T* const row = p.data + i * p.stride;
-    T* const gradient = dp.data != nullptr ? dp.data + i * dp.stride : nullptr;
+    const RowGradient<T> gradient{dp.data != nullptr ? dp.data + i * dp.stride : nullptr};
+    const WarpLanes lanes{lane};
     T loss;
     if constexpr (from_logits) {
-      loss = loss_from_logits(row, target, gradient, factor, p.cols, lane);
+      loss = loss_from_logits(row, p.cols, target, factor, gradient, lanes);
     } else {
-      loss = loss_from_probabilities(row, target, gradient, factor, p.cols, lane);
+      loss = loss_from_probabilities(row, p.cols, target, factor, gradient, lanes);
     }
     if (lane == 0) row_loss[i] = factor * loss;
   }
@@ -114,7 +73,7 @@ template <class T, class Given, bool from_logits> struct Rows {
 template <class T>
 void cross_entropy(const Team&, bool from_logits, double smoothing, MatrixView<const T> p, Targets<T> targets,
                    const T* weight, double scale, T* row_loss, MatrixView<T> dp) {
-  const Smoothing<T> smooth{T(1 - smoothing), T(smoothing / static_cast<double>(p.cols))};
+  const Smoothing<T> smooth = smoothing_of<T>(smoothing, p.cols);
   auto start = [&](auto given) { // class numbers, or values
     using Given = decltype(given);
     if (from_logits) {

@@ -17,7 +17,7 @@ template <class T, class Formula> struct Rows {
   T* row_loss;
   MatrixView<T> dp;
   __device__ void operator()(Index i, int lane) const {
-    const T factor(scale * (weight != nullptr ? static_cast<double>(weight[i]) : 1));
+    const T factor = row_factor(scale, weight, i);
     T sum = 0;
     for (Index j = lane; j < p.cols; j += warp_threads) {
       const Number<T> prediction(p.data[i * p.stride + j]), target(y.data[i * y.stride + j]);

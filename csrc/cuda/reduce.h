@@ -60,6 +60,11 @@ template <class T> __device__ T row_max(const T* row, Index columns, int lane) {
   return warp_max(most);
 }
 
+/// The factor of the loss of row i and its gradient: scale * weight, weights being 1 where there are none.
+template <class T> __device__ T row_factor(double scale, const T* weight, Index i) {
+  return T(scale * (weight != nullptr ? static_cast<double>(weight[i]) : 1));
+}
+
 /// The sum of the values of a block of `block_threads` threads: of each warp, then of the warps from first to last.
 template <class T> __device__ T block_sum(T value) {
   constexpr int warps = block_threads / warp_threads;
