@@ -182,6 +182,50 @@ inline constexpr Index sum_block = 4096;
 /// Blocks of a split sum over n elements.
 CHAINRULE_INLINE constexpr Index sum_blocks(Index n) { return (n + sum_block - 1) / sum_block; }
 
+// Narrow networks -----------------------------------------------------------------------------------------------------
+
+/// A layer of a narrow network: h = g(x W + b). Its gradients are overwritten; null where it does not learn.
+template <class T> struct NarrowLayer {
+  Index inputs = 0, outputs = 0;
+  Activation activation{};
+  const T* weight = nullptr; // (inputs, outputs)
+  const T* bias = nullptr;   // (outputs), or none
+  T* dweight = nullptr;
+  T* dbias = nullptr;
+};
+
+/// Its loss: the cross_entropy of the list, from logits, or an element_loss.
+struct NarrowLoss {
+  bool cross_entropy = false;
+  double smoothing = 0;  // of cross_entropy
+  ElementLoss element{}; // otherwise
+  double scale = 1;
+};
+
+inline constexpr Index most_narrow_layers = 8;
+
+/// What a batch makes of a narrow network: row_loss (B), p (B, K), unless p.data is null, and the gradients of all
+/// layers that learn. Specified by what its parts are in python/chainrule/reference: matmul, the loss,
+/// activation_backward and column_sum, one after the other.
+template <class T> struct NarrowStep {
+  NarrowLayer<T> layers[most_narrow_layers];
+  Index depth = 0;
+  NarrowLoss loss;
+  MatrixView<const T> x{}; // (B, inputs)
+  Targets<T> targets{};
+  const T* weight = nullptr; // (B), or null for 1
+  T* row_loss = nullptr;
+  MatrixView<T> p{};
+};
+
+/// What a device may offer besides the list, where it is quicker: all of a narrow network's step as one. Its sums are
+/// those of the list in another order, which depends on shapes alone.
+template <class T> struct NarrowSteps {
+  /// Whether it takes networks of such layers; looks at their shapes alone.
+  bool (*takes)(const NarrowStep<T>&) = nullptr;
+  void (*take)(const NarrowStep<T>&) = nullptr;
+};
+
 /// Many multiply-adds that touch no memory, and a result that no compiler can leave out. No operation of the list: what
 /// a device could do at most, by which benchmarks judge its products.
 struct Multiplied {
@@ -195,6 +239,8 @@ struct Device {
   Kernels<float> float32;
   Kernels<double> float64;
   MultiplyAdds multiply_adds32 = nullptr, multiply_adds64 = nullptr;
+  NarrowSteps<float> narrow32{}; // null where it does not offer them
+  NarrowSteps<double> narrow64{};
   const Memory* memory = &host_memory;
   /// Waits for all that the calling thread has asked for; null where that is done when it returns.
   void (*wait)() = nullptr;
@@ -214,9 +260,12 @@ struct Device {
   }
 
   template <class T> const Kernels<T>& kernels() const;
+  template <class T> const NarrowSteps<T>& narrow() const;
   template <class T> MultiplyAdds multiply_adds() const { return sizeof(T) == 4 ? multiply_adds32 : multiply_adds64; }
 };
 template <> inline const Kernels<float>& Device::kernels<float>() const { return float32; }
 template <> inline const Kernels<double>& Device::kernels<double>() const { return float64; }
+template <> inline const NarrowSteps<float>& Device::narrow<float>() const { return narrow32; }
+template <> inline const NarrowSteps<double>& Device::narrow<double>() const { return narrow64; }
 
 } // namespace chainrule

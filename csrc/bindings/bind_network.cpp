@@ -5,6 +5,7 @@
 #include "bindings/bound_network.h"
 #include "bindings/gpu.h"
 #include "cpu/table.h"
+#include "train/narrow.h"
 #include "train/run_state.h"
 
 namespace chainrule::bindings {
@@ -194,6 +195,12 @@ template <class T> void bind_network(py::module_& module) {
       .def("layer_outputs", &Self::layer_outputs)
       .def("predict", &Self::predict, arg("x"), arg("out") = py::none())
       .def("predictor", predictor<T>)
+      .def(
+          "takes_narrow_steps",
+          [](Self& self, const Loss<T>& loss) {
+            return self.alone([&](Network<T>& network) { return takes_narrow_steps(network, loss); });
+          },
+          arg("loss"))
       .def(
           "step_bytes",
           [](Self& self, Index batch_size) {

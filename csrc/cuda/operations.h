@@ -33,5 +33,6 @@ void list_cross_entropy(Device&);
 void list_correct_rows(Device&);
 void list_sums(Device&);
 void list_penalty(Device&);
+void list_narrow_step(Device&);
 
 } // namespace chainrule::cuda

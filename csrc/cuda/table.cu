@@ -33,6 +33,7 @@ const Device& device(Precision precision) {
     list_correct_rows(table);
     list_sums(table);
     list_penalty(table);
+    if (products == Precision::float32) list_narrow_step(table); // it rounds no factor
     return table;
   };
   static const Device devices[] = {make("cuda", Precision::float32), make("cuda-tf32", Precision::tf32),

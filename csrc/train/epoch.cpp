@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/clock.h"
+#include "train/narrow.h"
 #include "train/update.h"
 
 namespace chainrule {
@@ -81,11 +82,15 @@ template <class T> bool Epoch<T>::take(const Pass<T>& pass, Index step, std::uin
     optimizer_->begin_step({update_number, epoch, steps_per_epoch});
     pause_ = seconds_now() >= end; // read behind the barrier of the assessment
   }
-  network_.forward_training(pass, batch.x, buffers_);
-  assessment_.assess(pass, batch, buffers_.result(), buffers_.gradient(network_.depth() - 1));
+  // The device may do it all as one.
+  const bool done = take_narrow_step(pass, network_, batch, buffers_.result(), assessment_);
+  if (!done) {
+    network_.forward_training(pass, batch.x, buffers_);
+    assessment_.assess(pass, batch, buffers_.result(), buffers_.gradient(network_.depth() - 1));
+  }
   assessment_.add(pass, batch.rows());
   if (counts && network_.device().is_host()) finite_ = std::isfinite(assessment_.loss());
-  network_.backward(pass, batch.x, buffers_);
+  if (!done) network_.backward(pass, batch.x, buffers_);
 
   const PenaltyRows rows{penalty_rows_.data, static_cast<double>(batch.rows())};
   update(pass, network_, *optimizer_, penalties_, rows, penalty_room_.data());

@@ -159,6 +159,22 @@ template <class T> void Network<T>::backward(const Pass<T>& pass, MatrixView<con
   }
 }
 
+template <class T> bool Network<T>::tell(NarrowStep<T>& step) {
+  if (depth() > most_narrow_layers) return false;
+  step.depth = depth();
+  for (Index layer = 0; layer < depth(); ++layer) {
+    const Place& known = places_[at(layer)];
+    LayerPlace<T> place{.number = static_cast<std::uint32_t>(layer),
+                        .frozen = known.frozen,
+                        .parameters = arena_.data() + known.offset};
+    if (known.learns) place.gradients = gradients() + known.offset;
+    const std::optional<NarrowLayer<T>> narrow = layers_[at(layer)]->narrow(place, layer_inputs(layer));
+    if (!narrow) return false;
+    step.layers[layer] = *narrow;
+  }
+  return true;
+}
+
 template <class T> void Network<T>::constrain(const Pass<T>& pass) {
   if (constrained_.empty()) return;
   pass.team.barrier(); // the update is over

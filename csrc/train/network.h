@@ -84,6 +84,9 @@ public:
   /// threads after forward_training with the same x; ends with a barrier. gradients() must have been called before.
   void backward(const Pass<T>&, MatrixView<const T> x, StepBuffers<T>& buffers);
 
+  /// Puts the layers into a step that a device takes as one (kernels.h); false where one of them cannot be told so.
+  bool tell(NarrowStep<T>& step);
+
   /// Makes the parameters obey their constraints, if there are any. Called by all threads after an update; ends with a
   /// barrier.
   void constrain(const Pass<T>&);

@@ -33,13 +33,17 @@ template <class T> void Assessment<T>::begin() {
   rows_ = 0;
 }
 
-template <class T>
-void Assessment<T>::assess(const Pass<T>& pass, const Data<T>& batch, MatrixView<const T> p, MatrixView<T> dp) {
+template <class T> void Assessment<T>::score(const Pass<T>& pass, const Data<T>& batch, MatrixView<const T> p) {
   T* scores = row_scores_.data();
   for (const Metric metric : objective_.metrics) {
     score_rows(pass, metric, p, batch.targets, objective_.threshold, scores);
     scores += batch_size_;
   }
+}
+
+template <class T>
+void Assessment<T>::assess(const Pass<T>& pass, const Data<T>& batch, MatrixView<const T> p, MatrixView<T> dp) {
+  score(pass, batch, p);
   objective_.loss->evaluate(pass, p, batch.targets, batch.weight, row_loss_.data(), dp);
   pass.team.barrier();
 }

@@ -46,6 +46,10 @@ public:
   /// Loss, scores, and, unless dp.data is null, the gradient dp (B, K) of a prediction p (B, K). Called by all
   /// threads; ends with a barrier.
   void assess(const Pass<T>&, const Data<T>& batch, MatrixView<const T> p, MatrixView<T> dp);
+  /// The scores alone; the caller has the losses of rows written to row_loss() (B).
+  void score(const Pass<T>&, const Data<T>& batch, MatrixView<const T> p);
+  T* row_loss() { return row_loss_.data(); }
+  const Objective<T>& objective() const { return objective_; }
   /// Adds what was assessed to the totals, which is the work of rank 0. Called after assess and before the next.
   void add(const Pass<T>&, Index rows);
 

@@ -28,6 +28,7 @@
 
 #define __global__
 #define __device__
+#define __grid_constant__
 #define __shared__ static // one block at a time
 #define __launch_bounds__(...)
 

@@ -35,6 +35,19 @@ template <class T> struct Affine {
     return dense_view<T>(place.gradients, inputs, columns);
   }
 
+  /// All of it, with an activation, for a step that a device takes as one.
+  NarrowLayer<T> narrow(const LayerPlace<T>& place, Index inputs, Activation activation) const {
+    const Index bias_at = bias_offset(inputs);
+    const bool learns = place.gradients != nullptr;
+    return {.inputs = inputs,
+            .outputs = columns,
+            .activation = activation,
+            .weight = place.parameters,
+            .bias = bias ? place.parameters + bias_at : nullptr,
+            .dweight = place.gradients,
+            .dbias = bias && learns ? place.gradients + bias_at : nullptr};
+  }
+
   /// z, or what `activation` makes of it where the product is stored.
   void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<const T> w,
                MatrixView<T> z, Activation activation) const {

@@ -45,6 +45,11 @@ public:
     }
   }
 
+  std::optional<NarrowLayer<T>> narrow(const LayerPlace<T>& place, Index inputs) const override {
+    if (is_masked() || activation_.softmax) return {};
+    return affine_.narrow(place, inputs, activation_.element);
+  }
+
   void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<T> h) const override {
     affine_.forward(pass, place, x, affine_.weight(place, x.cols), h, activation_.element);
     activation_.finish(pass, h);

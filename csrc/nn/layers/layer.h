@@ -2,6 +2,7 @@
 // network hands it; it holds no activations and no state between the two.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "nn/parameter.h"
@@ -43,6 +44,13 @@ public:
     (void)inputs;
     (void)training;
     return 0;
+  }
+
+  /// This layer in its place for a step that a device takes as one (kernels.h), if it is h = g(x W + b) and no more.
+  virtual std::optional<NarrowLayer<T>> narrow(const LayerPlace<T>& place, Index inputs) const {
+    (void)place;
+    (void)inputs;
+    return {};
   }
 
   /// h (B, out) from x (B, in), both without gaps between their rows. Called by all threads; the network places a

@@ -24,13 +24,20 @@ public:
 
   void evaluate(const Pass<T>& pass, MatrixView<const T> p, Targets<T> targets, const T* weight, T* row_loss,
                 MatrixView<T> dp) const override {
-    const double rows = static_cast<double>(p.rows), elements = static_cast<double>(p.size());
-    const Reduction over = this->reduction();
-    const double scale = factor_ / (over == Reduction::sum ? 1 : over == Reduction::mean ? elements : rows);
-    pass.kernels.element_loss(pass.team, formula_, p, targets.values, weight, scale, row_loss, dp);
+    pass.kernels.element_loss(pass.team, formula_, p, targets.values, weight, scale(p.rows, p.cols), row_loss, dp);
+  }
+
+  std::optional<NarrowLoss> narrow(Index rows, Index outputs) const override {
+    return NarrowLoss{.element = formula_, .scale = scale(rows, outputs)};
   }
 
 private:
+  double scale(Index rows, Index outputs) const {
+    const Reduction over = this->reduction();
+    const Index count = over == Reduction::sum ? 1 : over == Reduction::mean ? rows * outputs : rows;
+    return factor_ / static_cast<double>(count);
+  }
+
   ElementLoss formula_;
   double factor_;
 };

@@ -1,6 +1,7 @@
 // Loss: how far a prediction is from the targets, and the gradient by the prediction, in one pass.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "core/named.h"
@@ -28,6 +29,12 @@ public:
   /// number of rows, not by the sum of the weights. Called by all threads; the caller places a barrier after it.
   virtual void evaluate(const Pass<T>&, MatrixView<const T> p, Targets<T>, const T* weight, T* row_loss,
                         MatrixView<T> dp) const = 0;
+  /// This loss of a batch (B, K) for a step that a device takes as one (kernels.h), if that knows it.
+  virtual std::optional<NarrowLoss> narrow(Index rows, Index outputs) const {
+    (void)rows;
+    (void)outputs;
+    return {};
+  }
 
 protected:
   Reduction reduction() const { return reduction_; }

@@ -408,6 +408,8 @@ class Network:
     def predictor(self) -> Callable[[object, object], Array | None]:
         """A function of x and out that does what predict() does where both can be taken as they are: arrays of NumPy's
         own class, of this precision, C-contiguous, of the right shapes, x finite, and apart. None for all others."""
+    def takes_narrow_steps(self, loss: Loss) -> bool:
+        """Whether the network's device takes forward pass, loss and backward pass of a step of training as one."""
     def step_bytes(self, batch_size: int) -> int:
         """Memory that a training step needs beside parameters, gradients and optimizer state."""
     def threads(self, batch_size: int) -> int:
