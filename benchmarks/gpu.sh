@@ -131,6 +131,7 @@ e.float32.Kernels(isa="cuda").scale(2.0, np.ones(3, np.float32))' >"$work/first.
 command -v nvcc >/dev/null || PATH=$PATH:/usr/local/cuda/bin
 # Its architecture by number: CMake before 3.24 does not know "native".
 architecture=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -cd 0-9)
+[[ $architecture == 90 ]] && architecture=90a # a Hopper's own instructions are only in code for it alone
 export CUDAARCHS=${CUDAARCHS:-${architecture:-native}} CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
 export PYTHONPATH="$work/site${PYTHONPATH:+:$PYTHONPATH}" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 # those that happen to be there have no say

@@ -30,6 +30,8 @@ inline constexpr Index most_blocks = 2112;
 /// own, since its operations alone are done in order. Made when it is first asked for.
 inline constexpr Index workspace_bytes = Index{1} << 25; // 256 tiles of 128 x 128 sums in double precision
 void* workspace();
+/// As many bytes as an operation asks for, for the same purpose, beside the workspace. Who asks next gets them too.
+void* staging(Index bytes);
 
 /// Throws a sentence with what was being done, and CUDA's own words, unless `status` is success.
 inline void require(cudaError_t status, const char* doing) {

@@ -225,33 +225,42 @@ template <class T> bool in_vectors(MatrixView<const T> matrix) {
          matrix.stride % width == 0;
 }
 
-template <class T> using ProductKernel = void (*)(Product<T>);
+template <class T> Lines<T> lines_of_a(Factor<T> a) { return {a.matrix.data, a.matrix.stride, !a.transposed}; }
+template <class T> Lines<T> lines_of_b(Factor<T> b) { return {b.matrix.data, b.matrix.stride, b.transposed}; }
 
-/// Queues c = g(a b + bias), or c += a b, with the best of the tiles. Each has two kernels: of loads and stores of
-/// single numbers, and of 16 bytes, for where all lines of all arrays allow it.
-template <class T, class Shape, int count>
-void launch_product(const Shape (&tiles)[count], const ProductKernel<T> (&kernels)[count][2], Factor<T> a, Factor<T> b,
-                    MatrixView<T> c, Write write, Epilogue<T> epilogue) {
+/// Queues c = g(a b + bias), or c += a b, by a plan: queue(product, vectors) queues the kernel that computes the
+/// product, or all parts of it; `vectors` says whether all lines of all arrays allow loads and stores of 16 bytes.
+template <class T, class Queue>
+void launch_product(ProductPlan plan, Factor<T> a, Factor<T> b, MatrixView<T> c, Write write, Epilogue<T> epilogue,
+                    Queue queue) {
   const bool add = write == Write::add;
   const MatrixView<const T> bias{epilogue.bias, 1, c.cols, c.cols};
   const bool vectors = in_vectors(a.matrix) && in_vectors(b.matrix) && in_vectors<T>(c) && in_vectors(bias);
-  const Lines<T> lines_a{a.matrix.data, a.matrix.stride, !a.transposed};
-  const Lines<T> lines_b{b.matrix.data, b.matrix.stride, b.transposed};
-  const ProductPlan plan = best_plan<T>(tiles, c.rows, c.cols, a.cols());
-  Product<T> product{
-      lines_a,        lines_b, a.cols(), add ? c.data : epilogue.bias, add ? c.stride : 0, c, epilogue.activation,
-      plan.part_terms};
+  Product<T> product{lines_of_a(a),       lines_of_b(b),  a.cols(), add ? c.data : epilogue.bias, add ? c.stride : 0, c,
+                     epilogue.activation, plan.part_terms};
   const bool splits = plan.parts > 1;
   if (splits) {
     product.c = dense_view(static_cast<T*>(workspace()), c.rows, c.cols);
     product.activation = {};
   }
-  const auto shape = tiles[plan.tile];
-  launch("matmul", kernels[plan.tile][vectors ? 1 : 0], plan.parts * blocks_for(shape, c.rows, c.cols), shape.threads(),
-         product);
+  queue(product, vectors);
   if (splits) {
     for_elements("matmul", c.size(), AddParts<T>{product.c.data, plan.parts, c.size(), c, epilogue.activation});
   }
+}
+
+template <class T> using ProductKernel = void (*)(Product<T>);
+
+/// The same, by the best of the tiles. Each has two kernels: of loads and stores of single numbers, and of 16 bytes.
+template <class T, class Shape, int count>
+void launch_product(const Shape (&tiles)[count], const ProductKernel<T> (&kernels)[count][2], Factor<T> a, Factor<T> b,
+                    MatrixView<T> c, Write write, Epilogue<T> epilogue) {
+  const ProductPlan plan = best_plan<T>(tiles, c.rows, c.cols, a.cols());
+  launch_product(plan, a, b, c, write, epilogue, [&](const Product<T>& product, bool vectors) {
+    const auto shape = tiles[plan.tile];
+    launch("matmul", kernels[plan.tile][vectors ? 1 : 0], plan.parts * blocks_for(shape, c.rows, c.cols),
+           shape.threads(), product);
+  });
 }
 
 } // namespace chainrule::cuda

@@ -5,12 +5,13 @@
 // its sum loses. Sums run along k in an order that depends on the shape alone: they repeat bit for bit. Where c is
 // small and k is long, they are split (matmul_plan.h).
 //
-// A block of threads computes one tile of c (matmul_tensor_tile.h). Which tile, depends on the shape of c alone.
-// Instructions of Hopper by which tensor cores read shared memory themselves (wgmma) are not used: the code is one for
-// every GPU. Others report that it can so reach 55 to 65 % of what a Hopper does with them.
+// A block of threads computes one tile of c (matmul_tensor_tile.h). Which tile, depends on the shape of c alone. This
+// code is for every GPU. On a Hopper it reaches, others report, 55 to 65 % of what tensor cores do that read shared
+// memory themselves: there large products go to matmul_wgmma.cu.
 #include <utility>
 
 #include "cuda/matmul_tensor_tile.h"
+#include "cuda/matmul_wgmma.h"
 #include "cuda/operations.h"
 
 namespace chainrule::cuda {
@@ -46,6 +47,7 @@ void launch_rounded(std::integer_sequence<int, tile...>, const Arguments&... arg
 template <class Rounding>
 void matmul_rounded(const Team&, Factor<float> a, Factor<float> b, MatrixView<float> c, Write write,
                     Epilogue<float> epilogue) {
+  if (launch_wgmma<Rounding>(a, b, c, write, epilogue)) return;
   launch_rounded<Rounding>(std::make_integer_sequence<int, tensor_tile_count>(), a, b, c, write, epilogue);
 }
 

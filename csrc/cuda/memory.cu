@@ -1,4 +1,6 @@
 // The GPU and its memory: whether there is one, what it is, and the ways in and out. No kernel stands here.
+#include <vector>
+
 #include "cuda/launch.h"
 #include "cuda/operations.h"
 #include "cuda_table.h"
@@ -128,19 +130,42 @@ void copy(void* to, const void* from, std::size_t bytes) {
   finish();
 }
 
+/// Memory of a thread that grows, twofold at least. What was given out before stays until the thread ends: a graph may
+/// know of it. Not in the way of what is being recorded: nobody may have used it before.
+class Scratch {
+public:
+  Scratch() = default;
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() {
+    for (void* piece : pieces_) release(piece);
+  }
+
+  void* of(Index bytes) {
+    if (bytes > bytes_) {
+      const Index next = bytes < 2 * bytes_ ? 2 * bytes_ : bytes;
+      pieces_.reserve(pieces_.size() + 1);
+      pieces_.push_back(allocate_now(static_cast<std::size_t>(next)));
+      bytes_ = next;
+    }
+    return pieces_.back();
+  }
+
+private:
+  std::vector<void*> pieces_;
+  Index bytes_ = 0; // of the last one
+};
+
 } // namespace
 
-// Not in the way of what is being recorded: nobody may have used it before.
 void* workspace() {
-  struct Own {
-    void* memory = allocate_now(static_cast<std::size_t>(workspace_bytes));
-    Own() = default;
-    Own(const Own&) = delete;
-    Own& operator=(const Own&) = delete;
-    ~Own() { release(memory); }
-  };
-  thread_local const Own own;
-  return own.memory;
+  thread_local Scratch scratch;
+  return scratch.of(workspace_bytes);
+}
+
+void* staging(Index bytes) {
+  thread_local Scratch scratch;
+  return scratch.of(bytes);
 }
 
 std::size_t free_memory() {

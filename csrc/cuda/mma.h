@@ -1,5 +1,5 @@
 // The tensor cores: rounding to what they multiply, and the two instructions by which a warp multiplies. Nothing else
-// in cuda/ is written in PTX.
+// in cuda/ is written in PTX but what only a Hopper has (wgmma.h).
 //
 //   D (16, 8) = A (16, k) B (k, 8) + C,  k = 8 in TF32, 16 in bfloat16, C and D in float32
 //

@@ -2,9 +2,9 @@
 // kernels run, and are tested, on machines without a GPU. CHAINRULE_CUDA=EMULATED in CMake.
 //
 // One block runs at a time, its threads one after the other: each goes on until it waits for the others of its warp or
-// block. Odd blocks run their threads from the last to the first, so that a forgotten barrier shows. New memory is full
-// of NaN. No speed, no memory model: everything is done when a call returns, but for copies in a stream that was made.
-// Those wait until somebody waits for them, so that a forgotten wait shows.
+// block, or polls for what others do. Odd blocks run their threads from the last to the first, so that a forgotten
+// barrier shows. New memory is full of NaN. No speed, no memory model: everything is done when a call returns, but for
+// copies in a stream that was made. Those wait until somebody waits for them, so that a forgotten wait shows.
 #pragma once
 
 #include <ucontext.h>
@@ -49,7 +49,7 @@ inline constexpr int warpSize = 32;
 
 namespace emulated {
 
-enum class State { ready, waits_for_warp, waits_for_block, done };
+enum class State { ready, polls, waits_for_warp, waits_for_warpgroup, waits_for_block, done };
 
 // A stack of its own, which it keeps from kernel to kernel. It gets there by a context; from then on it and the
 // scheduler change places by long jumps, which, unlike contexts, ask nothing of the operating system.
@@ -68,6 +68,7 @@ inline std::jmp_buf scheduler;
 inline unsigned current = 0;
 inline const std::function<void()>* kernel = nullptr;
 inline std::mutex one_launch;
+inline bool something_happened = false; // that a thread may poll for
 
 // Neither of the two has variables that change between the jump away and the jump back.
 [[gnu::noinline]] inline void wait(State reason) {
@@ -100,6 +101,7 @@ inline std::unique_ptr<Thread> make_thread() {
   return thread;
 }
 
+inline constexpr unsigned warpgroup = 128; // threads
 inline unsigned linear(dim3 size) { return size.x * size.y * size.z; }
 
 /// Lets those of [begin, end) go on that wait for `reason`, if all do that are not done.
@@ -121,16 +123,22 @@ inline void run_block(bool backwards) {
   for (unsigned t = 0; t < count; ++t) threads[t]->state = State::ready;
   for (;;) {
     bool ran = false, left = false;
+    something_happened = false;
     for (unsigned i = 0; i < count; ++i) {
       current = backwards ? count - 1 - i : i;
-      if (threads[current]->state != State::ready) continue;
+      const State before = threads[current]->state;
+      if (before != State::ready && before != State::polls) continue;
       threadIdx = {current % blockDim.x, current / blockDim.x % blockDim.y, current / blockDim.x / blockDim.y};
       resume(*threads[current]);
-      ran = true;
+      ran |= threads[current]->state != State::polls || before != State::polls;
     }
+    ran |= something_happened;
     bool released = false;
     for (unsigned begin = 0; begin < count; begin += warpSize) {
       released |= release(begin, std::min(begin + warpSize, count), State::waits_for_warp);
+    }
+    for (unsigned begin = 0; begin < count; begin += warpgroup) {
+      released |= release(begin, std::min(begin + warpgroup, count), State::waits_for_warpgroup);
     }
     if (!released) released = release(0, count, State::waits_for_block);
     for (unsigned t = 0; t < count; ++t) left |= threads[t]->state != State::done;
@@ -154,6 +162,7 @@ template <class T> T exchange(T value, unsigned from) {
 
 } // namespace emulated
 
+inline void __syncwarp() { emulated::wait(emulated::State::waits_for_warp); }
 inline void __syncthreads() { emulated::wait(emulated::State::waits_for_block); }
 template <class T> T __shfl_sync(unsigned, T value, int from) {
   return emulated::exchange(value, static_cast<unsigned>(from) % warpSize);
@@ -274,10 +283,10 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
 }
 
 struct cudaFuncAttributes {
-  int maxDynamicSharedSizeBytes;
+  int maxDynamicSharedSizeBytes, maxThreadsPerBlock;
 };
 inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
-  attributes->maxDynamicSharedSizeBytes = static_cast<int>(emulated::may_share(kernel));
+  *attributes = {static_cast<int>(emulated::may_share(kernel)), 1024};
   return cudaSuccess;
 }
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
