@@ -98,9 +98,15 @@ def test_the_limit_is_that_of_the_data_in_bytes() -> None:
 
 
 @pytest.mark.usefixtures("limit")
-def test_a_cpu_knows_no_limit() -> None:
-    _engine.set_resident_limit(0)
-    course(LABELS, "cross_entropy", "float32", device="cpu", batch_size=16)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_fit_streams_beyond_the_limit_on_a_gpu(device: str) -> None:
+    net = cr.Network([cr.Dense(CLASSES)], inputs=INPUTS, device=device)
+    engine, x, y = net.engine, X.astype("float32"), LABELS.astype("int32")
+    options = [net.core, cr.CrossEntropy().build(engine), cr.SGD().prepared(net), [], [], x, y, None]
+    for limit in (x.nbytes + y.nbytes, x.nbytes + y.nbytes - 1):
+        _engine.set_resident_limit(limit)
+        fit = engine.Fit(*options, 16, True, False, 0, 0.0)
+        assert fit.streams == (device == "cuda" and limit < x.nbytes + y.nbytes)
 
 
 @pytest.mark.usefixtures("limit")

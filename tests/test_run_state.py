@@ -66,6 +66,14 @@ def test_without_an_optimizer_only_parameters_and_statistics_are_kept(device):
     assert net.core.steps == steps > 0
 
 
+def test_nothing_is_restored_that_was_not_kept():
+    net = network("cpu")
+    state = net.engine.RunState(net.core)
+    assert not state.is_here()
+    with pytest.raises(ValueError, match="nothing was kept yet"):
+        state.restore()
+
+
 def test_the_state_of_another_network_is_refused():
     nets = network("cpu"), network("cpu")
     optimizer = cr.Adam().prepared(nets[0])

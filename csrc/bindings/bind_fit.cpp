@@ -31,6 +31,8 @@ public:
   }
 
   const Data<T>& data() const { return resident_.data(); }
+  /// Whether they are not where the network is.
+  bool stream(const Network<T>& network) const { return data().memory != &network.memory(); }
 
 private:
   static bool is_there(const py::object& x) { return py::isinstance<DeviceArray>(x); }
@@ -39,7 +41,8 @@ private:
   static ResidentData<T> resident(const Data<T>& data, const Network<T>& network, bool has_x, Index batch_size) {
     const Unlocked unlocked; // copying takes its time
     const Index batch = std::clamp<Index>(batch_size, 1, std::max<Index>(data.rows(), 1));
-    const bool fits = has_x || data.bytes() <= std::min(resident_limit(), network.data_room(batch));
+    const Index room = std::min(resident_limit(), std::max(always_resident, network.data_room(batch)));
+    const bool fits = has_x || data.bytes() <= room;
     return ResidentData<T>(data, fits ? network.memory() : host_memory, has_x);
   }
 
@@ -116,6 +119,7 @@ public:
                Sampler<T>(arrays_.data(), network_->network().device(), batch_size, shuffle, drop_last, seed)) {}
 
   Index steps() const { return epoch_.steps(); }
+  bool streams() const { return arrays_.stream(network_->network()); }
 
   py::dict run(std::uint64_t number, const py::object& progress) {
     const Running running(running_, "fit");
@@ -217,6 +221,7 @@ template <class T> void bind_fit(py::module_& module) {
            arg("metrics"), arg("x"), arg("y"), arg("weight"), arg("batch_size"), arg("shuffle"), arg("drop_last"),
            arg("seed"), arg("threshold"))
       .def_property_readonly("steps_per_epoch", &Fit<T>::steps)
+      .def_property_readonly("streams", &Fit<T>::streams)
       .def("run", &Fit<T>::run, arg("epoch"), arg("progress") = py::none());
   py::class_<BoundEvaluation<T>>(module, "Evaluation")
       .def(py::init<NetworkPointer<T>, std::shared_ptr<Loss<T>>, std::vector<std::shared_ptr<Penalty<T>>>,

@@ -11,6 +11,7 @@
 #include "core/feed.h"
 #include "cuda/operations.h"
 #include "cuda/owned.h"
+#include "cuda_table.h"
 
 namespace chainrule::cuda {
 namespace {
@@ -23,7 +24,12 @@ public:
     copies_.reset(made);
     for (Place& place : places_) {
       void* pinned = nullptr;
-      require(cudaMallocHost(&pinned, bytes), "allocating pinned memory");
+      const cudaError_t status = cudaMallocHost(&pinned, bytes);
+      if (status == cudaErrorMemoryAllocation) {
+        static_cast<void>(cudaGetLastError()); // told here, not again by the next launch
+        throw OutOfMemory(text("the GPU's driver could not pin ", bytes, " bytes of the host's memory"));
+      }
+      require(status, "allocating pinned memory");
       place.here.reset(pinned);
       place.there = Buffer<std::byte>(static_cast<Index>(bytes), Contents::undefined, memory);
     }

@@ -1,8 +1,8 @@
 // Launching: how an operation starts its kernels on the GPU, and how an error comes back.
 //
 // The team of a GPU is one host thread, and all that it asks for goes to one stream of its own, in order: an operation
-// returns when its kernels are queued, not when they are done. Nothing else in cuda/ talks to the CUDA runtime but
-// memory.cu, graph.cu and timing.cu.
+// returns when its kernels are queued, not when they are done; but for the copies of feed.cu, which have a stream of
+// their own. Nothing else in cuda/ talks to the CUDA runtime but memory.cu, graph.cu, feed.cu and timing.cu.
 //
 // launch queues a kernel as it is; for_elements calls a function of i for i = 0 .. n-1, a thread for each, or, above
 // `most_blocks` blocks, for every so many.
@@ -10,6 +10,7 @@
 
 #include <cuda_runtime.h>
 
+#include <mutex>
 #include <stdexcept>
 #include <tuple>
 
@@ -54,6 +55,8 @@ inline constexpr Index granted_shared_bytes = 48 * 1024;
 /// Lets blocks of a kernel share so many bytes, or as many as they could before, if those are more.
 inline cudaError_t allow_shared(const void* kernel, Index bytes) {
   if (bytes <= granted_shared_bytes) return cudaSuccess;
+  static std::mutex one_at_a_time; // else a thread could take back what another has just been given
+  const std::lock_guard lock(one_at_a_time);
   cudaFuncAttributes attributes{};
   const cudaError_t status = cudaFuncGetAttributes(&attributes, kernel);
   if (status != cudaSuccess || attributes.maxDynamicSharedSizeBytes >= bytes) return status;

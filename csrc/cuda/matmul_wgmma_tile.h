@@ -85,6 +85,7 @@ public:
     } else if (thread_ == WgmmaShape::multiplying_threads()) {
       bring(factors, first_slab, slabs);
     }
+    __syncwarp();    // with the one that brings
     __syncthreads(); // all panels have been multiplied
     if (thread_ < WgmmaShape::multiplying_threads()) finish(product, sums);
   }

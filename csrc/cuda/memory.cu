@@ -130,8 +130,8 @@ void copy(void* to, const void* from, std::size_t bytes) {
   finish();
 }
 
-/// Memory of a thread that grows, twofold at least. What was given out before stays until the thread ends: a graph may
-/// know of it. Not in the way of what is being recorded: nobody may have used it before.
+/// Memory of a thread that grows, twofold at least while it is small. What was given out before stays until the thread
+/// ends: a graph may know of it. Not in the way of what is being recorded: nobody may have used it before.
 class Scratch {
 public:
   Scratch() = default;
@@ -143,7 +143,7 @@ public:
 
   void* of(Index bytes) {
     if (bytes > bytes_) {
-      const Index next = bytes < 2 * bytes_ ? 2 * bytes_ : bytes;
+      const Index next = bytes < 2 * bytes_ && bytes < most_ahead ? 2 * bytes_ : bytes;
       pieces_.reserve(pieces_.size() + 1);
       pieces_.push_back(allocate_now(static_cast<std::size_t>(next)));
       bytes_ = next;
@@ -152,6 +152,7 @@ public:
   }
 
 private:
+  static constexpr Index most_ahead = Index{1} << 28;
   std::vector<void*> pieces_;
   Index bytes_ = 0; // of the last one
 };

@@ -23,6 +23,9 @@ template <class T> struct Data {
   Index bytes() const { return rows() * row_bytes(); }
 };
 
+/// Data of so few bytes need no less of a device's memory where they stream in: lots take as much (sampler.cpp).
+inline constexpr Index always_resident = Index{1} << 27;
+
 /// Bytes of data of a fit or an evaluation that a device's own memory may hold, whatever is free there: for tests, and
 /// where others need it too. At first there is no limit.
 Index resident_limit();

@@ -110,12 +110,13 @@ template <class T> int Network<T>::arena_threads() const {
 
 template <class T> Index Network<T>::data_room(Index rows) const {
   if (device_->free_memory == nullptr) return std::numeric_limits<Index>::max();
-  // Gradients, up to three states of an optimizer, two moments to go back to with all of these (run_state.h), a third
-  // one of early stopping; and what products and graphs need, validation, and whoever else is there.
-  constexpr Index arenas = 1 + 3 + 2 * 4 + 1, rest = Index{1} << 30;
+  // Gradients, up to three states of an optimizer, two moments to go back to with all of these (run_state.h), and three
+  // of early stopping. An eighth is for what products and graphs need, for validation, and whoever else is there.
+  constexpr Index arenas = 1 + 3 + 2 * 4 + 3;
+  const auto free = static_cast<Index>(device_->free_memory());
   const Index beside =
-      arenas * arena_size() * static_cast<Index>(sizeof(T)) + StepBuffers<T>::bytes(*this, rows, true) + rest;
-  return std::max<Index>(static_cast<Index>(device_->free_memory()) - beside, 0);
+      arenas * arena_size() * static_cast<Index>(sizeof(T)) + StepBuffers<T>::bytes(*this, rows, true) + free / 8;
+  return std::max<Index>(free - beside, 0);
 }
 
 template <class T> Index Network<T>::penalty_room() const {

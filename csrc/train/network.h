@@ -57,7 +57,7 @@ public:
   /// Gradients in the layout of the arena; made, all zero, when first asked for.
   T* gradients();
 
-  /// Bytes of data that the device has room for, beside what training with batches of `rows` rows needs there.
+  /// Bytes of data that the device has room for, beside what training with batches of `rows` rows needs there, at most.
   Index data_room(Index rows) const;
 
   /// Room for the sums of a penalty (nn/term_sum.h).

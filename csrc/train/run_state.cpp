@@ -21,6 +21,7 @@ RunState<T>::RunState(const Network<T>& network, std::shared_ptr<Optimizer<T>> o
 template <class T> void RunState<T>::keep(const Network<T>& network) {
   const Memory& memory = network.memory();
   copy(memory, arena_.data(), network.arena(), arena_.size());
+  kept_ = true;
   if (optimizer_ == nullptr) return;
   for (int i = 0; i < optimizer_->states(); ++i) {
     Buffer<T>& state = states_[static_cast<std::size_t>(i)];
@@ -32,6 +33,7 @@ template <class T> void RunState<T>::keep(const Network<T>& network) {
 }
 
 template <class T> void RunState<T>::restore(Network<T>& network) const {
+  check(kept_, "nothing was kept yet");
   const Memory& memory = network.memory();
   copy(memory, network.arena(), arena_.data(), arena_.size());
   if (optimizer_ == nullptr) return;
@@ -45,6 +47,7 @@ template <class T> void RunState<T>::restore(Network<T>& network) const {
 }
 
 template <class T> bool RunState<T>::is_here(const Network<T>& network) const {
+  if (!kept_) return false;
   std::vector<T> here(static_cast<std::size_t>(arena_.size())), kept = here;
   copy_out(network.memory(), here.data(), network.arena(), arena_.size());
   copy_out(network.memory(), kept.data(), arena_.data(), arena_.size());

@@ -9,7 +9,7 @@ namespace {
 
 // So long a lot takes 1 to 3 ms from the host to a GPU, beside some 10 us that sending one costs, and two of them in
 // pinned memory are little beside data that do not fit a GPU.
-constexpr Index lot_bytes = Index{1} << 26;
+constexpr Index lot_bytes = always_resident / 2;
 // As many steps are repeated as one, at most (epoch.cpp): more in a lot would be of no use.
 constexpr Index most_lot_steps = 16;
 
@@ -67,7 +67,8 @@ template <class T> void Sampler<T>::begin(std::uint64_t epoch) {
 template <class T> typename Sampler<T>::Lot Sampler<T>::lot_at(void* place, Index rows) const {
   Index end = 0;
   auto next = [&]<class Number>(Number*& array, Index numbers) {
-    array = numbers == 0 ? nullptr : reinterpret_cast<Number*>(static_cast<std::byte*>(place) + end);
+    array =
+        numbers == 0 || place == nullptr ? nullptr : reinterpret_cast<Number*>(static_cast<std::byte*>(place) + end);
     end += round_up(numbers * static_cast<Index>(sizeof(Number)));
   };
   Lot lot{};

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class LastGood:
     """The state at the end of the last epoch, and of the one before it; at first, that of the start.
 
-    Both are kept where the network is: on a GPU nothing is copied out.
+    Both are kept where the network is: on a GPU an epoch copies nothing out.
     """
 
     def __init__(self, engine: ModuleType, core: CoreNetwork, optimizer: CoreOptimizer) -> None:

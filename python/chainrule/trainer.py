@@ -211,7 +211,7 @@ class Trainer:
         Parameters
         ----------
         X : array of shape (N, inputs)
-            Finite numbers in any layout; integers and bools are read as numbers.
+            Finite numbers in any layout; integers and bools are read as numbers. Nobody may change them meanwhile.
         y : array
             Targets; see the loss.
         epochs : int, default 10

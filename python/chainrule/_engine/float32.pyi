@@ -444,6 +444,8 @@ class Fit:
     ) -> None: ...
     @property
     def steps_per_epoch(self) -> int: ...
+    @property
+    def streams(self) -> bool: ...  # whether the data have no room where the network is
     def run(self, epoch: int, progress: Callable[[int, float], Any] | None = None) -> EpochRecord:
         """One epoch. Every 50 ms: handles signals (KeyboardInterrupt leaves a consistent network) and calls
         progress(steps done, mean loss so far); an exception from it ends the epoch and passes on."""

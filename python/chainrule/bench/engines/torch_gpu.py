@@ -58,11 +58,13 @@ def resident_training(setting: Setting, *, way: str, device: str, precision: str
     X = torch.from_numpy(setting.X).to(device)
     y = torch.from_numpy(setting.y).to(device)
     loss = functional.cross_entropy if setting.has_classes else functional.mse_loss
-    kind = torch.device(device).type
 
     def mean_loss(x: Tensor, y: Tensor) -> Tensor:
+        return loss(net(x), y)
+
+    def rounded_mean_loss(x: Tensor, y: Tensor) -> Tensor:
         # What is cast is not kept from step to step: weights change, and a graph would not see it.
-        with torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False):
+        with torch.autocast(torch.device(device).type, torch.bfloat16, cache_enabled=False):
             outputs = net(x)
         return loss(outputs.to(X.dtype), y)
 
@@ -72,7 +74,7 @@ def resident_training(setting: Setting, *, way: str, device: str, precision: str
         X,
         y.long() if setting.has_classes else y,
         torch.zeros((), device=device, dtype=X.dtype),
-        mean_loss,
+        rounded_mean_loss if precision == "bfloat16" else mean_loss,
     )
     reset = to_start(net, setting, optimizer)
     reset()
