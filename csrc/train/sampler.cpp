@@ -38,7 +38,7 @@ Sampler<T>::Sampler(Data<T> data, const Device& device, Index batch_size, bool s
     return;
   }
   if (!shuffles_) return;
-  // A row takes some 5 ns, a hundred operations.
+  // A row takes some 8 ns, a hundred operations or more.
   if (device.is_host()) team_ = ThreadTeam(threads_for(100.0 * static_cast<double>(data.rows())));
   order_ = Buffer<std::int32_t>(data.rows(), Contents::undefined, memory);
   x_ = Buffer<T>(batch_size_ * data.x.cols, Contents::undefined, memory);
