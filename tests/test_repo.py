@@ -199,7 +199,20 @@ def test_everything_public_has_a_row_in_the_catalogue(name: str) -> None:
 
 
 # What the slides show, by the names that docs/lectures.md gives it, in its order.
-GROUPS = {"NET": 8, "ACT": 11, "LOSS": 7, "BP": 4, "GC": 1, "GD": 4, "OPT": 6, "SCH": 6, "INIT": 6, "REG": 14, "BN": 1}
+GROUPS = {
+    "DATA": 3,
+    "NET": 8,
+    "ACT": 11,
+    "LOSS": 7,
+    "BP": 4,
+    "GC": 1,
+    "GD": 4,
+    "OPT": 6,
+    "SCH": 6,
+    "INIT": 6,
+    "REG": 14,
+    "BN": 1,
+}
 SHOWN = [f"{group}-{number}" for group, last in GROUPS.items() for number in range(1, last + 1)]
 SHOWN.insert(SHOWN.index("OPT-6") + 1, "Rprop")
 LECTURES = (ROOT / "docs" / "lectures.md").read_text()

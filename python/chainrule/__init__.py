@@ -96,6 +96,9 @@ if TYPE_CHECKING:
     from .schedules import Schedule as Schedule
     from .schedules import StepDecay as StepDecay
     from .schedules import TimeDecay as TimeDecay
+    from .splits import Split as Split
+    from .splits import SplitWarning as SplitWarning
+    from .splits import split as split
     from .storage import load as load
     from .threads import get_num_threads as get_num_threads
     from .threads import set_num_threads as set_num_threads
@@ -161,6 +164,7 @@ _PUBLIC = {
     "placement": ["PlacementWarning"],
     "playground": ["Landscape", "descend", "descent_trajectories"],
     "schedules": ["ConstantRate", "CosineDecay", "ExponentialDecay", "OneCycle", "Schedule", "StepDecay", "TimeDecay"],
+    "splits": ["Split", "SplitWarning", "split"],
     "storage": ["load"],
     "threads": ["get_num_threads", "set_num_threads"],
     "topology": ["Growth", "grow", "pruned", "with_units"],
