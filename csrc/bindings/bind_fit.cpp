@@ -157,7 +157,7 @@ public:
                   const py::object& x, const py::object& y, const py::object& weight, double threshold,
                   Index penalty_rows, Index penalty_batch)
       : network_(std::move(network)), metrics_(std::move(metrics)),
-        arrays_(network_->network(), *loss, metrics_, x, y, weight, piece_rows(network_->network().device())),
+        arrays_(network_->network(), *loss, metrics_, x, y, weight, piece_rows(network_->network())),
         evaluation_(network_->network(),
                     objective_of<T>(loss, penalties, metrics_, threshold, rows_or_all(penalty_rows),
                                     rows_or_all(penalty_batch)),

@@ -223,7 +223,7 @@ private:
     for (Index layer = 0; layer < network.depth(); ++layer) {
       row += 400.0 + 30.0 * static_cast<double>(network.layer_outputs(layer) + network.layer_scratch(layer, 1, false));
     }
-    return std::min(static_cast<Index>(4e5 / row), piece_rows(network.device()));
+    return std::min(static_cast<Index>(4e5 / row), piece_rows(network));
   }
 
   bool is_finite(MatrixView<const T> x) const {
@@ -233,7 +233,7 @@ private:
   }
 
   PredictionBuffers<T>& prediction_buffers(Index rows) {
-    const Index piece = std::clamp<Index>(rows, 1, piece_rows(network_.device()));
+    const Index piece = std::clamp<Index>(rows, 1, piece_rows(network_));
     if (!prediction_ || prediction_->step.capacity() < piece) {
       prediction_.reset(); // first give back, then ask for more
       prediction_ = std::make_unique<PredictionBuffers<T>>(network_, piece);
@@ -255,7 +255,7 @@ private:
     Index next = 0;
     in_slices_alone([&](double seconds) {
       PredictionBuffers<T>& buffers = prediction_buffers(x.rows);
-      ThreadTeam& team = team_of(network_.threads(std::min(x.rows, piece_rows(network_.device())), false));
+      ThreadTeam& team = team_of(network_.threads(std::min(x.rows, piece_rows(network_)), false));
       next = chainrule::predict(network_, memory, x, p, next, seconds, buffers, team);
       return next == x.rows;
     });

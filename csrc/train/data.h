@@ -23,8 +23,11 @@ template <class T> struct Data {
   Index bytes() const { return rows() * row_bytes(); }
 };
 
-/// Data of so few bytes need no less of a device's memory where they stream in: lots take as much (sampler.cpp).
-inline constexpr Index always_resident = Index{1} << 27;
+/// Data that stream in come in lots of so many bytes, two of which lie on the device. So long a lot takes 1 to 3 ms on
+/// its way, beside some 10 us that sending one costs.
+inline constexpr Index lot_bytes = Index{1} << 26;
+/// Data of so few bytes would need no less of a device's memory if they streamed in.
+inline constexpr Index always_resident = 2 * lot_bytes;
 
 /// Bytes of data of a fit or an evaluation that a device's own memory may hold, whatever is free there: for tests, and
 /// where others need it too. At first there is no limit.

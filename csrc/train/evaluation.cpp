@@ -34,7 +34,8 @@ template <class Piece> Index walk_pieces(ThreadTeam& threads, Index next, Index 
 
 template <class T>
 Evaluation<T>::Evaluation(const Network<T>& network, const Objective<T>& objective, Data<T> data)
-    : network_(network), sampler_(data, network.device(), piece_rows(network.device()), false, false, 0),
+    : network_(network),
+      sampler_(data, network.device(), piece_rows(network.device(), data.row_bytes()), false, false, 0),
       buffers_(network, sampler_.batch_size(), false), assessment_(objective, sampler_.batch_size(), network.memory()),
       team_(network.threads(sampler_.batch_size(), false)) {}
 

@@ -2,14 +2,22 @@
 // evaluation mode, piece by piece, in slices of time like an epoch (epoch.h). Neither changes the network.
 #pragma once
 
+#include <algorithm>
+
 #include "train/objective.h"
 #include "train/sampler.h"
 
 namespace chainrule {
 
 /// Rows that are evaluated or predicted at a time: few, so that the activations of usual widths stay in the
-/// second-level cache of a processor; or enough to keep all of a GPU busy.
-inline Index piece_rows(const Device& device) { return device.is_host() ? 512 : 8192; }
+/// second-level cache of a processor; or enough to keep all of a GPU busy, unless they are as long as a lot.
+inline Index piece_rows(const Device& device, Index row_bytes) {
+  return device.is_host() ? 512 : std::clamp(lot_bytes / std::max<Index>(row_bytes, 1), Index{1}, Index{8192});
+}
+
+template <class T> Index piece_rows(const Network<T>& network) {
+  return piece_rows(network.device(), network.inputs() * static_cast<Index>(sizeof(T)));
+}
 
 template <class T> class Evaluation {
 public:

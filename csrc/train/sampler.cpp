@@ -7,9 +7,6 @@ namespace chainrule {
 
 namespace {
 
-// So long a lot takes 1 to 3 ms from the host to a GPU, beside some 10 us that sending one costs, and two of them in
-// pinned memory are little beside data that do not fit a GPU.
-constexpr Index lot_bytes = always_resident / 2;
 // As many steps are repeated as one, at most (epoch.cpp): more in a lot would be of no use.
 constexpr Index most_lot_steps = 16;
 
