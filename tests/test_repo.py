@@ -212,6 +212,7 @@ GROUPS = {
     "INIT": 6,
     "REG": 14,
     "BN": 1,
+    "STOP": 4,
 }
 SHOWN = [f"{group}-{number}" for group, last in GROUPS.items() for number in range(1, last + 1)]
 SHOWN.insert(SHOWN.index("OPT-6") + 1, "Rprop")

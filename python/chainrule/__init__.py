@@ -99,6 +99,12 @@ if TYPE_CHECKING:
     from .splits import Split as Split
     from .splits import SplitWarning as SplitWarning
     from .splits import split as split
+    from .stopping import ImprovesSlowly as ImprovesSlowly
+    from .stopping import Lasts as Lasts
+    from .stopping import Reaches as Reaches
+    from .stopping import Stagnates as Stagnates
+    from .stopping import StoppingRule as StoppingRule
+    from .stopping import StopWhen as StopWhen
     from .storage import load as load
     from .threads import get_num_threads as get_num_threads
     from .threads import set_num_threads as set_num_threads
@@ -165,6 +171,7 @@ _PUBLIC = {
     "playground": ["Landscape", "descend", "descent_trajectories"],
     "schedules": ["ConstantRate", "CosineDecay", "ExponentialDecay", "OneCycle", "Schedule", "StepDecay", "TimeDecay"],
     "splits": ["Split", "SplitWarning", "split"],
+    "stopping": ["ImprovesSlowly", "Lasts", "Reaches", "Stagnates", "StopWhen", "StoppingRule"],
     "storage": ["load"],
     "threads": ["get_num_threads", "set_num_threads"],
     "topology": ["Growth", "grow", "pruned", "with_units"],

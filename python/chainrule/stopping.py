@@ -1,0 +1,285 @@
+"""Stopping rules: when a fit has gone on for long enough. They look at the history and at nothing else.
+
+The four of [004]::
+
+    Stagnates      the error fails to improve
+    ImprovesSlowly the rate of improvement drops below a certain level
+    Reaches        the error reaches an acceptable level
+    Lasts          a certain number of epochs have passed
+
+They combine: `a | b` where either is enough, `a & b` where both must hold at the end of the same epoch. A rule keeps no
+state, so it may serve several fits, and a fit that goes on from a file finds it as it was.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+
+from . import checks
+from .callbacks import MODES, Callback, check_monitored, checked_monitor, is_better
+from .history import History
+
+
+class StoppingRule(ABC):
+    """What may end a fit. Derive from it for a rule of your own: `reason` is all that it needs."""
+
+    @abstractmethod
+    def reason(self, history: History) -> str | None:
+        """Return why a fit with this history should end, a clause without a capital; None while it should not."""
+
+    def check(self, history: History) -> None:
+        """Raise ValueError where the history will not have what the rule looks at; called before the first epoch."""
+        del history
+
+    def __and__(self, other: object) -> StoppingRule:
+        """Return the rule that holds where both do."""
+        return AllOf(self, other) if isinstance(other, StoppingRule) else NotImplemented
+
+    def __or__(self, other: object) -> StoppingRule:
+        """Return the rule that holds where either does."""
+        return AnyOf(self, other) if isinstance(other, StoppingRule) else NotImplemented
+
+
+@dataclass(frozen=True)
+class AllOf(StoppingRule):
+    """Both rules hold: what `a & b` makes."""
+
+    first: StoppingRule
+    second: StoppingRule
+
+    def reason(self, history: History) -> str | None:
+        """Return both reasons."""
+        reasons = [self.first.reason(history), self.second.reason(history)]
+        return None if None in reasons else " and ".join(map(str, reasons))
+
+    def check(self, history: History) -> None:
+        """Check both."""
+        self.first.check(history)
+        self.second.check(history)
+
+
+@dataclass(frozen=True)
+class AnyOf(StoppingRule):
+    """One of two rules holds: what `a | b` makes."""
+
+    first: StoppingRule
+    second: StoppingRule
+
+    def reason(self, history: History) -> str | None:
+        """Return the first reason that there is."""
+        return self.first.reason(history) or self.second.reason(history)
+
+    def check(self, history: History) -> None:
+        """Check both."""
+        self.first.check(history)
+        self.second.check(history)
+
+
+@dataclass(frozen=True)
+class _Monitoring(StoppingRule):
+    """A rule about one figure."""
+
+    monitor: str = "val_loss"
+    _: KW_ONLY
+    mode: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        checked_monitor("monitor", self.monitor)
+        checks.word("mode", self.mode, MODES)
+
+    def check(self, history: History) -> None:
+        """Check that the figure will be there."""
+        check_monitored(self.monitor, history)
+
+    def _better(self, value: float, than: float | None, by: float = 0.0) -> bool:
+        return is_better(value, than, self.monitor, self.mode, by)
+
+
+@dataclass(frozen=True)
+class Stagnates(_Monitoring):
+    """The figure has not been better than its best for some epochs: "the error fails to improve" [004].
+
+    With `epochs=1` that is "stop training if the loss increase[s]" [002]; more where "validation loss go[es] up and
+    down many times".
+
+    Parameters
+    ----------
+    monitor : str, default "val_loss"
+        A name in the history.
+    mode : {"auto", "min", "max"}
+        Whether small or large is good; "auto" knows: accuracy up, all else down.
+    epochs : int, default 1
+        At least 1.
+    min_delta : float, default 0.0
+        Less than this is no improvement.
+    """
+
+    _: KW_ONLY
+    epochs: int = 1
+    min_delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        checks.whole("epochs", self.epochs)
+        checks.number("min_delta", self.min_delta, least=0)
+
+    def reason(self, history: History) -> str | None:
+        """Return for how long there was no better figure."""
+        best: float | None = None
+        since = 0
+        for value in history[self.monitor]:
+            if self._better(value, best, self.min_delta):
+                best, since = value, 0
+            else:
+                since += 1
+        if since < self.epochs:
+            return None
+        return f"{self.monitor} has not improved for {since} epoch{'s' * (since > 1)}"
+
+
+@dataclass(frozen=True)
+class ImprovesSlowly(_Monitoring):
+    """The figure improves by less than a share of itself an epoch: "the rate of improvement drops" [004].
+
+    ::
+
+        (before - now) / |before| / epochs < rate,      before being the figure `epochs` epochs ago
+
+    Parameters
+    ----------
+    monitor : str, default "val_loss"
+        A name in the history.
+    mode : {"auto", "min", "max"}
+        Whether small or large is good; "auto" knows: accuracy up, all else down.
+    rate : float
+        Share an epoch, above 0: 0.01 stops where less than 1 % an epoch is gained.
+    epochs : int, default 1
+        Over how many the rate is taken; before so many have passed, the rule does not hold.
+    """
+
+    _: KW_ONLY
+    rate: float
+    epochs: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        checks.number("rate", self.rate, above=0)
+        checks.whole("epochs", self.epochs)
+
+    def reason(self, history: History) -> str | None:
+        """Return the rate."""
+        values = history[self.monitor]
+        if len(values) <= self.epochs:
+            return None
+        before, now = values[-1 - self.epochs], values[-1]
+        gain = now - before if self._better(1.0, 0.0) else before - now
+        rate = gain / abs(before) / self.epochs if before else 0.0 if gain == 0 else gain * float("inf")
+        if rate >= self.rate:
+            return None
+        # Also where it is not a number: that is no improvement.
+        return f"{self.monitor} improved by {rate:.2%} an epoch, less than {self.rate:.2%}"
+
+
+@dataclass(frozen=True)
+class Reaches(_Monitoring):
+    """The figure is as good as it needs to be: "the error reaches an acceptable level" [004].
+
+    Parameters
+    ----------
+    monitor : str, default "val_loss"
+        A name in the history.
+    goal : float
+        What is good enough.
+    mode : {"auto", "min", "max"}
+        Whether small or large is good; "auto" knows: accuracy up, all else down.
+    """
+
+    _: KW_ONLY
+    goal: float
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        checks.number("goal", self.goal)
+
+    def reason(self, history: History) -> str | None:
+        """Return the figure."""
+        values = history[self.monitor]
+        if not values or not (values[-1] == self.goal or self._better(values[-1], self.goal)):
+            return None
+        return f"{self.monitor} has reached {values[-1]:g}, the goal being {self.goal:g}"
+
+
+@dataclass(frozen=True)
+class Lasts(StoppingRule):
+    """So many epochs have passed in this fit, or so many seconds of training.
+
+    Parameters
+    ----------
+    epochs : int, optional
+        "A certain number of epochs have passed" [004]. `Trainer.fit` has `epochs` too; here it can be part of a rule.
+    seconds : float, optional
+        Of training, without validation. At least one of the two is given; the one that comes first counts.
+    """
+
+    epochs: int | None = None
+    _: KW_ONLY
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        if self.epochs is None and self.seconds is None:
+            raise ValueError("Lasts needs epochs or seconds")
+        if self.epochs is not None:
+            checks.whole("epochs", self.epochs)
+        if self.seconds is not None:
+            checks.number("seconds", self.seconds, above=0)
+
+    def reason(self, history: History) -> str | None:
+        """Return what has passed."""
+        if self.epochs is not None and history.epochs >= self.epochs:
+            return f"it has lasted {history.epochs} epoch{'s' * (history.epochs > 1)}"
+        spent = sum(history["seconds"])
+        if self.seconds is not None and spent >= self.seconds:
+            return f"it has lasted {spent:.3g} seconds"
+        return None
+
+
+@dataclass
+class StopWhen(Callback):
+    """End a fit when a rule holds at the end of an epoch; the history's `stop_reason` says which one did.
+
+    The network keeps the weights of that epoch: `EarlyStopping` beside it, with more patience than the fit has epochs,
+    brings the best ones back.
+
+    Parameters
+    ----------
+    rule : StoppingRule
+
+    Examples
+    --------
+    >>> rule = cr.Reaches("val_accuracy", goal=0.99) | cr.Stagnates(epochs=5) & cr.ImprovesSlowly("loss", rate=0.01)
+    >>> trainer.fit(X, y, epochs=1000, validation_split=0.2, callbacks=[cr.StopWhen(rule)])
+    """
+
+    rule: StoppingRule
+
+    def __post_init__(self) -> None:
+        """Check the rule."""
+        if not isinstance(self.rule, StoppingRule):
+            raise TypeError(f"rule must be a StoppingRule, such as Stagnates(); got {checks.shown(self.rule)}")
+
+    def on_train_begin(self, logs: Mapping[str, float]) -> None:
+        """Check that what the rule looks at will be there."""
+        self.rule.check(self.trainer.history)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Stop if the rule holds."""
+        why = self.rule.reason(self.trainer.history)
+        if why is not None:
+            self.trainer.stop(why)
