@@ -194,6 +194,7 @@ CONSTRUCTIONS = {
     "patience a float": (lambda: cr.EarlyStopping(patience=2.5), "patience"),
     "min_delta negative": (lambda: cr.EarlyStopping(patience=1, min_delta=-1), "min_delta"),
     "mode unknown": (lambda: cr.EarlyStopping(patience=1, mode="least"), "mode"),
+    "keep unknown": (lambda: cr.EarlyStopping(patience=1, keep="last"), "keep='last' is unknown; known are 'best'"),
     "monitor a number": (lambda: cr.EarlyStopping(3, patience=1), "monitor"),
     "threads negative": (lambda: cr.set_num_threads(-1), "threads"),
     "threads too many": (lambda: cr.set_num_threads(10_000), "threads"),

@@ -89,6 +89,22 @@ def test_early_stopping_takes_the_best_weights(restore, make):
     assert all(np.array_equal(value, expected[name]) for name, value in net.state_dict().items())
 
 
+@pytest.mark.parametrize("restore", [True, False])
+def test_early_stopping_keeps_what_improved_on_the_epoch_before(restore):
+    recorder = Recorder()
+    stopping = cr.EarlyStopping(patience=9, keep="improved", restore_best_weights=restore)
+    net = network()
+    history = trainer(net).fit(*noisy(), epochs=60, batch_size=4, validation_split=0.5, callbacks=[recorder, stopping])
+    losses = history["val_loss"]
+    kept = max(epoch for epoch in range(1, len(losses) + 1) if epoch == 1 or losses[epoch - 1] < losses[epoch - 2])
+    best = int(np.argmin(losses)) + 1
+    assert kept > best == history.epochs - 9  # after a bump, a model that is worse
+    assert losses[kept - 1] > losses[best - 1]
+    assert history.best_epoch == kept
+    expected = recorder.states[kept if restore else history.epochs]
+    assert all(np.array_equal(value, expected[name]) for name, value in net.state_dict().items())
+
+
 def test_early_stopping_of_accuracy_goes_up():
     stopping = cr.EarlyStopping("accuracy", patience=2)
     history = trainer(network(), metrics=["accuracy"]).fit(*problem(), epochs=60, callbacks=[stopping])

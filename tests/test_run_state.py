@@ -108,7 +108,7 @@ def test_early_stopping_is_copied_without_what_a_run_has_found():
     stopping = cr.EarlyStopping(patience=3)
     with pytest.raises(KeyboardInterrupt):
         trainer(network("cpu")).fit(X, LABELS, epochs=9, validation_split=0.5, callbacks=[stopping, Failing()])
-    assert stopping._best is not None
+    assert stopping._kept is not None
     for copied in (copy.deepcopy(stopping), pickle.loads(pickle.dumps(stopping))):
         assert copied == stopping
-        assert copied._best is None
+        assert copied._kept is None

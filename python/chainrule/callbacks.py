@@ -57,6 +57,7 @@ class Callback:
 # What is monitored ----------------------------------------------------------------------------------------------------
 
 MODES = ("auto", "min", "max")
+KEEPS = ("best", "improved")
 
 
 def check_monitored(monitor: str, history: History) -> None:
@@ -75,8 +76,8 @@ def is_better(value: float, best: float | None, monitor: str, mode: str, min_del
     return (value - best if large_is_good else best - value) > min_delta
 
 
-class Best(NamedTuple):
-    """The best epoch so far."""
+class Kept(NamedTuple):
+    """An epoch whose weights may be wanted back."""
 
     value: float
     epoch: int
@@ -87,7 +88,8 @@ class Best(NamedTuple):
 class EarlyStopping(Callback):
     """Stop when the monitored figure has not improved for `patience` epochs, and take the best weights back.
 
-    Monitor the validation part, as [000], [001] and [002] say, and never the test set, as [004] has it: a test set that
+    The three elements of [002]: what is monitored, what triggers the stop, which model is kept. Monitor the validation
+    part, as [000], [001] and [002] say, and never the test set, as [004] has it: a test set that
     chose the epoch no longer tests.
 
     Parameters
@@ -102,6 +104,9 @@ class EarlyStopping(Callback):
         Whether small or large is good; "auto" knows: accuracy up, all else down.
     restore_best_weights : bool, default True
         Whether the network has the weights of the best epoch at the end, also where all epochs were done.
+    keep : {"best", "improved"}
+        Which epoch that is: the best of all; or, as [002] has it, the last one that was better than the epoch before
+        it, which may be worse than an earlier one.
     """
 
     monitor: str = "val_loss"
@@ -110,8 +115,11 @@ class EarlyStopping(Callback):
     min_delta: float = 0.0
     mode: str = "auto"
     restore_best_weights: bool = True
-    _best: Best | None = field(default=None, init=False, repr=False, compare=False)
-    _second: Best | None = field(default=None, init=False, repr=False, compare=False)
+    keep: str = "best"
+    _best: tuple[float, int] | None = field(default=None, init=False, repr=False, compare=False)  # value and epoch
+    _before: float | None = field(default=None, init=False, repr=False, compare=False)  # the value an epoch ago
+    _kept: Kept | None = field(default=None, init=False, repr=False, compare=False)
+    _second: Kept | None = field(default=None, init=False, repr=False, compare=False)  # what was kept before
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -120,41 +128,51 @@ class EarlyStopping(Callback):
         self.min_delta = checks.number("min_delta", self.min_delta, least=0)
         checks.word("mode", self.mode, MODES)
         self.restore_best_weights = checks.flag("restore_best_weights", self.restore_best_weights)
+        checks.word("keep", self.keep, KEEPS)
 
     def on_train_begin(self, logs: Mapping[str, float]) -> None:
         """Check that the figure will be there, and forget earlier runs."""
         check_monitored(self.monitor, self.trainer.history)
-        self._best = self._second = None
+        self._forget()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Keep the weights if this is the best epoch so far; stop if the best lies too far back."""
         value = logs[self.monitor]
-        before = None if self._best is None else self._best.value
-        if is_better(value, before, self.monitor, self.mode, self.min_delta):
-            self._best, self._second = Best(value, epoch, self._kept()), self._best
-        best = self._best
-        since = self.trainer.history.first_epoch - 1 if best is None else best.epoch
+        best = None if self._best is None else self._best[0]
+        improves = is_better(value, best, self.monitor, self.mode, self.min_delta)
+        if improves:
+            self._best = value, epoch
+        if self.keep == "improved":
+            improves = is_better(value, self._before, self.monitor, self.mode, self.min_delta)
+            self._before = value if value == value else None
+        if improves:
+            self._kept, self._second = Kept(value, epoch, self._weights()), self._kept
+        since = self.trainer.history.first_epoch - 1 if self._best is None else self._best[1]
         if epoch - since >= self.patience:
-            found = "never a number" if best is None else f"best in epoch {best.epoch}, {best.value:g}"
+            found = "never a number" if self._best is None else f"best in epoch {since}, {self._best[0]:g}"
             self.trainer.stop(f"{self.monitor} has not improved for {self.patience} epochs ({found})")
 
     def on_train_end(self, logs: Mapping[str, float]) -> None:
         """Take the best weights back."""
         history = self.trainer.history
         # Weights of an epoch that the trainer took back give no finite loss, however good its figures were.
-        taken_back = self._best is not None and self._best.epoch >= history.first_epoch + history.epochs
-        best = self._second if taken_back else self._best
-        if best is not None:
-            history.best_epoch = best.epoch
-            if best.weights is not None:
-                best.weights.restore()
-        self._best = self._second = None
+        taken_back = self._kept is not None and self._kept.epoch >= history.first_epoch + history.epochs
+        kept = self._second if taken_back else self._kept
+        if kept is not None:
+            history.best_epoch = kept.epoch
+            if kept.weights is not None:
+                kept.weights.restore()
+        self._forget()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the options: what a run has found so far belongs to its network."""
-        return super().__getstate__() | {"_best": None, "_second": None}
+        return super().__getstate__() | dict.fromkeys(("_best", "_before", "_kept", "_second"))
 
-    def _kept(self) -> RunState | None:
+    def _forget(self) -> None:
+        """Forget what a run has found."""
+        self._best = self._before = self._kept = self._second = None
+
+    def _weights(self) -> RunState | None:
         """Return the weights as they are now, if they may be wanted back."""
         if not self.restore_best_weights:
             return None
