@@ -4,8 +4,8 @@
 // One block runs at a time, its threads one after the other: each goes on until it waits for the others of its warp or
 // block, or polls for what others do. Odd blocks run their threads from the last to the first, so that a forgotten
 // barrier shows. New memory is full of NaN. No speed, no memory model: everything is done when a call returns, but for
-// copies in a stream that was made. Those wait until somebody waits for them, so that a forgotten wait for a copy shows;
-// a copy that should have waited does not.
+// copies in a stream that was made. Those wait until somebody waits for them, so that a forgotten wait for a copy
+// shows; a copy that should have waited does not.
 #pragma once
 
 #include <ucontext.h>
