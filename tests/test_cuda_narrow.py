@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gpu import needs_gpu
+from gpu import emulated, needs_gpu
 from problems import built, subclasses, variants
 
 import chainrule as cr
@@ -19,7 +19,8 @@ from chainrule import reference
 
 pytestmark = needs_gpu
 
-TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
+# What the emulator keeps within is a tenth of what is asked of a GPU, whose exp and log are others.
+TOLERANCE = {"float32": 1e-5 if emulated else 1e-4, "float64": 1e-10}
 _rng = np.random.default_rng(7)
 X = _rng.normal(size=(75, 6))
 LABELS = (X[:, 0] + X[:, 1] > 0).astype(int) + (X[:, 2] > 0.5)
