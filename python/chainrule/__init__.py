@@ -89,6 +89,9 @@ if TYPE_CHECKING:
     from .playground import Landscape as Landscape
     from .playground import descend as descend
     from .playground import descent_trajectories as descent_trajectories
+    from .recorders import CSVLogger as CSVLogger
+    from .recorders import LambdaCallback as LambdaCallback
+    from .recorders import ModelCheckpoint as ModelCheckpoint
     from .schedules import ConstantRate as ConstantRate
     from .schedules import CosineDecay as CosineDecay
     from .schedules import ExponentialDecay as ExponentialDecay
@@ -169,6 +172,7 @@ _PUBLIC = {
     "penalties": ["ElasticNet", "L1", "L2", "Lp", "Penalty"],
     "placement": ["PlacementWarning"],
     "playground": ["Landscape", "descend", "descent_trajectories"],
+    "recorders": ["CSVLogger", "LambdaCallback", "ModelCheckpoint"],
     "schedules": ["ConstantRate", "CosineDecay", "ExponentialDecay", "OneCycle", "Schedule", "StepDecay", "TimeDecay"],
     "splits": ["Split", "SplitWarning", "split"],
     "stopping": ["ImprovesSlowly", "Lasts", "Reaches", "Stagnates", "StopWhen", "StoppingRule"],

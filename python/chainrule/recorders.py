@@ -1,0 +1,191 @@
+"""Recorders: callbacks that write down what a fit does, to files or to a function. None of them changes it.
+
+`History` has the same figures when the fit is over; these have them while it runs, and after the power has failed.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
+
+from . import checks
+from .callbacks import HOOKS, MODES, Callback, check_monitored, checked_monitor, is_better
+from .storage import checked_path, needs_safetensors
+
+
+@dataclass
+class ModelCheckpoint(Callback):
+    """Save the network at the end of each epoch, or of those that are the best so far.
+
+    A file is there whole or not at all; one of an earlier epoch under the same name is replaced. For the state of the
+    optimizer see `Trainer`: only the network is saved.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Where to. The epoch and the figures of the history may be named as in `str.format`:
+        "net-{epoch:03d}-{val_loss:.3f}.safetensors". The folder must be there.
+    monitor : str, default "val_loss"
+        What is the best, a name in the history; only looked at with `save_best_only`.
+    save_best_only : bool, default False
+        Whether only an epoch that is better than all before it in this fit is saved.
+    mode : {"auto", "min", "max"}
+        Whether small or large is good; "auto" knows: accuracy up, all else down.
+    save_every : int, default 1
+        Epochs from one look to the next.
+    """
+
+    path: str | os.PathLike[str]
+    _: KW_ONLY
+    monitor: str = "val_loss"
+    save_best_only: bool = False
+    mode: str = "auto"
+    save_every: int = 1
+    _best: float | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        checked_path(self.path)
+        self.monitor = checked_monitor("monitor", self.monitor)
+        self.save_best_only = checks.flag("save_best_only", self.save_best_only)
+        checks.word("mode", self.mode, MODES)
+        self.save_every = checks.whole("save_every", self.save_every)
+
+    def on_train_begin(self, logs: Mapping[str, float]) -> None:
+        """Check that the first file could be written, and forget earlier runs."""
+        needs_safetensors("ModelCheckpoint")
+        history = self.trainer.history
+        if self.save_best_only:
+            check_monitored(self.monitor, history)
+        target = self._target(history.first_epoch, dict.fromkeys(history, 0.0))
+        folder = os.path.dirname(os.path.abspath(target))
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(f"the folder of path={str(self.path)!r} does not exist")
+        self._best = None
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Save the network, if it is one to save."""
+        if (epoch - self.trainer.history.first_epoch + 1) % self.save_every:
+            return
+        if self.save_best_only:
+            value = logs[self.monitor]
+            if not is_better(value, self._best, self.monitor, self.mode, 0.0):
+                return
+            self._best = value
+        self.trainer.net.save(self._target(epoch, logs))
+
+    def _target(self, epoch: int, logs: Mapping[str, float]) -> str:
+        """Return the name of an epoch's file."""
+        try:
+            return os.fspath(self.path).format(epoch=epoch, **logs)
+        except (KeyError, IndexError, ValueError) as error:
+            names = ", ".join(["epoch", *logs])
+            raise ValueError(f"path={str(self.path)!r} cannot be filled in ({error}); there are {names}") from None
+
+
+@dataclass
+class CSVLogger(Callback):
+    """Write a line an epoch to a file of comma-separated values, under a line of names: "epoch" and the history's.
+
+    Every line is in the file before the next epoch begins. An epoch that the trainer takes back because the run
+    diverged stays there.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file that is there already is overwritten, unless `append` is set.
+    separator : str, default ","
+        One character.
+    append : bool, default False
+        Whether to write behind what the file has, which must have the same names; for a fit that goes on.
+    """
+
+    path: str | os.PathLike[str]
+    _: KW_ONLY
+    separator: str = ","
+    append: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        checked_path(self.path)
+        if not isinstance(self.separator, str) or len(self.separator) != 1 or self.separator in '"\r\n':
+            raise ValueError(f"separator must be one character, such as ','; got {checks.shown(self.separator)}")
+        self.append = checks.flag("append", self.append)
+
+    def on_train_begin(self, logs: Mapping[str, float]) -> None:
+        """Write the names, or look whether they are there."""
+        names = ["epoch", *self.trainer.history]
+        if self.append and os.path.exists(self.path) and os.path.getsize(self.path) > 0:
+            with open(self.path, newline="", encoding="utf-8") as file:
+                found = next(csv.reader(file, delimiter=self.separator), [])
+            if found != names:
+                raise ValueError(f"{os.fspath(self.path)} has the columns {found}; this fit has {names}")
+            return
+        self._write("w", names)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Write the figures of an epoch."""
+        self._write("a", [epoch, *(logs[name] for name in self.trainer.history)])
+
+    def _write(self, mode: str, values: list[Any]) -> None:
+        with open(self.path, mode, newline="", encoding="utf-8") as file:
+            csv.writer(file, delimiter=self.separator, lineterminator="\n").writerow(values)
+
+
+class LambdaCallback(Callback):
+    """Call functions at the hooks, without a class of one's own.
+
+    Parameters
+    ----------
+    on_train_begin, on_train_end : callable, optional
+        Called with `logs`.
+    on_epoch_begin, on_epoch_end : callable, optional
+        Called with the epoch and `logs`.
+
+    Examples
+    --------
+    >>> cr.LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs["loss"]))
+    """
+
+    def __init__(
+        self,
+        *,
+        on_train_begin: Callable[[Mapping[str, float]], object] | None = None,
+        on_epoch_begin: Callable[[int, Mapping[str, float]], object] | None = None,
+        on_epoch_end: Callable[[int, Mapping[str, float]], object] | None = None,
+        on_train_end: Callable[[Mapping[str, float]], object] | None = None,
+    ) -> None:
+        given = zip(HOOKS, (on_train_begin, on_epoch_begin, on_epoch_end, on_train_end), strict=True)
+        self._hooks: dict[str, Callable[..., object]] = {name: hook for name, hook in given if hook is not None}
+        if not self._hooks:
+            raise TypeError(f"LambdaCallback needs a function for one of {', '.join(HOOKS)}")
+        for name, function in self._hooks.items():
+            if not callable(function):
+                raise TypeError(f"{name} must be a function; got {checks.shown(function)}")
+
+    def __repr__(self) -> str:
+        """Return the hooks that are taken."""
+        return f"LambdaCallback({', '.join(self._hooks)})"
+
+    def on_train_begin(self, logs: Mapping[str, float]) -> None:
+        """Call the function of that name."""
+        self._call("on_train_begin", logs)
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Call the function of that name."""
+        self._call("on_epoch_begin", epoch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Call the function of that name."""
+        self._call("on_epoch_end", epoch, logs)
+
+    def on_train_end(self, logs: Mapping[str, float]) -> None:
+        """Call the function of that name."""
+        self._call("on_train_end", logs)
+
+    def _call(self, hook: str, *arguments: object) -> None:
+        if hook in self._hooks:
+            self._hooks[hook](*arguments)
