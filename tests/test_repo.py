@@ -213,6 +213,7 @@ GROUPS = {
     "REG": 14,
     "BN": 1,
     "STOP": 4,
+    "MET": 2,
 }
 SHOWN = [f"{group}-{number}" for group, last in GROUPS.items() for number in range(1, last + 1)]
 SHOWN.insert(SHOWN.index("OPT-6") + 1, "Rprop")

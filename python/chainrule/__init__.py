@@ -99,6 +99,9 @@ if TYPE_CHECKING:
     from .schedules import Schedule as Schedule
     from .schedules import StepDecay as StepDecay
     from .schedules import TimeDecay as TimeDecay
+    from .scores import ClassScores as ClassScores
+    from .scores import classification_scores as classification_scores
+    from .scores import top_k_accuracy as top_k_accuracy
     from .splits import Split as Split
     from .splits import SplitWarning as SplitWarning
     from .splits import split as split
@@ -174,6 +177,7 @@ _PUBLIC = {
     "playground": ["Landscape", "descend", "descent_trajectories"],
     "recorders": ["CSVLogger", "LambdaCallback", "ModelCheckpoint"],
     "schedules": ["ConstantRate", "CosineDecay", "ExponentialDecay", "OneCycle", "Schedule", "StepDecay", "TimeDecay"],
+    "scores": ["ClassScores", "classification_scores", "top_k_accuracy"],
     "splits": ["Split", "SplitWarning", "split"],
     "stopping": ["ImprovesSlowly", "Lasts", "Reaches", "Stagnates", "StopWhen", "StoppingRule"],
     "storage": ["load"],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import numpy.typing as npt
 __all__ = ["Standardiser", "confusion_matrix", "confusion_table"]
 
 Floats = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.signedinteger[Any]]
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,7 @@ class Standardiser:
         return scaled.astype(np.float32)
 
 
-def confusion_matrix(
-    true: npt.NDArray[np.int32], predicted: npt.NDArray[np.intp], classes: int
-) -> npt.NDArray[np.int64]:
+def confusion_matrix(true: Numbers, predicted: Numbers, classes: int) -> npt.NDArray[np.int64]:
     """Return how many rows of each true class (first index) were taken for each class (second index)."""
     matrix = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(matrix, (true, predicted), 1)
