@@ -12,10 +12,8 @@ namespace chainrule {
 
 namespace {
 
-// Steps that a device repeats as one, where it can: handing it over costs some 5 us, which so many steps of 10 us and
-// more hide. But no more than it does in some 10 ms, at 2 * 10^13 operations a second: Ctrl-C, and who else wants the
-// network, wait for up to three such lots.
-constexpr Index most_steps_at_once = 16;
+// Steps that are repeated as one (sampler.h) are no more than a device does in some 10 ms, at 2 * 10^13 operations a
+// second: Ctrl-C, and who else wants the network, wait for up to three such lots.
 constexpr double most_operations_at_once = 2e11;
 
 Index steps_at_once(Index rows, Index parameters) {

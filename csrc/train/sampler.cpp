@@ -7,9 +7,6 @@ namespace chainrule {
 
 namespace {
 
-// As many steps are repeated as one, at most (epoch.cpp): more in a lot would be of no use.
-constexpr Index most_lot_steps = 16;
-
 constexpr Index round_up(Index bytes) {
   return (bytes + Index{alignment_bytes} - 1) / Index{alignment_bytes} * Index{alignment_bytes};
 }
@@ -28,7 +25,8 @@ Sampler<T>::Sampler(Data<T> data, const Device& device, Index batch_size, bool s
   steps_ = drop_last ? data.rows() / batch_size_ : (data.rows() + batch_size_ - 1) / batch_size_;
   const Memory& memory = *device.memory;
   if (data.memory != &memory) {
-    lot_steps_ = std::clamp(lot_bytes / (batch_size_ * std::max<Index>(data.row_bytes(), 1)), Index{1}, most_lot_steps);
+    lot_steps_ =
+        std::clamp(lot_bytes / (batch_size_ * std::max<Index>(data.row_bytes(), 1)), Index{1}, most_steps_at_once);
     const Index rows = std::min(lot_steps_ * batch_size_, data.rows());
     feed_.reset(device.make_feed(static_cast<std::size_t>(lot_at(nullptr, rows).bytes)));
     team_ = ThreadTeam(threads_for(static_cast<double>(rows * data.row_bytes())));

@@ -13,6 +13,10 @@
 
 namespace chainrule {
 
+/// Steps that a device repeats as one, at most: handing them over costs some 5 us, which so many steps of 10 us and
+/// more hide. As many are collected ahead where rows stream in; more would be of no use.
+inline constexpr Index most_steps_at_once = 16;
+
 template <class T> class Sampler {
 public:
   /// For steps on `device`. `data` lies in its memory, or in that of this process.

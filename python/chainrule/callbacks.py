@@ -89,8 +89,8 @@ class EarlyStopping(Callback):
     """Stop when the monitored figure has not improved for `patience` epochs, and take the best weights back.
 
     The three elements of [002]: what is monitored, what triggers the stop, which model is kept. Monitor the validation
-    part, as [000], [001] and [002] say, and never the test set, as [004] has it: a test set that
-    chose the epoch no longer tests.
+    part, as [000], [001] and [002] say, and never the test set, as [004] has it: a test set that chose the epoch no
+    longer tests.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-# How a GPU may round the factors of float32 products: not at all, ...
+# To what a GPU may round the factors of float32 products; the first rounds nothing.
 PRECISIONS = ("float32", "tf32", "bfloat16")
 # A bound on what a hostile file may ask for; far above what trains well without branches.
 MOST_LAYERS = 10_000
@@ -45,8 +45,10 @@ def checked_device(device: object) -> str:
 
 def checked_precision(precision: object, device: object, dtype: np.dtype[Any]) -> str | None:
     """Return to what factors are rounded, None for not at all; ValueError where device or dtype have no such way."""
-    word = checks.word("precision", "float32" if precision is None else precision, PRECISIONS)
-    if precision is None or (word == "float32" and dtype == np.float32):
+    if precision is None:
+        return None
+    word = checks.word("precision", precision, PRECISIONS)
+    if word == "float32" and dtype == np.float32:
         return None
     if device == "cpu":
         raise ValueError(f"precision={word!r} is for device='cuda'; the CPU rounds no factors")

@@ -108,8 +108,8 @@ def split(
     Lecture [003] asks four questions: is the error of training high (bias), that of training-dev (variance), that of
     validation (mismatch), that of the test part (an overfitted validation part)? Where the rows to learn from differ
     from those that will come, split each of the two sets: the one with `training_dev` alone, the other into
-    `validation` and `test`. scikit-learn's `train_test_split`, `KFold` and their
-    kin work as well; what they lack is the fourth part.
+    `validation` and `test`. scikit-learn's `train_test_split`, `KFold` and their kin work as well; what they lack is
+    the fourth part.
 
     Examples
     --------

@@ -43,16 +43,11 @@ class StoppingRule(ABC):
 
 
 @dataclass(frozen=True)
-class AllOf(StoppingRule):
-    """Both rules hold: what `a & b` makes."""
+class _Pair(StoppingRule):
+    """Two rules in one."""
 
     first: StoppingRule
     second: StoppingRule
-
-    def reason(self, history: History) -> str | None:
-        """Return both reasons."""
-        reasons = [self.first.reason(history), self.second.reason(history)]
-        return None if None in reasons else " and ".join(map(str, reasons))
 
     def check(self, history: History) -> None:
         """Check both."""
@@ -61,20 +56,22 @@ class AllOf(StoppingRule):
 
 
 @dataclass(frozen=True)
-class AnyOf(StoppingRule):
-    """One of two rules holds: what `a | b` makes."""
+class AllOf(_Pair):
+    """Both rules hold: what `a & b` makes."""
 
-    first: StoppingRule
-    second: StoppingRule
+    def reason(self, history: History) -> str | None:
+        """Return both reasons."""
+        reasons = [self.first.reason(history), self.second.reason(history)]
+        return None if None in reasons else " and ".join(map(str, reasons))
+
+
+@dataclass(frozen=True)
+class AnyOf(_Pair):
+    """One of two rules holds: what `a | b` makes."""
 
     def reason(self, history: History) -> str | None:
         """Return the first reason that there is."""
         return self.first.reason(history) or self.second.reason(history)
-
-    def check(self, history: History) -> None:
-        """Check both."""
-        self.first.check(history)
-        self.second.check(history)
 
 
 @dataclass(frozen=True)
