@@ -12,7 +12,7 @@ import pytest
 from problems import bits, network, problem, trainer
 
 import chainrule as cr
-from chainrule import progress
+from chainrule import fitting, progress
 from chainrule.progress import Progress
 
 
@@ -378,11 +378,11 @@ def test_seconds_are_those_of_training():
 def test_an_epoch_counts_when_it_is_in_the_history(monkeypatch):
     learner = trainer(network())
 
-    def failing(record, rate, validation):
+    def failing(fit, record, rate):
         raise KeyboardInterrupt
 
     learner.fit(*problem(), epochs=1)
-    monkeypatch.setattr(learner, "_logs", failing)
+    monkeypatch.setattr(fitting.Fitting, "_logs", failing)
     with pytest.raises(KeyboardInterrupt):
         learner.fit(*problem(), epochs=3, validation_split=0.2)
     assert (learner.history.epochs, learner.epochs_done) == (0, 1)

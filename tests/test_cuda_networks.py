@@ -289,7 +289,7 @@ def test_progress_is_told_and_threads_take_turns() -> None:
     thread.join()
     assert not failures
     told: list[int] = []
-    core = net.engine.Fit(net.core, cr.CrossEntropy().build(net.engine), trainer._core_optimizer, [], [], X,
+    core = net.engine.Fit(net.core, cr.CrossEntropy().build(net.engine), trainer.core_optimizer, [], [], X,
                           LABELS.astype(np.int32), None, 16, True, False, 0, 0.0)  # fmt: skip
     core.run(9, lambda done, loss: told.append(done))
     assert told[-1] == core.steps_per_epoch

@@ -1,4 +1,4 @@
-"""Training by whole epochs: the outer half of the loop. The inner half, the steps, is csrc/train/.
+"""Training by whole epochs: what a trainer is made of, and the arguments of its fits. The walk itself is fitting.py.
 
 One way through: the arrays are checked once and handed to the engine; each epoch runs there, with the interpreter
 lock released; between epochs come validation, history and callbacks.
@@ -17,7 +17,7 @@ from . import callbacks as callbacks_
 from . import checks, data, losses, optimizers, penalties, training_rows
 from .callbacks import Callback
 from .data import Rows
-from .divergence import LastGood, updates_went_wrong, went_wrong, whole_sentence
+from .fitting import Fitting, Parts
 from .history import History
 from .losses import Loss
 from .optimizers import Optimizer
@@ -26,12 +26,10 @@ from .penalties import Penalty
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ._engine.float32 import EpochRecord
     from ._engine.float32 import Evaluation as CoreEvaluation
     from ._engine.float32 import Fit as CoreFit
     from ._engine.float32 import Optimizer as CoreOptimizer
     from .network import Network
-    from .progress import Progress
 
     Array = npt.NDArray[Any]
 
@@ -96,11 +94,12 @@ class Trainer:
         self.epochs_done = 0
         self.history = History(self._names(validated=False))
         self._core_loss = self._loss.build(net.engine)
-        self._core_optimizer: CoreOptimizer = self._optimizer.prepared(net)
+        # The next two are for fitting.py and callbacks.py.
+        self.core_optimizer: CoreOptimizer = self._optimizer.prepared(net)
+        self.asked_to_stop: str | None = None
         self._core_penalties = [part for one in self._penalty for part in one.build(net.engine)]
         # m and the rows of a batch, for penalties that divide by them: those of the last fit; 0 where there was none.
         self._penalty_rows = (0, 0)
-        self._stop_reason: str | None = None
         self._running = threading.Lock()
 
     def __reduce__(self) -> NoReturn:
@@ -161,7 +160,7 @@ class Trainer:
             high that decoupled decay would take a whole weight in one step.
         """
         planned = self.optimizer.rate_of_epoch(self.epochs_done)
-        return self._core_optimizer.rate if planned is None else planned
+        return self.core_optimizer.rate if planned is None else planned
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
@@ -171,7 +170,13 @@ class Trainer:
         greatest = float(np.finfo(self.net.dtype).max)
         checked = checks.number("learning_rate", rate, above=0, most=greatest)
         self._check_decay(checked)
-        self._core_optimizer.rate = checked
+        self.core_optimizer.rate = checked
+
+    def plan_epoch(self, epoch: int) -> None:
+        """Set the learning rate of an epoch, 0 being the first, where it is a function of it."""
+        rate = self.optimizer.rate_of_epoch(epoch)
+        if rate is not None:
+            self.core_optimizer.rate = rate
 
     def _check_decay(self, rate: float) -> None:
         """Raise ValueError where decoupled decay with this learning rate turns a weight to 0, or beyond, in a step."""
@@ -183,7 +188,7 @@ class Trainer:
         """End the running fit after this epoch; for callbacks. The history keeps the first reason."""
         if not isinstance(reason, str):
             raise TypeError(f"reason must be a string; got {checks.shown(reason)}")
-        self._stop_reason = self._stop_reason or reason
+        self.asked_to_stop = self.asked_to_stop or reason
 
     def fit(
         self,
@@ -274,8 +279,8 @@ class Trainer:
             try:
                 self._penalty_rows = (len(training.x), min(options[0], len(training.x)))
                 history = self.history = History(self._names(validation is not None), self.epochs_done + 1)
-                measured = self._evaluation(judged), validation and self._evaluation(validation)
-                diverged = self._train(run, epochs, *measured, called, progress)
+                parts = Parts(run, self._evaluation(judged), validation and self._evaluation(validation))
+                diverged = Fitting(self, parts, epochs, called, progress).run()
             except BaseException as error:
                 interrupted = isinstance(error, KeyboardInterrupt)
                 self.history.stop_reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
@@ -313,7 +318,7 @@ class Trainer:
         run: CoreFit = self.net.engine.Fit(
             self.net.core,
             self._core_loss,
-            self._core_optimizer,
+            self.core_optimizer,
             self._core_penalties,
             list(self.metrics),
             rows.x,
@@ -335,101 +340,7 @@ class Trainer:
         validation = [f"val_{name}" for name in measured] if validated else []
         return [*measured, *penalty, *validation, "learning_rate", "seconds"]
 
-    # Running ---------------------------------------------------------------------------------------------------------
-
-    def _train(
-        self,
-        run: CoreFit,
-        epochs: int,
-        judged: CoreEvaluation,
-        validation: CoreEvaluation | None,
-        called: Sequence[Callback],
-        progress: Progress,
-    ) -> bool:
-        """Walk the epochs between the callbacks' first and last hook; return whether the loss diverged."""
-        history = self.history
-        self._stop_reason = None
-        for callback in called:
-            callback.trainer = self
-            callback.on_train_begin({})
-        good = LastGood(self.net.engine, self.net.core, self._core_optimizer)
-        what = self._walk(run, epochs, judged, validation, called, progress, good)
-        history.stop_reason = (
-            what or self._stop_reason or ("the one epoch done" if epochs == 1 else f"all {epochs} epochs done")
-        )
-        for callback in called:
-            callback.on_train_end(history.last())
-        if what:
-            # Only now: a callback may have set other weights at the end.
-            history.stop_reason = whole_sentence(what, self.epochs_done, history.epochs, good.is_here())
-        return what is not None
-
-    def _walk(
-        self,
-        run: CoreFit,
-        epochs: int,
-        judged: CoreEvaluation,
-        validation: CoreEvaluation | None,
-        called: Sequence[Callback],
-        progress: Progress,
-        good: LastGood,
-    ) -> str | None:
-        """Walk the epochs; return None, or what happened if the loss diverged, with the last good state restored."""
-        for number in range(self.history.first_epoch, self.history.first_epoch + epochs):
-            for callback in called:
-                callback.on_epoch_begin(number, {})
-            self._plan_epoch(number - 1)
-            self.net.parameter_changes += 1
-            record = run.run(number - 1, progress.step)
-            rate = self._core_optimizer.rate  # of the last step
-            if not (record["finished"] and np.isfinite(record["loss"]) and good.take()):
-                place = f"in epoch {number}, step {record['steps']}"
-                if record["steps"] == 1 and not record["finished"]:
-                    return self._back_before_last(good, place)
-                good.restore()
-                return went_wrong(place, bool(record["finished"] and np.isfinite(record["loss"])), rate)
-            logs = self._logs(record, rate, validation)
-            self.history.add(logs)
-            self.epochs_done = number
-            progress.epoch(number, logs)
-            for callback in called:
-                callback.on_epoch_end(number, logs)
-            if self._stop_reason:
-                break
-        # No further step judges the last update.
-        if np.isfinite(judged.run()["loss"]):
-            return None
-        return self._back_before_last(good, f"at the end of epoch {self.epochs_done}")
-
-    def _plan_epoch(self, epoch: int) -> None:
-        """Set the learning rate of an epoch, 0 being the first, where it is a function of it."""
-        rate = self.optimizer.rate_of_epoch(epoch)
-        if rate is not None:
-            self._core_optimizer.rate = rate
-
-    def _back_before_last(self, good: LastGood, place: str) -> str:
-        """Take the last epoch back, whose weights give no finite loss; return what happened."""
-        history, bad = self.history, self.epochs_done
-        if not history.epochs:
-            good.restore()
-            return f"the loss was not finite {place}, before any update of this fit"
-        rate = history["learning_rate"][-1]
-        good.forget_last()
-        good.restore()
-        history.drop_last()
-        self.epochs_done -= 1
-        return updates_went_wrong(place, bad, rate)
-
-    def _logs(self, record: EpochRecord, rate: float, validation: CoreEvaluation | None) -> dict[str, float]:
-        """Return what the history gets of an epoch."""
-        logs = {"loss": record["loss"], **record["scores"]}
-        if self.penalty:
-            logs["penalty"] = record["penalty"]
-        if validation is not None:
-            measured = validation.run()
-            logs["val_loss"] = measured["loss"]
-            logs.update({f"val_{name}": score for name, score in measured["scores"].items()})
-        return {**logs, "learning_rate": rate, "seconds": record["seconds"]}
+    # Parts of the engine ----------------------------------------------------------------------------------------------
 
     def _evaluation(self, rows: Rows) -> CoreEvaluation:
         """Return what measures `rows` in evaluation mode; it holds them where the network is."""
