@@ -36,6 +36,9 @@ OPTIONS = {
     "patience": 3,
 }
 
+# Figures of a history that depend on the clock.
+CLOCKED = {"samples_per_second", "seconds"}
+
 
 # A few rows, for what is right or wrong whatever is learned.
 ROWS, INPUTS, CLASSES = 12, 4, 3

@@ -39,7 +39,7 @@ def test_callbacks_are_called_in_order():
     recorder = Recorder()
     learner = trainer(network())
     learner.fit(*problem(), epochs=2, callbacks=[recorder])
-    names = sorted(["loss", "learning_rate", "seconds"])
+    names = sorted(["loss", "learning_rate", "gradient_norm", "samples_per_second", "seconds"])
     assert recorder.seen == ["begin", 1, names, 2, names, "end"]
     learner.fit(*problem(), epochs=1, callbacks=[recorder])
     assert recorder.seen[6:8] == ["begin", 3]
@@ -378,7 +378,7 @@ def test_seconds_are_those_of_training():
 def test_an_epoch_counts_when_it_is_in_the_history(monkeypatch):
     learner = trainer(network())
 
-    def failing(fit, record, rate):
+    def failing(fit, record, rate, number):
         raise KeyboardInterrupt
 
     learner.fit(*problem(), epochs=1)

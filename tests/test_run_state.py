@@ -112,3 +112,83 @@ def test_early_stopping_is_copied_without_what_a_run_has_found():
     for copied in (copy.deepcopy(stopping), pickle.loads(pickle.dumps(stopping))):
         assert copied == stopping
         assert copied._kept is None
+
+
+# Going on elsewhere --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: type(optimizer).__name__)
+@pytest.mark.parametrize("device", DEVICES)
+def test_another_network_goes_on_within_an_epoch(device, optimizer, dtype):
+    rows = X.astype(dtype), LABELS.astype("int32"), None
+
+    def run_of(net):
+        loss, updates = cr.CrossEntropy().build(net.engine), optimizer.prepared(net)
+        run = net.engine.Fit(net.core, loss, updates, [], ["accuracy"], *rows, 16, True, False, 5, 0.0)
+        return run, net.engine.RunState(net.core, updates)
+
+    net = network(device, dtype)
+    run, state = run_of(net)
+    run.run(0)
+    run.begin(1)
+    assert run.so_far()[0] == 0
+    places = [1, 3, run.steps_per_epoch - 1]
+    paused = []
+    for place in places:
+        assert not run.advance(place)
+        state.keep()
+        paused.append((run.so_far(), state.content()))
+    assert run.advance(run.steps_per_epoch)
+    expected = run.record()
+    end = net.core.arena().copy()
+
+    for place, (so_far, content) in zip(places, paused, strict=True):
+        assert so_far[0] == place
+        other = network(device, dtype)
+        second, restored = run_of(other)
+        restored.take(**content)
+        assert not restored.is_here()
+        restored.restore()
+        second.begin(1, *so_far)
+        assert second.advance(second.steps_per_epoch)
+        record = second.record()
+        assert {**record, "seconds": 0} == {**expected, "seconds": 0}
+        np.testing.assert_array_equal(other.core.arena(), end)
+
+
+def test_what_does_not_fit_is_refused_and_changes_nothing():
+    net = network("cpu")
+    updates = cr.Adam().prepared(net)
+    state = net.engine.RunState(net.core, updates)
+    with pytest.raises(ValueError, match="nothing was kept yet"):
+        state.content()
+    state.keep()
+    content = state.content()
+    short = np.zeros(3, "float32")
+    for wrong in (
+        {"arena": short},
+        {"states": [short, short]},
+        {"states": content["states"][:1]},
+        {"passes": 2**62},
+        {"rate": np.nan},
+        {"rate": 1e300},
+    ):
+        with pytest.raises(ValueError, match=r"must (have|be)"):
+            state.take(**(content | wrong))
+    assert state.is_here()
+    assert state.content()["rate"] == content["rate"]
+
+
+def test_an_epoch_goes_on_only_from_what_it_can_have_done():
+    net = network("cpu")
+    options = [cr.CrossEntropy().build(net.engine), cr.Adam().prepared(net), [], [], X.astype("float32")]
+    run = net.engine.Fit(net.core, *options, LABELS.astype("int32"), None, 16, True, False, 5, 0.0)
+    for call in (run.so_far, run.record, lambda: run.advance(1)):
+        with pytest.raises(ValueError, match="no epoch was begun"):
+            call()
+    with pytest.raises(ValueError, match=f"has {run.steps_per_epoch} steps; got 99"):
+        run.begin(0, 99, [0.0])
+    with pytest.raises(ValueError, match="must be 1 totals; got 2"):
+        run.begin(0, 1, [0.0, 0.0])
+    with pytest.raises(ValueError, match="no epoch was begun"):
+        run.advance(1)

@@ -4,6 +4,7 @@
 #include "bindings/bind.h"
 #include "bindings/bound_network.h"
 #include "core/clock.h"
+#include "nn/numbers.h"
 #include "train/epoch.h"
 #include "train/run_state.h"
 
@@ -88,6 +89,7 @@ py::dict record_dict(const EpochRecord& record, const std::vector<std::string>& 
   result["scores"] = scores;
   result["steps"] = record.steps;
   result["rows"] = record.rows;
+  result["gradient_norm"] = record.gradient_norm;
   result["seconds"] = seconds;
   return result;
 }
@@ -121,32 +123,69 @@ public:
   Index steps() const { return epoch_.steps(); }
   bool streams() const { return arrays_.stream(network_->network()); }
 
-  py::dict run(std::uint64_t number, const py::object& progress) {
+  void begin(std::uint64_t number, Index steps, const std::vector<double>& totals) {
     const Running running(running_, "fit");
     const double start = seconds_now();
-    network_->alone([&](Network<T>&) { epoch_.begin(number); });
+    begun_ = false;
+    network_->alone([&](Network<T>&) {
+      epoch_.begin(number);
+      if (steps > 0) epoch_.resume({steps, totals});
+    });
+    begun_ = true;
+    seconds_ = seconds_now() - start;
+  }
+
+  bool advance(Index end, const py::object& progress) {
+    const Running running(running_, "fit");
+    check_begun();
+    const double start = seconds_now();
     Index done = 0;
     double loss = 0;
+    bool over = false;
     network_->in_slices(
         [&](double seconds) {
-          const bool over = epoch_.advance(seconds);
+          over = epoch_.advance(seconds, end);
           done = epoch_.steps_done();
           loss = epoch_.loss_so_far();
-          return over;
+          return over || done >= end;
         },
         [&] {
           if (!progress.is_none()) progress(done, loss);
         });
+    seconds_ += seconds_now() - start;
+    return over;
+  }
+
+  py::dict run(std::uint64_t number, const py::object& progress) {
+    begin(number, 0, {});
+    advance(steps(), progress);
+    return record();
+  }
+
+  py::tuple so_far() {
+    const Running running(running_, "fit");
+    check_begun();
+    const EpochSoFar so_far = network_->alone([&](Network<T>&) { return epoch_.so_far(); });
+    return py::make_tuple(so_far.steps, so_far.totals);
+  }
+
+  py::dict record() {
+    const Running running(running_, "fit");
+    check_begun();
+    const double start = seconds_now();
     const EpochRecord record = network_->alone([&](Network<T>&) { return epoch_.record(); });
-    return record_dict(record, metrics_, seconds_now() - start);
+    return record_dict(record, metrics_, seconds_ + (seconds_now() - start));
   }
 
 private:
+  void check_begun() const { check(begun_, "no epoch was begun"); }
+
   NetworkPointer<T> network_;
   std::vector<std::string> metrics_;
   DataArrays<T> arrays_;
   Epoch<T> epoch_;
-  bool running_ = false;
+  double seconds_ = 0; // that the epoch at hand has taken so far
+  bool begun_ = false, running_ = false;
 };
 
 /// Loss, penalty and metrics on data that stays the same while the network changes.
@@ -205,7 +244,36 @@ public:
     return network_->alone([&](Network<T>& network) { return state_.is_here(network); });
   }
 
+  py::dict content() {
+    const RunContent<T> kept = network_->alone([&](Network<T>& network) { return state_.content(network); });
+    py::list states;
+    for (const std::vector<T>& state : kept.states) states.append(array(state));
+    py::dict content;
+    content["arena"] = array(kept.arena);
+    content["states"] = states;
+    content["passes"] = kept.passes;
+    content["updates"] = kept.updates;
+    content["rate"] = kept.rate;
+    return content;
+  }
+  void take(const py::object& arena, const py::list& states, std::uint64_t passes, std::uint64_t updates, double rate) {
+    RunContent<T> content{
+        .arena = numbers(arena, "arena"), .states = {}, .passes = passes, .updates = updates, .rate = rate};
+    for (const py::handle state : states) {
+      content.states.push_back(numbers(py::reinterpret_borrow<py::object>(state), "states"));
+    }
+    check(std::max(passes, updates) < std::uint64_t{1} << 62, "passes and updates must be below 2^62");
+    representable<T>("rate", rate);
+    network_->alone([&](Network<T>& network) { state_.take(network, content); });
+  }
+
 private:
+  static Array<T> array(const std::vector<T>& from) { return Array<T>(static_cast<Index>(from.size()), from.data()); }
+  static std::vector<T> numbers(const py::object& from, const char* name) {
+    const Array<T> array = array_of<T>(from, name, {-1});
+    return {array.data(), array.data() + array.size()};
+  }
+
   NetworkPointer<T> network_;
   RunState<T> state_;
 };
@@ -222,7 +290,11 @@ template <class T> void bind_fit(py::module_& module) {
            arg("seed"), arg("threshold"))
       .def_property_readonly("steps_per_epoch", &Fit<T>::steps)
       .def_property_readonly("streams", &Fit<T>::streams)
-      .def("run", &Fit<T>::run, arg("epoch"), arg("progress") = py::none());
+      .def("run", &Fit<T>::run, arg("epoch"), arg("progress") = py::none())
+      .def("begin", &Fit<T>::begin, arg("epoch"), arg("steps") = Index{0}, arg("totals") = std::vector<double>{})
+      .def("advance", &Fit<T>::advance, arg("end"), arg("progress") = py::none())
+      .def("so_far", &Fit<T>::so_far)
+      .def("record", &Fit<T>::record);
   py::class_<BoundEvaluation<T>>(module, "Evaluation")
       .def(py::init<NetworkPointer<T>, std::shared_ptr<Loss<T>>, std::vector<std::shared_ptr<Penalty<T>>>,
                     std::vector<std::string>, py::object, py::object, py::object, double, Index, Index>(),
@@ -234,7 +306,9 @@ template <class T> void bind_fit(py::module_& module) {
            arg("optimizer") = py::none())
       .def("keep", &BoundRunState<T>::keep)
       .def("restore", &BoundRunState<T>::restore)
-      .def("is_here", &BoundRunState<T>::is_here);
+      .def("is_here", &BoundRunState<T>::is_here)
+      .def("content", &BoundRunState<T>::content)
+      .def("take", &BoundRunState<T>::take, arg("arena"), arg("states"), arg("passes"), arg("updates"), arg("rate"));
 }
 
 template void bind_fit<float>(py::module_&);

@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "train/narrow.h"
+#include "train/run_state.h"
 #include "train/update.h"
 
 namespace chainrule {
@@ -53,11 +54,20 @@ template <class T> void Epoch<T>::begin(std::uint64_t epoch) {
   finite_ = true;
 }
 
-template <class T> bool Epoch<T>::advance(double seconds) {
+template <class T> void Epoch<T>::resume(const EpochSoFar& so_far) {
+  check(so_far.steps >= 0 && so_far.steps <= steps(), "an epoch has ", steps(), " steps; got ", so_far.steps);
+  Index rows = 0;
+  if (so_far.steps > 0) rows = (so_far.steps - 1) * sampler_.batch_size() + sampler_.rows_of(so_far.steps - 1);
+  assessment_.resume(so_far.totals, rows);
+  next_ = so_far.steps;
+  finite_ = std::isfinite(assessment_.loss());
+}
+
+template <class T> bool Epoch<T>::advance(double seconds, Index end) {
   optimizer_->plan(network_.parameters()); // layers may have been frozen since the last slice
   const double begin = seconds_now(), slice = pace_.slice(seconds);
-  const Index before = next_;
-  auto body = [&](const Team& team) { walk(team, slice); };
+  const Index before = next_, last = std::min(end, steps());
+  auto body = [&](const Team& team) { walk(team, slice, last); };
   (pace_.alone() ? alone_ : team_).run(body);
   finite_ = std::isfinite(assessment_.loss()); // waits for the device
   pace_.saw(next_ - before, seconds_now() - begin);
@@ -95,8 +105,14 @@ template <class T> bool Epoch<T>::take(const Pass<T>& pass, Index step, std::uin
   return true;
 }
 
-/// Every member walks the same steps.
-template <class T> void Epoch<T>::walk(const Team& team, double seconds) {
+template <class T> EpochRecord Epoch<T>::record() const {
+  EpochRecord record = assessment_.record(network_, next_);
+  record.gradient_norm = gradient_norm(network_);
+  return record;
+}
+
+/// Every member walks the same steps, up to `last`.
+template <class T> void Epoch<T>::walk(const Team& team, double seconds, Index last) {
   const double end = seconds_now() + seconds;
   const std::uint64_t first_pass = network_.steps(), first_update = optimizer_->steps();
   const Index begin = next_;
@@ -109,14 +125,14 @@ template <class T> void Epoch<T>::walk(const Team& team, double seconds) {
 
   const Index at_once = steps_at_once(sampler_.batch_size(), network_.arena_size());
   Index step = begin;
-  for (bool pause = false; step < steps() && !pause; pause = pause_) {
+  for (bool pause = false; step < last && !pause; pause = pause_) {
     if (full_steps_ == nullptr) {
       if (!take_next(step)) break;
       ++step;
       continue;
     }
     // The steps at the end of an epoch may be fewer, and the last one smaller: they are repeated apart.
-    const Index count = sampler_.prepare(step, std::min(at_once, steps() - step));
+    const Index count = sampler_.prepare(step, std::min(at_once, last - step));
     (step + count == steps() ? last_steps_ : full_steps_)->run([&] {
       for (Index i = 0; i < count; ++i) take_next(step + i);
     });

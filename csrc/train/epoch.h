@@ -14,6 +14,12 @@
 
 namespace chainrule {
 
+/// How far an epoch has come; with a state of the run (run_state.h), all that it takes to go on from there.
+struct EpochSoFar {
+  Index steps = 0;
+  std::vector<double> totals; // of its assessment
+};
+
 template <class T> class Epoch {
 public:
   Epoch(Network<T>& network, std::shared_ptr<Optimizer<T>> optimizer, const Objective<T>& objective,
@@ -25,12 +31,15 @@ public:
 
   /// Starts an epoch: its number decides the order of the rows.
   void begin(std::uint64_t epoch);
-  /// Steps for about `seconds`, one step at least; true when the epoch is over.
-  bool advance(double seconds);
-  EpochRecord record() const { return assessment_.record(network_, next_); }
+  /// Goes on from the midst of the epoch that was begun.
+  void resume(const EpochSoFar& so_far);
+  /// Steps for about `seconds`, one step at least, but not beyond step `end`; true when the epoch is over.
+  bool advance(double seconds, Index end);
+  EpochSoFar so_far() const { return {next_, assessment_.totals()}; }
+  EpochRecord record() const;
 
 private:
-  void walk(const Team& team, double seconds);
+  void walk(const Team& team, double seconds, Index last);
   /// Takes a step, which `update_number` updates came before, unless the loss is not finite any more; false then.
   /// After `end` it asks for a pause.
   bool take(const Pass<T>& pass, Index step, std::uint64_t update_number, double end);

@@ -33,6 +33,13 @@ template <class T> void Assessment<T>::begin() {
   rows_ = 0;
 }
 
+template <class T> void Assessment<T>::resume(const std::vector<double>& totals, Index rows) {
+  check(static_cast<Index>(totals.size()) == totals_.size(), "there must be ", totals_.size(), " totals; got ",
+        totals.size());
+  copy_in(memory_, totals_.data(), totals.data(), totals_.size());
+  rows_ = rows;
+}
+
 template <class T> void Assessment<T>::score(const Pass<T>& pass, const Data<T>& batch, MatrixView<const T> p) {
   T* scores = row_scores_.data();
   for (const Metric metric : objective_.metrics) {

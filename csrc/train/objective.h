@@ -30,6 +30,7 @@ struct EpochRecord {
   std::vector<double> scores; // of the metrics, means over rows
   Index steps = 0;
   Index rows = 0;
+  double gradient_norm = 0; // of the last update; 0 where nothing is updated
 };
 
 /// The sum of all penalties of a network's parameters.
@@ -42,6 +43,8 @@ public:
 
   /// Forgets the totals.
   void begin();
+  /// Goes on from totals() of that many rows; throws where there are more or fewer of them.
+  void resume(const std::vector<double>& totals, Index rows);
 
   /// Loss, scores, and, unless dp.data is null, the gradient dp (B, K) of a prediction p (B, K). Called by all
   /// threads; ends with a barrier.
@@ -57,10 +60,10 @@ public:
   double loss() const;
   /// The record of the totals, after `steps` batches. Waits for the device.
   EpochRecord record(const Network<T>& network, Index steps) const;
-
-private:
+  /// All that was added up so far. Waits for the device.
   std::vector<double> totals() const;
 
+private:
   Objective<T> objective_;
   Index batch_size_;
   const Memory& memory_;

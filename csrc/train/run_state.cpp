@@ -54,23 +54,72 @@ template <class T> bool RunState<T>::is_here(const Network<T>& network) const {
   return here == kept;
 }
 
-template <class T> bool is_finite(const Network<T>& network) {
+template <class T> RunContent<T> RunState<T>::content(const Network<T>& network) const {
+  check(kept_, "nothing was kept yet");
+  const Memory& memory = network.memory();
+  auto here = [&](const Buffer<T>& there) {
+    std::vector<T> copy(static_cast<std::size_t>(there.size()));
+    copy_out(memory, copy.data(), there.data(), there.size());
+    return copy;
+  };
+  RunContent<T> content{.arena = here(arena_), .states = {}, .passes = passes_, .updates = updates_, .rate = rate_};
+  const int states = optimizer_ == nullptr ? 0 : optimizer_->states();
+  for (int i = 0; i < states; ++i) content.states.push_back(here(states_[static_cast<std::size_t>(i)]));
+  return content;
+}
+
+template <class T> void RunState<T>::take(const Network<T>& network, const RunContent<T>& content) {
+  const std::size_t states = optimizer_ == nullptr ? 0 : static_cast<std::size_t>(optimizer_->states());
+  auto check_size = [](const std::vector<T>& found, const Buffer<T>& place, const char* what) {
+    check(static_cast<Index>(found.size()) == place.size(), what, " must have ", place.size(), " elements; got ",
+          found.size());
+  };
+  check_size(content.arena, arena_, "the arena");
+  check(content.states.size() == states, "there must be ", states, " states; got ", content.states.size());
+  for (std::size_t i = 0; i < states; ++i) check_size(content.states[i], states_[i], "a state");
+
+  const Memory& memory = network.memory();
+  copy_in(memory, arena_.data(), content.arena.data(), arena_.size());
+  for (std::size_t i = 0; i < states; ++i) {
+    copy_in(memory, states_[i].data(), content.states[i].data(), states_[i].size());
+  }
+  passes_ = content.passes;
+  updates_ = content.updates;
+  rate_ = content.rate;
+  kept_ = true;
+}
+
+namespace {
+
+/// The sum of one term of the elements of an array that lies as the arena does.
+template <class T> double sum_over(const Network<T>& network, PenaltyTerm term, const T* array) {
   double sum = 0;
   Buffer<double> room(term_sum_room(network.arena_size()), Contents::undefined, network.memory());
   auto body = [&](const Team& team) {
     const Pass<T> pass = network.pass(team);
-    TermSum<T> sizes(pass, {PenaltyTermKind::absolute, 0}, room.data());
-    sizes.add(network.arena(), network.arena_size());
-    const double value = sizes.value();
+    TermSum<T> terms(pass, term, room.data());
+    terms.add(array, network.arena_size());
+    const double value = terms.value();
     if (team.rank() == 0) sum = value;
   };
   ThreadTeam(network.arena_threads()).run(body);
-  return std::isfinite(sum);
+  return sum;
+}
+
+} // namespace
+
+template <class T> bool is_finite(const Network<T>& network) {
+  return std::isfinite(sum_over(network, {PenaltyTermKind::absolute, 0}, network.arena()));
+}
+
+template <class T> double gradient_norm(Network<T>& network) {
+  return std::sqrt(sum_over<T>(network, {PenaltyTermKind::square, 0}, network.gradients()));
 }
 
 #define CHAINRULE_INSTANTIATE(T)                                                                                       \
   template class RunState<T>;                                                                                          \
-  template bool is_finite(const Network<T>&);
+  template bool is_finite(const Network<T>&);                                                                          \
+  template double gradient_norm(Network<T>&);
 CHAINRULE_INSTANTIATE(float)
 CHAINRULE_INSTANTIATE(double)
 

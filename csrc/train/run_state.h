@@ -6,11 +6,20 @@
 
 #include <array>
 #include <memory>
+#include <vector>
 
 #include "nn/optimizers/optimizer.h"
 #include "train/network.h"
 
 namespace chainrule {
+
+/// The same in this process's memory, as it goes into a file and comes back.
+template <class T> struct RunContent {
+  std::vector<T> arena;
+  std::vector<std::vector<T>> states; // of the optimizer
+  std::uint64_t passes = 0, updates = 0;
+  double rate = 0;
+};
 
 template <class T> class RunState {
 public:
@@ -24,6 +33,11 @@ public:
   /// Whether the network has the very parameters that were kept last.
   bool is_here(const Network<T>& network) const;
 
+  /// What was kept last. `network` is the one of the constructor, here and below.
+  RunContent<T> content(const Network<T>& network) const;
+  /// Takes what another run kept in place of what was kept before; its arrays must have the sizes of this one's.
+  void take(const Network<T>& network, const RunContent<T>& content);
+
 private:
   std::shared_ptr<Optimizer<T>> optimizer_;
   Buffer<T> arena_;
@@ -35,5 +49,8 @@ private:
 
 /// Whether all parameters and statistics of a network are finite, and so is the sum of their sizes in double precision.
 template <class T> bool is_finite(const Network<T>& network);
+
+/// The norm of the gradients of all that learns, as the last update had them: with those of the penalties, clipped.
+template <class T> double gradient_norm(Network<T>& network);
 
 } // namespace chainrule

@@ -46,6 +46,8 @@ class Callback:
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """After an epoch; `logs` has what the history got. Not called for an epoch in which the loss diverged.
 
+        Figures of the validation part are missing where `validation_freq` passes an epoch over.
+
         The loss of an epoch's last update is first seen in the next epoch. Where it is not finite, the trainer takes
         back an epoch for which this was called.
         """
@@ -137,6 +139,8 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Keep the weights if this is the best epoch so far; stop if the best lies too far back."""
+        if self.monitor not in logs:
+            return  # not validated after this epoch
         value = logs[self.monitor]
         best = None if self._best is None else self._best[0]
         improves = is_better(value, best, self.monitor, self.mode, self.min_delta)
@@ -202,7 +206,7 @@ class ReduceLROnPlateau(Callback):
     factor : float, default 0.1
         By what the rate is multiplied, above 0 and below 1.
     patience : int, default 10
-        Epochs without improvement after which to lower it, at least 1.
+        Epochs without improvement after which to lower it, at least 1; those that were not validated do not count.
     min_delta : float, default 0.0
         Less than this is no improvement; at least 0.
     cooldown : int, default 0
@@ -245,6 +249,8 @@ class ReduceLROnPlateau(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Count the epochs without improvement, and lower the rate after enough of them."""
+        if self.monitor not in logs:
+            return  # not validated after this epoch
         value = logs[self.monitor]
         better = is_better(value, self._best, self.monitor, self.mode, self.min_delta)
         if better:

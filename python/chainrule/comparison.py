@@ -17,7 +17,7 @@ import numpy as np
 from . import checks, optimizers
 from .adaptive import AdaDelta, AdaGrad, Adam, AdamW, AMSGrad, NAdam, RMSprop
 from .descent import SGD, Momentum, Optimizer
-from .history import History
+from .history import ABOUT_THE_RUN, History
 from .network import Network
 from .schedules import ExponentialDecay, StepDecay, TimeDecay
 from .trainer import DivergenceWarning, Trainer
@@ -96,7 +96,7 @@ class Comparison:
     def __repr__(self) -> str:
         """Return a table of the last epoch, the best epoch, the time, and what ended early."""
         figures = next(iter(self.histories.values()))
-        names = [name for name in figures if name not in ("penalty", "learning_rate", "seconds")]
+        names = [name for name in figures if name not in ("penalty", *ABOUT_THE_RUN)]
         width = max([len("optimizer"), *map(len, self.histories)])
         widths = {name: max(len(name), 9) for name in names}
         head = "".join(f"  {name:>{widths[name]}}" for name in names)

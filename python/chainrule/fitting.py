@@ -28,6 +28,7 @@ class Parts(NamedTuple):
     run: CoreFit
     judged: CoreEvaluation  # a few rows, on which the last update is judged
     validation: CoreEvaluation | None
+    validation_freq: int  # in epochs
 
 
 class Fitting:
@@ -38,7 +39,7 @@ class Fitting:
     ) -> None:
         self._trainer = trainer
         self._history = trainer.history
-        self._run, self._judged, self._validation = parts
+        self._run, self._judged, self._validation, self._validation_freq = parts
         self._epochs = epochs
         self._called = called
         self._progress = progress
@@ -77,7 +78,7 @@ class Fitting:
                     return self._back_before_last(good, place)
                 good.restore()
                 return went_wrong(place, bool(record["finished"] and np.isfinite(record["loss"])), rate)
-            logs = self._logs(record, rate)
+            logs = self._logs(record, rate, number)
             history.add(logs)
             trainer.epochs_done = number
             self._progress.epoch(number, logs)
@@ -103,13 +104,21 @@ class Fitting:
         trainer.epochs_done -= 1
         return updates_went_wrong(place, bad, rate)
 
-    def _logs(self, record: EpochRecord, rate: float) -> dict[str, float]:
+    def _logs(self, record: EpochRecord, rate: float, number: int) -> dict[str, float]:
         """Return what the history gets of an epoch."""
         logs = {"loss": record["loss"], **record["scores"]}
         if self._trainer.penalty:
             logs["penalty"] = record["penalty"]
-        if self._validation is not None:
+        done = number - self._history.first_epoch + 1
+        if self._validation is not None and (done % self._validation_freq == 0 or done == self._epochs):
             measured = self._validation.run()
             logs["val_loss"] = measured["loss"]
             logs.update({f"val_{name}": score for name, score in measured["scores"].items()})
-        return {**logs, "learning_rate": rate, "seconds": record["seconds"]}
+        seconds = record["seconds"]
+        return {
+            **logs,
+            "learning_rate": rate,
+            "gradient_norm": record["gradient_norm"],
+            "samples_per_second": record["rows"] / seconds if seconds > 0 else float("inf"),
+            "seconds": seconds,
+        }

@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Figures of the run, not of the network; the last two depend on the machine and on what else it does.
+ABOUT_THE_RUN = ("learning_rate", "gradient_norm", "samples_per_second", "seconds")
+
 
 class History(Mapping[str, list[float]]):
     """The record of one `Trainer.fit`: a mapping from names to one number an epoch.
 
     Names are "loss" (of the data, without penalties, while the weights change: the mean over the epoch's rows, or the
     sum over them where the loss has reduction="sum"), the metrics, "penalty" where there is one (at the end of the
-    epoch), the same of the validation part with "val_" in front (with the weights of the end of the epoch),
-    "learning_rate" (of the epoch's last step), and "seconds" (of training, without validation).
+    epoch), the same of the validation part with "val_" in front (with the weights of the end of the epoch; NaN in an
+    epoch after which nothing was validated), and, of the run, "learning_rate" and "gradient_norm" (of the epoch's last
+    step: the Euclidean norm over all parameters that learn, with the penalties' gradients, after clipping),
+    "samples_per_second" and "seconds" (of training, without validation).
 
     Attributes
     ----------
@@ -28,6 +33,7 @@ class History(Mapping[str, list[float]]):
 
     def __init__(self, names: Sequence[str], first_epoch: int = 1) -> None:
         self._columns: dict[str, list[float]] = {name: [] for name in names}
+        self._not_validated: set[int] = set()  # the places of those epochs
         self._best_epoch: int | None = None
         self.first_epoch = first_epoch
         self.stop_reason: str | None = None
@@ -68,15 +74,23 @@ class History(Mapping[str, list[float]]):
     def best_epoch(self, number: int | None) -> None:
         self._best_epoch = number
 
+    def measured(self, name: str) -> list[tuple[int, float]]:
+        """Return the number of each epoch that has this figure, and the figure."""
+        skipped = self._not_validated if name.startswith("val_") else ()
+        return [(self.first_epoch + i, value) for i, value in enumerate(self[name]) if i not in skipped]
+
     def add(self, record: Mapping[str, float]) -> None:
-        """Append one epoch."""
+        """Append one epoch, whose record may lack all that is of the validation part."""
+        if any(name.startswith("val_") and name not in record for name in self._columns):
+            self._not_validated.add(self.epochs)
         for name, values in self._columns.items():
-            values.append(float(record[name]))
+            values.append(float(record.get(name, math.nan) if name.startswith("val_") else record[name]))
 
     def drop_last(self) -> None:
         """Take the last epoch back."""
         for values in self._columns.values():
             del values[-1]
+        self._not_validated.discard(self.epochs)
 
     def last(self) -> dict[str, float]:
         """Return the figures of the last epoch; nothing where there is none."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import checks, data
-from .history import History
+from .history import ABOUT_THE_RUN, History
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,7 +27,7 @@ _TRAINING, _VALIDATION, _QUIET = "#0072B2", "#D55E00", "0.45"
 # Okabe and Ito's colours that show on white; a second round of them is dashed, a third dotted.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "black")
 _DASHES = ("-", "--", ":")
-_NOT_METRICS = ("loss", "penalty", "learning_rate", "seconds")
+_NOT_METRICS = ("loss", "penalty", *ABOUT_THE_RUN)
 
 
 def learning_curves(history: History, ax: Axes | None = None) -> Any:

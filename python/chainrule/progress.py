@@ -13,11 +13,12 @@ from types import TracebackType
 from typing import Any
 
 from . import checks
+from .history import ABOUT_THE_RUN
 
 __all__ = ["Progress", "bar", "figures", "somebody_watches"]
 
 # Of an epoch's record; they would push what matters off a narrow terminal.
-_NOT_SHOWN = ("penalty", "learning_rate", "seconds")
+_NOT_SHOWN = ("penalty", *ABOUT_THE_RUN)
 
 
 class Progress:

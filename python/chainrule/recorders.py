@@ -71,11 +71,11 @@ class ModelCheckpoint(Callback):
         if (epoch - self.trainer.history.first_epoch + 1) % self.save_every:
             return
         if self.save_best_only:
-            value = logs[self.monitor]
+            value = logs.get(self.monitor, float("nan"))
             if not is_better(value, self._best, self.monitor, self.mode, 0.0):
                 return
             self._best = value
-        self.trainer.net.save(self._target(epoch, logs))
+        self.trainer.net.save(self._target(epoch, self.trainer.history.last()))
 
     def _target(self, epoch: int, logs: Mapping[str, float]) -> str:
         """Return the name of an epoch's file."""
@@ -128,7 +128,7 @@ class CSVLogger(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Write the figures of an epoch."""
-        self._write("a", [epoch, *(logs[name] for name in self.trainer.history)])
+        self._write("a", [epoch, *self.trainer.history.last().values()])
 
     def _write(self, mode: str, values: list[Any]) -> None:
         with open(self.path, mode, newline="", encoding="utf-8") as file:

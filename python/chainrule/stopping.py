@@ -91,6 +91,11 @@ class _Monitoring(StoppingRule):
         """Check that the figure will be there."""
         check_monitored(self.monitor, history)
 
+    def _looks(self, history: History) -> list[tuple[int, float]]:
+        """Return the epochs that have the figure, with it; none where the last epoch has it not."""
+        looks = history.measured(self.monitor)
+        return looks if looks and looks[-1][0] == history.first_epoch + history.epochs - 1 else []
+
     def _better(self, value: float, than: float | None, by: float = 0.0) -> bool:
         return is_better(value, than, self.monitor, self.mode, by)
 
@@ -126,13 +131,15 @@ class Stagnates(_Monitoring):
 
     def reason(self, history: History) -> str | None:
         """Return for how long there was no better figure."""
+        looks = self._looks(history)
+        if not looks:
+            return None
         best: float | None = None
-        since = 0
-        for value in history[self.monitor]:
+        best_epoch = history.first_epoch - 1
+        for epoch, value in looks:
             if self._better(value, best, self.min_delta):
-                best, since = value, 0
-            else:
-                since += 1
+                best, best_epoch = value, epoch
+        since = looks[-1][0] - best_epoch
         if since < self.epochs:
             return None
         return f"{self.monitor} has not improved for {since} epoch{'s' * (since > 1)}"
@@ -155,7 +162,8 @@ class ImprovesSlowly(_Monitoring):
     rate : float
         Share an epoch, above 0: 0.01 stops where less than 1 % an epoch is gained.
     epochs : int, default 1
-        Over how many the rate is taken; before so many have passed, the rule does not hold.
+        Over how many, or a few more where not every epoch is validated, the rate is taken; before so many have
+        passed, the rule does not hold.
     """
 
     _: KW_ONLY
@@ -170,12 +178,13 @@ class ImprovesSlowly(_Monitoring):
 
     def reason(self, history: History) -> str | None:
         """Return the rate."""
-        values = history[self.monitor]
-        if len(values) <= self.epochs:
+        looks = self._looks(history)
+        earlier = [look for look in looks if look[0] <= looks[-1][0] - self.epochs]
+        if not earlier:
             return None
-        before, now = values[-1 - self.epochs], values[-1]
+        (then, before), (epoch, now) = earlier[-1], looks[-1]
         gain = now - before if self._better(1.0, 0.0) else before - now
-        rate = gain / abs(before) / self.epochs if before else 0.0 if gain == 0 else gain * float("inf")
+        rate = gain / abs(before) / (epoch - then) if before else 0.0 if gain == 0 else gain * float("inf")
         if rate >= self.rate:
             return None
         # Also where it is not a number: that is no improvement.
@@ -206,10 +215,10 @@ class Reaches(_Monitoring):
 
     def reason(self, history: History) -> str | None:
         """Return the figure."""
-        values = history[self.monitor]
-        if not values or not (values[-1] == self.goal or self._better(values[-1], self.goal)):
+        looks = self._looks(history)
+        if not looks or not (looks[-1][1] == self.goal or self._better(looks[-1][1], self.goal)):
             return None
-        return f"{self.monitor} has reached {values[-1]:g}, the goal being {self.goal:g}"
+        return f"{self.monitor} has reached {looks[-1][1]:g}, the goal being {self.goal:g}"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from . import checks, data, losses, optimizers, penalties, training_rows
 from .callbacks import Callback
 from .data import Rows
 from .fitting import Fitting, Parts
-from .history import History
+from .history import ABOUT_THE_RUN, History
 from .losses import Loss
 from .optimizers import Optimizer
 from .penalties import Penalty
@@ -199,6 +199,7 @@ class Trainer:
         batch_size: int = 32,
         validation_split: float = 0.0,
         validation_data: Sequence[npt.ArrayLike] | None = None,
+        validation_freq: int = 1,
         shuffle: bool = True,
         callbacks: Sequence[Callback] = (),
         sample_weight: npt.ArrayLike | None = None,
@@ -229,6 +230,10 @@ class Trainer:
             random part, of classes the same share each.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows to measure instead.
+        validation_freq : int, default 1
+            Epochs from one look at the validation part to the next, which costs about a third of an epoch on as many
+            rows; the last epoch is always measured. `EarlyStopping`, the stopping rules and the recorders act where
+            there is a look.
         shuffle : bool, default True
             Whether the rows come in a new order each epoch.
         callbacks : sequence of Callback, default ()
@@ -269,6 +274,7 @@ class Trainer:
         )
         training = training_rows.with_class_weight(self.net, self.loss, training, class_weight)
         options = (checks.whole("batch_size", batch_size), checks.flag("shuffle", shuffle))
+        validation_freq = checks.whole("validation_freq", validation_freq)
         run = self._run(training, *options, checks.flag("drop_last", drop_last))
         judged = training.first(min(options[0], JUDGED_ROWS))
         from .progress import bar
@@ -279,7 +285,8 @@ class Trainer:
             try:
                 self._penalty_rows = (len(training.x), min(options[0], len(training.x)))
                 history = self.history = History(self._names(validation is not None), self.epochs_done + 1)
-                parts = Parts(run, self._evaluation(judged), validation and self._evaluation(validation))
+                measured = self._evaluation(judged), validation and self._evaluation(validation)
+                parts = Parts(run, *measured, validation_freq)
                 diverged = Fitting(self, parts, epochs, called, progress).run()
             except BaseException as error:
                 interrupted = isinstance(error, KeyboardInterrupt)
@@ -338,7 +345,7 @@ class Trainer:
         measured = ["loss", *self.metrics]
         penalty = ["penalty"] if self.penalty else []
         validation = [f"val_{name}" for name in measured] if validated else []
-        return [*measured, *penalty, *validation, "learning_rate", "seconds"]
+        return [*measured, *penalty, *validation, *ABOUT_THE_RUN]
 
     # Parts of the engine ----------------------------------------------------------------------------------------------
 

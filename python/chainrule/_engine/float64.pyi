@@ -422,6 +422,7 @@ class EpochRecord(TypedDict):
     scores: dict[str, float]  # metric by name, mean over rows
     steps: int  # steps done
     rows: int  # rows seen
+    gradient_norm: float  # of the last update, with penalties, clipped; 0 in an evaluation
     seconds: float
 
 class Fit:
@@ -447,8 +448,15 @@ class Fit:
     @property
     def streams(self) -> bool: ...  # whether the data have no room where the network is
     def run(self, epoch: int, progress: Callable[[int, float], Any] | None = None) -> EpochRecord:
-        """One epoch. Every 50 ms: handles signals (KeyboardInterrupt leaves a consistent network) and calls
-        progress(steps done, mean loss so far); an exception from it ends the epoch and passes on."""
+        """A whole epoch: begin, advance and record."""
+    def begin(self, epoch: int, steps: int = 0, totals: Sequence[float] = ()) -> None:
+        """Start an epoch; after the steps that `so_far` told of, where there are any."""
+    def advance(self, end: int, progress: Callable[[int, float], Any] | None = None) -> bool:
+        """Go up to step `end`, or to the end of the epoch; return whether it is over. Every 50 ms: handles signals
+        (KeyboardInterrupt leaves a consistent network) and calls progress(steps done, mean loss so far); an exception
+        from it ends the epoch and passes on."""
+    def so_far(self) -> tuple[int, list[float]]: ...  # steps done, and the totals that they added up
+    def record(self) -> EpochRecord: ...
 
 class Evaluation:
     """Loss, penalty and metrics on data that it holds, in evaluation mode."""
@@ -467,6 +475,13 @@ class Evaluation:
     ) -> None: ...
     def run(self) -> EpochRecord: ...
 
+class RunContent(TypedDict):
+    arena: Array
+    states: list[Array]  # of the optimizer
+    passes: int
+    updates: int
+    rate: float
+
 class RunState:
     """A run at one moment, kept where the network is: parameters and statistics; with an optimizer also its state
     and rate, and the counts of dropout masks and of updates."""
@@ -474,3 +489,5 @@ class RunState:
     def keep(self) -> None: ...
     def restore(self) -> None: ...
     def is_here(self) -> bool: ...  # whether the network has the parameters that were kept
+    def content(self) -> RunContent: ...  # what was kept, copied
+    def take(self, arena: Array, states: Sequence[Array], passes: int, updates: int, rate: float) -> None: ...
