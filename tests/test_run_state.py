@@ -7,13 +7,12 @@ import pickle
 
 import numpy as np
 import pytest
-from gpu import needs_gpu
+from gpu import DEVICES
 from problems import problem, trainer
 
 import chainrule as cr
 
 X, LABELS = problem()
-DEVICES = [pytest.param("cpu"), pytest.param("cuda", marks=needs_gpu)]
 OPTIMIZERS = [cr.SGD(0.1), cr.Momentum(0.05), cr.Adam(0.01), cr.AMSGrad(0.01)]
 
 

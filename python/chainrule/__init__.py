@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     from .scores import ClassScores as ClassScores
     from .scores import classification_scores as classification_scores
     from .scores import top_k_accuracy as top_k_accuracy
+    from .snapshots import Snapshots as Snapshots
     from .splits import Split as Split
     from .splits import SplitWarning as SplitWarning
     from .splits import split as split
@@ -178,6 +179,7 @@ _PUBLIC = {
     "recorders": ["CSVLogger", "LambdaCallback", "ModelCheckpoint"],
     "schedules": ["ConstantRate", "CosineDecay", "ExponentialDecay", "OneCycle", "Schedule", "StepDecay", "TimeDecay"],
     "scores": ["ClassScores", "classification_scores", "top_k_accuracy"],
+    "snapshots": ["Snapshots"],
     "splits": ["Split", "SplitWarning", "split"],
     "stopping": ["ImprovesSlowly", "Lasts", "Reaches", "Stagnates", "StopWhen", "StoppingRule"],
     "storage": ["load"],

@@ -37,8 +37,18 @@ class Callback:
         """Return the attributes but the trainer, for pickle and copy: a trainer can be neither."""
         return {name: value for name, value in vars(self).items() if name != "trainer"}
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the callback has found so far, for snapshots: numbers, strings, lists, dicts, arrays by name.
+
+        Override it, and `load_state_dict`, where what the callback does depends on earlier epochs.
+        """
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take what `state_dict` gave; called after `on_train_begin` where a fit goes on from a snapshot."""
+
     def on_train_begin(self, logs: Mapping[str, float]) -> None:
-        """Before the first epoch. `logs` is empty."""
+        """Before the first epoch; before the next one, where a fit goes on from a snapshot. `logs` is empty."""
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Before an epoch. `logs` is empty."""
@@ -84,6 +94,11 @@ class Kept(NamedTuple):
     value: float
     epoch: int
     weights: RunState | None  # at its end, where the network is; None where they are not to be restored
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return it with the weights as arrays."""
+        weights = None if self.weights is None else self.weights.content()
+        return {"value": self.value, "epoch": self.epoch, "weights": weights}
 
 
 @dataclass
@@ -167,6 +182,27 @@ class EarlyStopping(Callback):
             if kept.weights is not None:
                 kept.weights.restore()
         self._forget()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best figure and the weights that may be wanted back."""
+        kept = {name: one and one.state_dict() for name, one in (("kept", self._kept), ("second", self._second))}
+        return {"best": self._best, "before": self._before, **kept}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take what an earlier run has found."""
+        best = state["best"]
+        self._best, self._before = best and (float(best[0]), int(best[1])), state["before"]
+        self._kept, self._second = (self._taken(state[name]) for name in ("kept", "second"))
+
+    def _taken(self, state: Mapping[str, Any] | None) -> Kept | None:
+        """Return an epoch of an earlier run."""
+        if state is None:
+            return None
+        content = state["weights"]
+        weights = None if content is None else self._weights()
+        if weights is not None:
+            weights.take(**content)
+        return Kept(float(state["value"]), int(state["epoch"]), weights)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the options: what a run has found so far belongs to its network."""
@@ -263,6 +299,14 @@ class ReduceLROnPlateau(Callback):
             if 0 < lower < rate:
                 self.trainer.learning_rate = lower
             self._waited, self._cooling = 0, self.cooldown
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best figure and the counts."""
+        return {"best": self._best, "waited": self._waited, "cooling": self._cooling}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take what an earlier run has found."""
+        self._best, self._waited, self._cooling = state["best"], int(state["waited"]), int(state["cooling"])
 
 
 def checked_monitor(argument: str, value: object) -> str:

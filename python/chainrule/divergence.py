@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ._engine.float32 import Network as CoreNetwork
     from ._engine.float32 import Optimizer as CoreOptimizer
+    from ._engine.float32 import RunContent
 
 
 class LastGood:
@@ -24,19 +25,35 @@ class LastGood:
     def __init__(self, engine: ModuleType, core: CoreNetwork, optimizer: CoreOptimizer) -> None:
         self._core = core
         self._last, self._spare = (engine.RunState(core, optimizer) for _ in range(2))
+        self._has_spare = False
+
+    def start(self) -> None:
+        """Keep the start of a run."""
         self._last.keep()
 
-    def take(self) -> bool:
+    def keep(self) -> bool:
         """Keep the end of an epoch, if all parameters are finite; return whether they are."""
         if not self._core.is_finite():
             return False
         self._last, self._spare = self._spare, self._last
         self._last.keep()
+        self._has_spare = True
         return True
 
     def forget_last(self) -> None:
         """Take the end of the last epoch for bad: what was before it is the last good state again."""
         self._last, self._spare = self._spare, self._last
+
+    def contents(self) -> tuple[RunContent, RunContent | None]:
+        """Return both states; None for one that there is not yet."""
+        return self._last.content(), self._spare.content() if self._has_spare else None
+
+    def take(self, last: RunContent, spare: RunContent | None) -> None:
+        """Take what `contents` of an earlier run gave."""
+        self._last.take(**last)
+        self._has_spare = spare is not None
+        if spare is not None:
+            self._spare.take(**spare)
 
     def restore(self) -> None:
         """Set the network and the optimizer back."""

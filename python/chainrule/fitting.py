@@ -1,24 +1,28 @@
 """One fit: the walk over its epochs, between the callbacks' first and last hook. Arguments are checked by the trainer.
 
-An epoch runs in the engine; then come validation, history and callbacks. Whether the run has diverged is decided here,
-and what it goes back to is kept in divergence.py.
+An epoch runs in the engine; then come validation, history and callbacks, and last a snapshot where one is asked for.
+Whether the run has diverged is decided here; what it goes back to is kept in divergence.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from . import snapshots
 from .divergence import LastGood, updates_went_wrong, went_wrong, whole_sentence
+from .snapshots import Place
 
 if TYPE_CHECKING:
-    from ._engine.float32 import EpochRecord
+    from ._engine.float32 import EpochRecord, RunState
     from ._engine.float32 import Evaluation as CoreEvaluation
     from ._engine.float32 import Fit as CoreFit
     from .callbacks import Callback
+    from .fit_options import FitOptions
     from .progress import Progress
+    from .snapshots import Snapshot, Snapshots
     from .trainer import Trainer
 
 
@@ -28,78 +32,147 @@ class Parts(NamedTuple):
     run: CoreFit
     judged: CoreEvaluation  # a few rows, on which the last update is judged
     validation: CoreEvaluation | None
-    validation_freq: int  # in epochs
+
+
+class Writing(NamedTuple):
+    """What a fit needs to write snapshots."""
+
+    where: Snapshots
+    head: Mapping[str, Any]  # of all of them
+    now: RunState  # room for the state of the moment
 
 
 class Fitting:
     """A fit of a trainer, whose history it fills."""
 
     def __init__(
-        self, trainer: Trainer, parts: Parts, epochs: int, called: Sequence[Callback], progress: Progress
+        self,
+        trainer: Trainer,
+        parts: Parts,
+        options: FitOptions,
+        called: Sequence[Callback],
+        progress: Progress,
+        writing: Writing | None,
     ) -> None:
         self._trainer = trainer
         self._history = trainer.history
-        self._run, self._judged, self._validation, self._validation_freq = parts
-        self._epochs = epochs
+        self._run, self._judged, self._validation = parts
+        self._epochs, self._validation_freq = options.epochs, options.validation_freq
         self._called = called
         self._progress = progress
+        self._writing = writing
+        self._good = LastGood(trainer.net.engine, trainer.net.core, trainer.core_optimizer)
 
     def run(self) -> bool:
         """Walk the epochs; return whether the loss diverged."""
-        trainer, history = self._trainer, self._history
+        self._trainer.asked_to_stop = None
+        self._begin_callbacks()
+        # What a callback set before the first epoch is part of the start.
+        self._good.start()
+        return self._finish(self._walk(0))
+
+    def resume(self, snapshot: Snapshot) -> bool:
+        """Walk the epochs that are left; return whether the loss diverged."""
+        assert self._writing is not None  # to the same file
+        trainer, state, place = self._trainer, self._writing.now, snapshot.place
+        now, good, before = snapshot.document["states"]
         trainer.asked_to_stop = None
+        self._begin_callbacks()
+        with snapshot.believed():
+            for callback, kept in zip(self._called, snapshot.document["callbacks"], strict=True):
+                callback.load_state_dict(kept["state"])
+            state.take(**now)
+            self._good.take(good, before)
+            self._run.begin(place.epochs_done, place.steps, place.totals)
+        trainer.asked_to_stop = snapshot.document["stop"]
+        trainer.epochs_done = place.epochs_done
+        trainer.net.parameter_changes += 1
+        state.restore()
+        self._progress.skip(self._history.epochs)
+        return self._finish(self._walk(place.steps))
+
+    def _begin_callbacks(self) -> None:
         for callback in self._called:
-            callback.trainer = trainer
+            callback.trainer = self._trainer
             callback.on_train_begin({})
-        good = LastGood(trainer.net.engine, trainer.net.core, trainer.core_optimizer)
-        what = self._walk(good)
+
+    def _finish(self, what: str | None) -> bool:
+        """Say why the walk ended, and let the callbacks end; return whether it diverged, `what` saying how."""
+        trainer, history = self._trainer, self._history
         done = "the one epoch done" if self._epochs == 1 else f"all {self._epochs} epochs done"
         history.stop_reason = what or trainer.asked_to_stop or done
         for callback in self._called:
             callback.on_train_end(history.last())
         if what:
             # Only now: a callback may have set other weights at the end.
-            history.stop_reason = whole_sentence(what, trainer.epochs_done, history.epochs, good.is_here())
+            history.stop_reason = whole_sentence(what, trainer.epochs_done, history.epochs, self._good.is_here())
         return what is not None
 
-    def _walk(self, good: LastGood) -> str | None:
-        """Return None, or what happened if the loss diverged, with the last good state restored."""
+    def _walk(self, steps: int) -> str | None:
+        """Return None, or what happened if the loss diverged, with the last good state restored.
+
+        The first epoch has been begun already where some `steps` of it are done.
+        """
         trainer, history = self._trainer, self._history
-        for number in range(history.first_epoch, history.first_epoch + self._epochs):
-            for callback in self._called:
-                callback.on_epoch_begin(number, {})
-            trainer.plan_epoch(number - 1)
-            trainer.net.parameter_changes += 1
-            record = self._run.run(number - 1, self._progress.step)
+        last = history.first_epoch + self._epochs - 1
+        over = history.epochs > 0 and steps == 0 and trainer.asked_to_stop is not None
+        while trainer.epochs_done < last and not over:
+            number = trainer.epochs_done + 1
+            record = self._epoch(number, steps)
+            steps = 0
             rate = trainer.core_optimizer.rate  # of the last step
-            if not (record["finished"] and np.isfinite(record["loss"]) and good.take()):
-                place = f"in epoch {number}, step {record['steps']}"
+            if not (record["finished"] and np.isfinite(record["loss"]) and self._good.keep()):
+                at = f"in epoch {number}, step {record['steps']}"
                 if record["steps"] == 1 and not record["finished"]:
-                    return self._back_before_last(good, place)
-                good.restore()
-                return went_wrong(place, bool(record["finished"] and np.isfinite(record["loss"])), rate)
+                    return self._back_before_last(at)
+                self._good.restore()
+                return went_wrong(at, bool(record["finished"] and np.isfinite(record["loss"])), rate)
             logs = self._logs(record, rate, number)
             history.add(logs)
             trainer.epochs_done = number
             self._progress.epoch(number, logs)
             for callback in self._called:
                 callback.on_epoch_end(number, logs)
-            if trainer.asked_to_stop:
-                break
+            over = number == last or trainer.asked_to_stop is not None
+            if self._writing and (over or history.epochs % self._writing.where.every_epochs == 0):
+                self._write(self._writing, Place(number, 0, ()))
         # No further step judges the last update.
         if np.isfinite(self._judged.run()["loss"]):
             return None
-        return self._back_before_last(good, f"at the end of epoch {trainer.epochs_done}")
+        return self._back_before_last(f"at the end of epoch {trainer.epochs_done}")
 
-    def _back_before_last(self, good: LastGood, place: str) -> str:
+    def _epoch(self, number: int, done: int) -> EpochRecord:
+        """Train an epoch, or what is left of one that was begun, with `done` steps; return its record."""
+        trainer, run = self._trainer, self._run
+        if done == 0:
+            for callback in self._called:
+                callback.on_epoch_begin(number, {})
+            trainer.plan_epoch(number - 1)
+            run.begin(number - 1)
+        trainer.net.parameter_changes += 1
+        writing = self._writing
+        pause = (writing and writing.where.every_steps) or run.steps_per_epoch
+        while not run.advance((done // pause + 1) * pause, self._progress.step):
+            done, totals = run.so_far()
+            if writing is not None:  # else nothing pauses
+                self._write(writing, Place(number - 1, done, totals))
+        return run.record()
+
+    def _write(self, writing: Writing, place: Place) -> None:
+        """Write a snapshot."""
+        writing.now.keep()
+        states = (writing.now.content(), *self._good.contents())
+        snapshots.write(writing.where, writing.head, self._trainer, place, states, self._called)
+
+    def _back_before_last(self, place: str) -> str:
         """Take the last epoch back, whose weights give no finite loss; return what happened."""
         trainer, history = self._trainer, self._history
         if not history.epochs:
-            good.restore()
+            self._good.restore()
             return f"the loss was not finite {place}, before any update of this fit"
         bad, rate = trainer.epochs_done, history["learning_rate"][-1]
-        good.forget_last()
-        good.restore()
+        self._good.forget_last()
+        self._good.restore()
         history.drop_last()
         trainer.epochs_done -= 1
         return updates_went_wrong(place, bad, rate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,6 +95,27 @@ class History(Mapping[str, list[float]]):
     def last(self) -> dict[str, float]:
         """Return the figures of the last epoch; nothing where there is none."""
         return {name: values[-1] for name, values in self._columns.items() if values}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the figures, and what else is known of the epochs, as JSON's values."""
+        columns = {name: list(values) for name, values in self._columns.items()}
+        return {"columns": columns, "not_validated": sorted(self._not_validated), "best_epoch": self._best_epoch}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take what `state_dict` of a history with the same names gave; ValueError where it is something else."""
+        columns, skipped, best = state["columns"], state["not_validated"], state["best_epoch"]
+        if not isinstance(columns, dict) or list(columns) != list(self._columns):
+            raise ValueError(f"it has not the figures {', '.join(self._columns)}")
+        lengths = {len(values) if isinstance(values, list) else -1 for values in columns.values()}
+        numbers = all(isinstance(value, float) for values in columns.values() for value in values)
+        if len(lengths) != 1 or -1 in lengths or not numbers:
+            raise ValueError("its figures must be lists of numbers, of one length")
+        if not isinstance(skipped, list) or not set(map(repr, skipped)) <= set(map(repr, range(*lengths))):
+            raise ValueError(f"not_validated is {skipped!r}")
+        if not (best is None or type(best) is int):
+            raise ValueError(f"best_epoch is {best!r}")
+        self._columns = {name: list(values) for name, values in columns.items()}
+        self._not_validated, self._best_epoch = set(skipped), best
 
     def plot(self) -> Figure:
         """Draw the learning curves; see `chainrule.plots.learning_curves`."""

@@ -33,6 +33,9 @@ class Progress:
     def epoch(self, number: int, record: Mapping[str, float]) -> None:
         """Report that epoch `number`, counted from 1, is done; `record` holds its figures by name."""
 
+    def skip(self, epochs: int) -> None:
+        """Report that so many epochs were done before the bar was shown."""
+
     def close(self) -> None:
         """Leave the bar as it stands and end its line."""
 
@@ -76,6 +79,10 @@ class _Bar(Progress):
         self._epochs_done += 1
         self._figures = figures(record)
         self._show(self._epochs_done, 0, self._figures)
+
+    def skip(self, epochs: int) -> None:
+        self._epochs_done = epochs
+        self._bar.initial = self._bar.n = epochs * self._steps_per_epoch  # they count for no rate
 
     def _show(self, number: int, steps_of_epoch: int, figures: str) -> None:
         position = self._epochs_done * self._steps_per_epoch + steps_of_epoch

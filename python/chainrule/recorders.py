@@ -13,7 +13,7 @@ from typing import Any
 
 from . import checks
 from .callbacks import HOOKS, MODES, Callback, check_monitored, checked_monitor, is_better
-from .storage import checked_path, needs_safetensors
+from .storage import check_folder, checked_path, needs_safetensors
 
 
 @dataclass
@@ -61,9 +61,7 @@ class ModelCheckpoint(Callback):
         if self.save_best_only:
             check_monitored(self.monitor, history)
         target = self._target(history.first_epoch, dict.fromkeys(history, 0.0))
-        folder = os.path.dirname(os.path.abspath(target))
-        if not os.path.isdir(folder):
-            raise FileNotFoundError(f"the folder of path={str(self.path)!r} does not exist")
+        check_folder("path", target)
         self._best = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
@@ -76,6 +74,14 @@ class ModelCheckpoint(Callback):
                 return
             self._best = value
         self.trainer.net.save(self._target(epoch, self.trainer.history.last()))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best figure so far."""
+        return {"best": self._best}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take the best figure of an earlier run."""
+        self._best = state["best"]
 
     def _target(self, epoch: int, logs: Mapping[str, float]) -> str:
         """Return the name of an epoch's file."""
@@ -117,7 +123,11 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Mapping[str, float]) -> None:
         """Write the names, or look whether they are there."""
-        names = ["epoch", *self.trainer.history]
+        history = self.trainer.history
+        names = ["epoch", *history]
+        if history.epochs:
+            self._keep_up_to(history.first_epoch + history.epochs - 1, names)
+            return
         if self.append and os.path.exists(self.path) and os.path.getsize(self.path) > 0:
             with open(self.path, newline="", encoding="utf-8") as file:
                 found = next(csv.reader(file, delimiter=self.separator), [])
@@ -129,6 +139,17 @@ class CSVLogger(Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Write the figures of an epoch."""
         self._write("a", [epoch, *self.trainer.history.last().values()])
+
+    def _keep_up_to(self, last: int, names: list[str]) -> None:
+        """Take the lines of later epochs out: a fit that goes on from a snapshot does them again."""
+        lines: list[list[str]] = []
+        if os.path.exists(self.path):
+            with open(self.path, newline="", encoding="utf-8") as file:
+                lines = list(csv.reader(file, delimiter=self.separator))
+        kept = [line for line in lines[1:] if len(line) == len(names) and line[0].isdigit() and int(line[0]) <= last]
+        self._write("w", names)
+        for line in kept:
+            self._write("a", line)
 
     def _write(self, mode: str, values: list[Any]) -> None:
         with open(self.path, mode, newline="", encoding="utf-8") as file:

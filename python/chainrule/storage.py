@@ -14,7 +14,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from . import activations, checks, constraints, data, initializers, layers
@@ -54,7 +55,11 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     state = net.state_dict()
     data.check_finite(state, "saved")
     content = safetensors.numpy.save(state, metadata={KEY: json.dumps(description(net))})
-    beside = f"{target}.{os.getpid()}.part"
+    write_whole(target, content, f"{target}.{os.getpid()}.part")
+
+
+def write_whole(target: str, content: bytes, beside: str) -> None:
+    """Write a file in one go or not at all, by way of one `beside` it, which takes its place when it is whole."""
     try:
         with open(beside, "wb") as file:
             file.write(content)
@@ -68,6 +73,12 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
             # The same error, naming the file that was asked for.
             raise OSError(error.errno, error.strerror, target) from None
         raise
+
+
+def check_folder(argument: str, target: str) -> None:
+    """Raise FileNotFoundError where the folder of a file that is to be written does not exist."""
+    if not os.path.isdir(os.path.dirname(os.path.abspath(target))):
+        raise FileNotFoundError(f"the folder of {argument}={target!r} does not exist")
 
 
 def description(net: Network) -> dict[str, Any]:
@@ -117,24 +128,30 @@ def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Network:
     ImportError
         If the package safetensors is missing: pip install "chainrule[export]".
     """
-    safetensors = needs_safetensors("chainrule.load")
-    target = checked_path(path)
-    if not os.path.exists(target):
-        raise FileNotFoundError(f"path {target!r} does not exist")
-    if not os.path.isfile(target):
-        raise ValueError(f"path {target!r} is not a file")
     device = checked_device(device)
-    try:
-        with safetensors.safe_open(target, framework="numpy") as file:
-            return read(file, device)
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"path {target!r} is not a whole safetensors file: {error}") from None
-    except HostileError as error:
-        raise ValueError(f"path {target!r} does not hold a network that can be read: {error}") from None
+    with opened(checked_path(path), "chainrule.load", "a network") as file:
+        return read(file, device)
 
 
 class HostileError(Exception):
     """What is wrong with a file; becomes a ValueError that names the file."""
+
+
+@contextmanager
+def opened(target: str, user: str, what: str) -> Iterator[Any]:
+    """Open a safetensors file that should hold `what`; a HostileError within becomes a ValueError about the file."""
+    safetensors = needs_safetensors(user)
+    if not os.path.exists(target):
+        raise FileNotFoundError(f"path {target!r} does not exist")
+    if not os.path.isfile(target):
+        raise ValueError(f"path {target!r} is not a file")
+    try:
+        with safetensors.safe_open(target, framework="numpy") as file:
+            yield file
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"path {target!r} is not a whole safetensors file: {error}") from None
+    except HostileError as error:
+        raise ValueError(f"path {target!r} does not hold {what} that can be read: {error}") from None
 
 
 def read(file: Any, device: str) -> Network:

@@ -6,6 +6,7 @@ lock released; between epochs come validation, history and callbacks.
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,13 +16,16 @@ import numpy as np
 
 from . import callbacks as callbacks_
 from . import checks, data, losses, optimizers, penalties, training_rows
+from . import snapshots as snapshots_
 from .callbacks import Callback
 from .data import Rows
-from .fitting import Fitting, Parts
+from .fit_options import FitOptions
+from .fitting import Fitting, Parts, Writing
 from .history import ABOUT_THE_RUN, History
 from .losses import Loss
 from .optimizers import Optimizer
 from .penalties import Penalty
+from .snapshots import Snapshot, Snapshots
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -206,6 +210,7 @@ class Trainer:
         class_weight: str | Mapping[int, float] | None = None,
         verbose: bool | int | str = "auto",
         drop_last: bool = False,
+        snapshots: str | os.PathLike[str] | Snapshots | None = None,
     ) -> History:
         """Train for some epochs, from where the last fit ended: epochs, optimizer state and random numbers go on.
 
@@ -246,6 +251,8 @@ class Trainer:
             Whether a progress bar is shown; "auto" where somebody can see it.
         drop_last : bool, default False
             Whether a last step with fewer rows is left out.
+        snapshots : path or Snapshots, optional
+            Where to write down, after each epoch or more often, all that it takes to go on; see `resume`.
 
         Returns
         -------
@@ -266,28 +273,117 @@ class Trainer:
             rate too, are set back to the end of the last epoch after which all were, before the callbacks changed
             something there; the history ends with it, and its `stop_reason` says where it happened.
         """
-        data.check_finite(self.net.core.parameters(), "trained")
-        epochs = checks.whole("epochs", epochs)
-        called = callbacks_.checked("callbacks", callbacks)
-        training, validation = training_rows.validated_apart(
-            self.net, self.loss, self._rows(X, y, sample_weight), validation_split, validation_data, self.seed
+        options = FitOptions(
+            epochs=epochs,
+            batch_size=batch_size,
+            validation_split=validation_split,
+            validation_freq=validation_freq,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            drop_last=drop_last,
         )
-        training = training_rows.with_class_weight(self.net, self.loss, training, class_weight)
-        options = (checks.whole("batch_size", batch_size), checks.flag("shuffle", shuffle))
-        validation_freq = checks.whole("validation_freq", validation_freq)
-        run = self._run(training, *options, checks.flag("drop_last", drop_last))
-        judged = training.first(min(options[0], JUDGED_ROWS))
+        given = (X, y, sample_weight, validation_data)
+        return self._fit(given, options, callbacks, verbose, snapshots_.resolve(snapshots), None)
+
+    def resume(
+        self,
+        path: str | os.PathLike[str],
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        *,
+        validation_data: Sequence[npt.ArrayLike] | None = None,
+        callbacks: Sequence[Callback] = (),
+        sample_weight: npt.ArrayLike | None = None,
+        verbose: bool | int | str = "auto",
+    ) -> History:
+        """Go on with a fit from its last snapshot, to its end, as if it had never been interrupted.
+
+        The network ends with the very bits that it would have had, on the same kind of device and instruction set:
+        weights, the optimizer's state, learning rate, random numbers, history, the best weights of early stopping and
+        what else callbacks know (`Callback.state_dict`) go on. The options of the fit are in the snapshot, and further
+        snapshots are written to the same file. Of a fit that had ended, its end is made once more.
+
+        Parameters
+        ----------
+        path : str or path-like
+            What `fit` was given as `snapshots`.
+        X, y, sample_weight, validation_data
+            The same data as then.
+        callbacks : sequence of Callback, default ()
+            Callbacks of the same kinds, in the same order.
+        verbose : {"auto", True, False}
+            Whether a progress bar is shown.
+
+        Returns
+        -------
+        History
+            Of the whole fit.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is not a whole and sound snapshot, or one of another network, trainer, fit or data; then the network
+            and the optimizer have not changed.
+
+        Warns
+        -----
+        DivergenceWarning
+            As `fit`.
+
+        Examples
+        --------
+        A script that may be started again whenever it was stopped::
+
+            if os.path.exists("run.snapshot"):
+                trainer.resume("run.snapshot", X, y)
+            else:
+                trainer.fit(X, y, epochs=100, snapshots="run.snapshot")
+        """
+        snapshot = snapshots_.read(path)
+        given = (X, y, sample_weight, validation_data)
+        return self._fit(given, snapshot.options, callbacks, verbose, snapshot.where, snapshot)
+
+    def _fit(
+        self,
+        given: tuple[Any, Any, Any, Any],
+        options: FitOptions,
+        callbacks: Sequence[Callback],
+        verbose: bool | int | str,
+        where: Snapshots | None,
+        snapshot: Snapshot | None,
+    ) -> History:
+        """Fit from the start, or from a snapshot."""
+        X, y, sample_weight, validation_data = given
+        called = callbacks_.checked("callbacks", callbacks)
+        if snapshot is None:
+            data.check_finite(self.net.core.parameters(), "trained")
+        else:
+            snapshot.check_for(self, called)
+        training, validation = training_rows.validated_apart(
+            self.net, self.loss, self._rows(X, y, sample_weight), options.validation_split, validation_data, self.seed
+        )
+        training = training_rows.with_class_weight(self.net, self.loss, training, options.class_weight)
+        found = snapshots_.fingerprint(training, validation) if where else ""
+        history = History(self._names(validation is not None), self.epochs_done + 1)
+        if snapshot is not None:
+            snapshot.check_data(found)
+            history = snapshot.history(list(history))
+        run = self._run(training, options.batch_size, options.shuffle, options.drop_last)
+        batch = min(options.batch_size, len(training.x))
+        judged = training.first(min(batch, JUDGED_ROWS))
         from .progress import bar
 
-        with bar(epochs, run.steps_per_epoch, verbose) as progress:
+        with bar(options.epochs, run.steps_per_epoch, verbose) as progress:
             if not self._running.acquire(blocking=False):
                 raise RuntimeError("this trainer is fitting already")
             try:
-                self._penalty_rows = (len(training.x), min(options[0], len(training.x)))
-                history = self.history = History(self._names(validation is not None), self.epochs_done + 1)
-                measured = self._evaluation(judged), validation and self._evaluation(validation)
-                parts = Parts(run, *measured, validation_freq)
-                diverged = Fitting(self, parts, epochs, called, progress).run()
+                self._penalty_rows = (len(training.x), batch)
+                self.history = history
+                parts = Parts(run, self._evaluation(judged), validation and self._evaluation(validation))
+                fitting = Fitting(self, parts, options, called, progress, self._writing(where, options, found))
+                diverged = fitting.run() if snapshot is None else fitting.resume(snapshot)
             except BaseException as error:
                 interrupted = isinstance(error, KeyboardInterrupt)
                 self.history.stop_reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
@@ -295,7 +391,7 @@ class Trainer:
             finally:
                 self._running.release()
         if diverged:
-            warnings.warn(str(history.stop_reason), DivergenceWarning, stacklevel=2)
+            warnings.warn(str(history.stop_reason), DivergenceWarning, stacklevel=3)
         return history
 
     def evaluate(
@@ -348,6 +444,13 @@ class Trainer:
         return [*measured, *penalty, *validation, *ABOUT_THE_RUN]
 
     # Parts of the engine ----------------------------------------------------------------------------------------------
+
+    def _writing(self, where: Snapshots | None, options: FitOptions, rows: str) -> Writing | None:
+        """Return what a fit needs to write snapshots, `rows` being the fingerprint of its data; None for none."""
+        if where is None:
+            return None
+        state = self.net.engine.RunState(self.net.core, self.core_optimizer)
+        return Writing(where, snapshots_.head_of(self, where, options, rows), state)
 
     def _evaluation(self, rows: Rows) -> CoreEvaluation:
         """Return what measures `rows` in evaluation mode; it holds them where the network is."""

@@ -1,0 +1,46 @@
+"""What a fit is asked for beside data and callbacks: the options that a snapshot takes along. They do nothing here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from . import checks
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Options of `Trainer.fit`, checked but for the class weights, which the data say more about."""
+
+    epochs: int
+    batch_size: int
+    validation_split: float
+    validation_freq: int
+    shuffle: bool
+    class_weight: Any
+    drop_last: bool
+
+    def __post_init__(self) -> None:
+        """Check them."""
+        for name in ("epochs", "batch_size", "validation_freq"):
+            object.__setattr__(self, name, checks.whole(name, getattr(self, name)))
+        for name in ("shuffle", "drop_last"):
+            object.__setattr__(self, name, checks.flag(name, getattr(self, name)))
+        share = checks.number("validation_split", self.validation_split, least=0, below=1)
+        object.__setattr__(self, "validation_split", share)
+
+    def plain(self) -> dict[str, Any]:
+        """Return them as JSON has them: a mapping from classes as pairs, since its keys are numbers."""
+        weights = self.class_weight
+        if isinstance(weights, Mapping):
+            weights = [[int(number), float(factor)] for number, factor in weights.items()]
+        return {**asdict(self), "class_weight": weights}
+
+    @staticmethod
+    def from_plain(options: Mapping[str, Any]) -> FitOptions:
+        """Return what `plain` was called on; ValueError or TypeError where it cannot have been."""
+        weights = options.get("class_weight")
+        if isinstance(weights, list):
+            weights = {number: factor for number, factor in weights}
+        return FitOptions(**{**options, "class_weight": weights})
