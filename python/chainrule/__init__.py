@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .activations import Softmax as Softmax
     from .activations import Step as Step
     from .activations import Tanh as Tanh
+    from .bayesian import OptunaPruning as OptunaPruning
     from .callbacks import Callback as Callback
     from .callbacks import EarlyStopping as EarlyStopping
     from .callbacks import ReduceLROnPlateau as ReduceLROnPlateau
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from .constraints import NonNegative as NonNegative
     from .constraints import UnitNorm as UnitNorm
     from .data import batches as batches
+    from .folding import folds as folds
     from .gradients import GradientCheck as GradientCheck
     from .gradients import check_gradients as check_gradients
     from .heads import Head as Head
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
     from .playground import Landscape as Landscape
     from .playground import descend as descend
     from .playground import descent_trajectories as descent_trajectories
+    from .recipe import trainer_for as trainer_for
     from .recorders import CSVLogger as CSVLogger
     from .recorders import LambdaCallback as LambdaCallback
     from .recorders import ModelCheckpoint as ModelCheckpoint
@@ -103,6 +106,11 @@ if TYPE_CHECKING:
     from .scores import classification_scores as classification_scores
     from .scores import top_k_accuracy as top_k_accuracy
     from .snapshots import Snapshots as Snapshots
+    from .searching import SearchResult as SearchResult
+    from .searching import search as search
+    from .spaces import Between as Between
+    from .spaces import grid_size as grid_size
+    from .spaces import search_space as search_space
     from .splits import Split as Split
     from .splits import SplitWarning as SplitWarning
     from .splits import split as split
@@ -121,17 +129,20 @@ if TYPE_CHECKING:
     from .topology import with_units as with_units
     from .trainer import DivergenceWarning as DivergenceWarning
     from .trainer import Trainer as Trainer
+    from .trials import Trial as Trial
     from .versions import show_versions as show_versions
 
 __version__: str = _engine.build_info()["version"]
 
 _PUBLIC = {
     "activations": ["ELU", "ActivationFunction", "Identity", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Step", "Tanh"],
+    "bayesian": ["OptunaPruning"],
     "callbacks": ["Callback", "EarlyStopping", "ReduceLROnPlateau"],
     "comparison": ["Comparison", "compare", "lecture_optimizers"],
     "complexity": ["GradientReport", "WeightReport", "gradient_report", "weight_report"],
     "constraints": ["Constraint", "MaxNorm", "NonNegative", "UnitNorm"],
     "data": ["batches"],
+    "folding": ["folds"],
     "gradients": ["GradientCheck", "check_gradients"],
     "heads": ["Head", "head_for"],
     "history": ["History"],
@@ -176,16 +187,20 @@ _PUBLIC = {
     "penalties": ["ElasticNet", "L1", "L2", "Lp", "Penalty"],
     "placement": ["PlacementWarning"],
     "playground": ["Landscape", "descend", "descent_trajectories"],
+    "recipe": ["trainer_for"],
     "recorders": ["CSVLogger", "LambdaCallback", "ModelCheckpoint"],
     "schedules": ["ConstantRate", "CosineDecay", "ExponentialDecay", "OneCycle", "Schedule", "StepDecay", "TimeDecay"],
     "scores": ["ClassScores", "classification_scores", "top_k_accuracy"],
     "snapshots": ["Snapshots"],
+    "searching": ["SearchResult", "search"],
+    "spaces": ["Between", "grid_size", "search_space"],
     "splits": ["Split", "SplitWarning", "split"],
     "stopping": ["ImprovesSlowly", "Lasts", "Reaches", "Stagnates", "StopWhen", "StoppingRule"],
     "storage": ["load"],
     "threads": ["get_num_threads", "set_num_threads"],
     "topology": ["Growth", "grow", "pruned", "with_units"],
     "trainer": ["DivergenceWarning", "Trainer"],
+    "trials": ["Trial"],
     "versions": ["show_versions"],
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}

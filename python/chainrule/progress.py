@@ -126,15 +126,7 @@ def bar(epochs: int, steps_per_epoch: int, verbose: bool | int | str = "auto") -
     ImportError
         If `verbose` is True and tqdm is missing.
     """
-    if isinstance(verbose, str):
-        if verbose != "auto":
-            raise ValueError(f'verbose must be "auto", True or False; got {checks.shown(verbose)}')
-        wanted = somebody_watches()
-    elif isinstance(verbose, int) and verbose in (0, 1):  # a bool is an int
-        wanted = bool(verbose)
-    else:
-        raise ValueError(f'verbose must be "auto", True or False; got {checks.shown(verbose)}')
-    if not wanted:
+    if not is_wanted(verbose):
         return Progress()
     try:
         from tqdm.auto import tqdm
@@ -143,6 +135,15 @@ def bar(epochs: int, steps_per_epoch: int, verbose: bool | int | str = "auto") -
             return Progress()
         raise ImportError('verbose=True needs tqdm: pip install "chainrule[plot]"') from error
     return _Bar(tqdm, epochs, steps_per_epoch)
+
+
+def is_wanted(verbose: object) -> bool:
+    """Return whether progress is shown: "auto" where somebody can see it; ValueError for what is no answer."""
+    if isinstance(verbose, str) and verbose == "auto":
+        return somebody_watches()
+    if not isinstance(verbose, int) or verbose not in (0, 1):  # a bool is an int
+        raise ValueError(f'verbose must be "auto", True or False; got {checks.shown(verbose)}')
+    return bool(verbose)
 
 
 def somebody_watches() -> bool:

@@ -135,7 +135,7 @@ def split(
         raise ValueError(
             f"validation, test and training_dev must leave rows to train on; together {sum(shares.values()):g}"
         )
-    strata = None if stratify is None else _strata(stratify, count)
+    strata = None if stratify is None else class_numbers(stratify, count)
     if not checks.flag("shuffle", shuffle) and strata is not None:
         raise ValueError("stratify needs shuffle=True: rows in order are not chosen by class")
     wanted = {name: max(round(count * share), 1) if share else 0 for name, share in shares.items()}
@@ -157,8 +157,8 @@ def split(
     return Split(**parts, rows=MappingProxyType(rows))
 
 
-def _strata(stratify: npt.ArrayLike, rows: int) -> Array:
-    """Return the classes of the rows as numbers."""
+def class_numbers(stratify: npt.ArrayLike, rows: int) -> Array:
+    """Return the classes of the rows, given as `stratify`, as numbers."""
     classes = np.asarray(stratify)
     if classes.shape != (rows,):
         raise ValueError(f"stratify must have shape ({rows},), a class for each row; got {classes.shape}")

@@ -39,11 +39,15 @@ def checked_rows(net: Network, loss: Loss, X: object, y: object, sample_weight: 
     return Rows(x, targets, weight)
 
 
+def strata(loss: Loss, targets: Array) -> Array | None:
+    """Return the class of each row, to give parts the same share of each; None where targets are no classes."""
+    members = loss.memberships(targets)
+    return members if members is None or members.ndim == 1 else members.argmax(axis=1)
+
+
 def split_rows(loss: Loss, targets: Array, share: float, seed: int) -> tuple[Array, Array]:
     """Return the row numbers of the training and of the validation part; of classes each gives the same share."""
-    members = loss.memberships(targets)
-    strata = members if members is None or members.ndim == 1 else members.argmax(axis=1)
-    return data.split(len(targets), share, seed, strata)
+    return data.split(len(targets), share, seed, strata(loss, targets))
 
 
 def validated_apart(

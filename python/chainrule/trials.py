@@ -1,0 +1,344 @@
+"""Trials: one setting of the hyper-parameters, trained on one part of the rows and measured on another, or on K folds.
+
+`search` and `cross_validate` try settings; this file says what a try is and how rows are cut for it. It chooses
+nothing, and it never sees a test set.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from . import callbacks as callbacks_
+from . import checks, data, training_rows
+from .callbacks import Callback, EarlyStopping
+from .complexity import table
+from .folding import folds as cut_folds
+from .spaces import FIT_OPTIONS, Settings, point_text
+from .trainer import DivergenceWarning, Trainer
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from .losses import Loss
+    from .network import Network
+
+    Array = npt.NDArray[Any]
+
+Rows: TypeAlias = "tuple[Array, Array, Array | None]"
+
+# What `grow` takes, and in the middle of lecture [000]'s 10 to 30 %.
+VALIDATION_SPLIT = 0.2
+# A table has no more lines than fit a screen.
+SHOWN_TRIALS = 20
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setting that was tried.
+
+    Attributes
+    ----------
+    number : int
+        From 0, in the order in which they were tried.
+    settings : dict
+        What `make_trainer` got.
+    score : float
+        The mean of `scores`; infinity (minus infinity, where large is good) if a run diverged.
+    scores : tuple of float
+        The monitored figure of each validation part, measured after the training.
+    epochs : tuple of int
+        The epoch whose weights each run ended with.
+    seconds : float
+        Of all runs, by the clock.
+    outcome : {"done", "pruned", "diverged"}
+        Whether all went as planned. What was pruned cannot be chosen; what diverged is worst.
+    reason : str
+        Why a run was pruned or diverged; empty where all is done.
+    """
+
+    number: int
+    settings: Settings
+    score: float
+    scores: tuple[float, ...]
+    epochs: tuple[int, ...]
+    seconds: float
+    outcome: str = "done"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How rows are cut for trials: by one of the first three; without any, a fifth of the rows validates."""
+
+    validation_split: float | None = None
+    validation_data: Sequence[Any] | None = None
+    folds: object = None
+    groups: object = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without the rows."""
+        names = ("validation_split", "validation_data", "folds")
+        given = [name for name in names if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} exclude each other; give one")
+        if self.validation_split is not None:
+            checks.option(self, "validation_split", checks.number, above=0, below=1)
+        if self.groups is not None and not hasattr(self.folds, "split"):
+            raise ValueError("groups need folds that heed them, such as folds=sklearn.model_selection.GroupKFold(5)")
+        checks.option(self, "seed", checks.seed)
+
+    def pairs(self, trainer: Trainer, rows: Rows) -> Sequence[tuple[Array, Array] | None]:
+        """Return the numbers of the rows to train on and to validate with, by part; None for `validation_data`."""
+        checked = training_rows.checked_rows(trainer.net, trainer.loss, *rows)
+        if self.validation_data is not None:
+            # For its errors.
+            training_rows.validated_apart(trainer.net, trainer.loss, checked, 0.0, self.validation_data, self.seed)
+            return [None]
+        if self.folds is not None:
+            return self.fold_pairs(trainer.loss, checked.y, rows)
+        share = VALIDATION_SPLIT if self.validation_split is None else self.validation_split
+        return [training_rows.split_rows(trainer.loss, checked.y, share, self.seed)]
+
+    def fold_pairs(self, loss: Loss, targets: Array, rows: Rows) -> list[tuple[Array, Array]]:
+        """Return the row numbers of each fold."""
+        if isinstance(self.folds, (int, np.integer)):
+            k = checks.whole("folds", self.folds, least=2, most=len(targets))
+            return cut_folds(len(targets), k, stratify=training_rows.strata(loss, targets), seed=self.seed)
+        given: Any = self.folds
+        if hasattr(given, "split"):
+            given = given.split(rows[0], rows[1], self.groups)
+        elif not isinstance(given, Iterable) or isinstance(given, (str, Mapping)):
+            raise TypeError(
+                "folds must be a whole number, a splitter of scikit-learn, or a list of pairs of row numbers; "
+                f"got {checks.shown(self.folds)}"
+            )
+        pairs = [checked_pair(number, pair, len(targets)) for number, pair in enumerate(given)]
+        if not pairs:
+            raise ValueError("folds must give at least one pair of row numbers; there is none")
+        return pairs
+
+
+def checked_pair(number: int, pair: object, rows: int) -> tuple[Array, Array]:
+    """Return the row numbers of one fold, checked: whole, in range, and no row on both sides."""
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise TypeError(f"fold {number} must be a pair (training, validation) of row numbers; got {checks.shown(pair)}")
+    sides = []
+    for name, side in zip(("training", "validation"), pair, strict=True):
+        places = np.asarray(side)
+        if places.ndim != 1 or places.size == 0 or places.dtype.kind not in "iu":
+            raise ValueError(
+                f"fold {number}: {name} must be row numbers, at least one; got {places.dtype} of shape {places.shape}"
+            )
+        if places.min() < 0 or places.max() >= rows:
+            raise ValueError(
+                f"fold {number}: {name} must number rows from 0 to {rows - 1}; got {places.min()} to {places.max()}"
+            )
+        sides.append(places)
+    both = np.intersect1d(sides[0], sides[1])
+    if len(both):
+        raise ValueError(f"fold {number} trains on rows that it validates with: row {both[0]}, {len(both)} in all")
+    return sides[0], sides[1]
+
+
+def given_rows(X: object, y: object, sample_weight: object = None) -> Rows:
+    """Return arrays as they were given: networks of different trials may have different precisions."""
+    x, targets = data.real("X", X), data.real("y", y)
+    weight = None if sample_weight is None else data.real("sample_weight", sample_weight)
+    return x, targets, weight
+
+
+def taken(rows: Rows, places: Array) -> Rows:
+    """Return some of the rows."""
+    x, y, weight = rows
+    return x[places], y[places], None if weight is None else weight[places]
+
+
+class Runner:
+    """Trains and measures settings, all in the same way on the same parts of the rows.
+
+    Parameters
+    ----------
+    make_trainer : callable
+        Makes a new trainer from a setting.
+    X, y, sample_weight : array
+        All rows there are to train and to validate with.
+    plan : Plan
+        How they are cut.
+    monitor, mode : str
+        What a trial is judged by, and whether large is good.
+    epochs, batch_size, callbacks, class_weight
+        Of every fit, where the setting does not say otherwise.
+    """
+
+    def __init__(
+        self,
+        make_trainer: Callable[[Settings], Trainer],
+        X: object,
+        y: object,
+        sample_weight: object,
+        *,
+        plan: Plan,
+        monitor: str,
+        mode: str,
+        epochs: int,
+        batch_size: int,
+        callbacks: Sequence[Callback],
+        class_weight: str | Mapping[int, float] | None,
+    ) -> None:
+        if not callable(make_trainer) or isinstance(make_trainer, type):
+            shown = checks.shown(make_trainer)
+            raise TypeError(f"make_trainer must be a function from a dict of settings to a Trainer; got {shown}")
+        self.make_trainer, self.plan = make_trainer, plan
+        self.rows = given_rows(X, y, sample_weight)
+        self.monitor = callbacks_.checked_monitor("monitor", monitor)
+        if not self.monitor.startswith("val_"):
+            raise ValueError(f"monitor must be a figure of the validation part, such as 'val_loss'; got {monitor!r}")
+        checks.word("mode", mode, callbacks_.MODES)
+        self.large_is_good = callbacks_.is_better(1.0, 0.0, monitor, mode, 0.0)
+        self.worst = -math.inf if self.large_is_good else math.inf
+        self.fit_options = {
+            "epochs": checks.whole("epochs", epochs),
+            "batch_size": checks.whole("batch_size", batch_size),
+        }
+        self.callbacks = callbacks_.checked("callbacks", callbacks)
+        self.class_weight = class_weight
+        self.pairs: Sequence[tuple[Array, Array] | None] = ()
+        self._loss: Loss | None = None
+        self._seen: weakref.WeakSet[Network] = weakref.WeakSet()
+
+    def trainer(self, settings: Settings) -> Trainer:
+        """Return a new trainer for a setting, checked to be new and to have the figure."""
+        trainer = self.make_trainer(dict(settings))
+        if not isinstance(trainer, Trainer):
+            shown = checks.shown(trainer)
+            raise TypeError(f"make_trainer({point_text(settings)}) must return a Trainer; got {shown}")
+        if trainer.epochs_done or trainer.net in self._seen:
+            raise ValueError(
+                "make_trainer must return a new Trainer of a new Network at each call; this one has been trained "
+                "before, on rows that it is now to be judged by"
+            )
+        self._seen.add(trainer.net)
+        known = [f"val_{name}" for name in ("loss", *trainer.metrics)]
+        if self.monitor not in known:
+            raise ValueError(f"monitor={self.monitor!r} is not measured by the trainer, which has {', '.join(known)}")
+        if self.monitor == "val_loss" and self._loss not in (None, trainer.loss):
+            raise ValueError(
+                f"values of different losses cannot be compared: {self._loss!r} and {trainer.loss!r}. Give monitor= a "
+                "metric that all trainers have, such as 'val_accuracy'"
+            )
+        self._loss = trainer.loss
+        return trainer
+
+    def options(self, settings: Settings) -> dict[str, Any]:
+        """Return the options of a fit: those of the setting go first."""
+        return self.fit_options | {name: settings[name] for name in FIT_OPTIONS if name in settings}
+
+    def run(self, number: int, settings: Settings, called: Sequence[Callback] = ()) -> tuple[Trial, Trainer]:
+        """Train a setting on every part; return what was found, and the last part's trainer."""
+        trainer = self.trainer(settings)
+        # Only now: which rows are of one class, the loss of a trainer knows.
+        self.pairs = self.pairs or self.plan.pairs(trainer, self.rows)
+        scores, kept, seconds, failures = [], [], 0.0, []
+        for place, pair in enumerate(self.pairs):
+            training, validation = self.part(pair)
+            trainer = trainer if place == 0 else self.trainer(settings)
+            start = time.perf_counter()
+            failure = self.fitted(trainer, settings, training, validation, called)
+            score = trainer.evaluate(*validation)[self.monitor.removeprefix("val_")]
+            seconds += time.perf_counter() - start
+            if not failure and not math.isfinite(score):
+                failure = f"{self.monitor} is {score}"
+            scores.append(self.worst if failure else score)
+            kept.append(self.kept_epoch(trainer))
+            failures += [failure] if failure else []
+        trial = Trial(
+            number=number,
+            settings=settings,
+            score=self.worst if failures else statistics.fmean(scores),
+            scores=tuple(scores),
+            epochs=tuple(kept),
+            seconds=seconds,
+            outcome="diverged" if failures else "done",
+            reason=failures[0] if failures else "",
+        )
+        return trial, trainer
+
+    def part(self, pair: tuple[Array, Array] | None) -> tuple[Rows, Rows]:
+        """Return the rows to train on and those to validate with; cut anew each time, so that no fold keeps a copy."""
+        if pair is None:
+            assert self.plan.validation_data is not None
+            X, y, *weight = self.plan.validation_data
+            return self.rows, given_rows(X, y, *weight)
+        return taken(self.rows, pair[0]), taken(self.rows, pair[1])
+
+    def fitted(
+        self, trainer: Trainer, settings: Settings, training: Rows, validation: Rows, called: Sequence[Callback]
+    ) -> str:
+        """Train; return what went wrong, an empty string if nothing did."""
+        with warnings.catch_warnings():
+            # The last thing that a fit does where the loss was not finite: caught, it is a result.
+            warnings.simplefilter("error", DivergenceWarning)
+            try:
+                trainer.fit(
+                    training[0],
+                    training[1],
+                    **self.options(settings),
+                    validation_data=[one for one in validation if one is not None],
+                    callbacks=[*self.callbacks, *called],
+                    sample_weight=training[2],
+                    class_weight=self.class_weight,
+                    verbose=False,
+                )
+            except DivergenceWarning as warning:
+                return str(warning)
+        return ""
+
+    def kept_epoch(self, trainer: Trainer) -> int:
+        """Return the epoch whose weights a trainer ended with."""
+        best = trainer.history.best_epoch
+        restored = any(isinstance(one, EarlyStopping) and one.restore_best_weights for one in self.callbacks)
+        return best if restored and best is not None else trainer.epochs_done
+
+    def refitted(self, trial: Trial) -> Trainer:
+        """Return a new trainer of a trial's setting, trained on all rows for as many epochs as its folds kept.
+
+        That is the median over the folds, of an even number the lower one of the middle two, and at least 1. No
+        callbacks: there is no validation part that they could look at.
+        """
+        trainer = self.trainer(trial.settings)
+        X, y, sample_weight = self.rows
+        epochs = max(statistics.median_low(trial.epochs), 1)
+        options = self.options(trial.settings) | {"epochs": epochs}
+        trainer.fit(X, y, **options, sample_weight=sample_weight, class_weight=self.class_weight, verbose=False)
+        return trainer
+
+    def ranking(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Return the trials, the best first, earlier ones first where they are equal, pruned ones last."""
+        sign = -1 if self.large_is_good else 1
+        return sorted(trials, key=lambda one: (one.outcome == "pruned", sign * one.score))
+
+
+def trials_table(trials: Sequence[Trial], monitor: str, votes: Mapping[int, int] | None = None) -> list[str]:
+    """Return the lines of a table of trials, a trial a line, in the order in which they come."""
+    head = ["settings", "trial", monitor, *(["std"] if len(trials[0].scores) > 1 else []), "epochs", "seconds"]
+    head += ([] if votes is None else ["votes"]) + [""]
+    lines = []
+    for one in trials[:SHOWN_TRIALS]:
+        epochs = f"{one.epochs[0]}" if len(set(one.epochs)) == 1 else f"{min(one.epochs)} to {max(one.epochs)}"
+        cells = [point_text(one.settings), str(one.number), f"{one.score:.4g}"]
+        if len(one.scores) > 1:
+            cells.append(f"{np.std(one.scores):.2g}" if one.outcome == "done" else "-")
+        cells += [epochs, f"{one.seconds:.3f}"] + ([] if votes is None else [str(votes.get(one.number, 0))])
+        lines.append([*cells, "" if one.outcome == "done" else one.outcome])
+    left = len(trials) - SHOWN_TRIALS
+    return table(head, lines) + ([f"and {left} more"] if left > 0 else [])
