@@ -41,6 +41,7 @@ def test_a_grid_finds_the_best_of_its_points():
         assert one.score == pytest.approx(error(**one.settings), **CLOSE)
         assert (one.number, one.scores, one.epochs) == (number, (one.score,), (one.settings["epochs"],))
         assert one.seconds > 0
+        assert [history["val_loss"][-1] for history in one.histories] == [one.score]
     assert result.best.settings == {"rate": 0.4, "epochs": 3}
     assert [one.score for one in result.ranking] == sorted(one.score for one in result.trials)
     assert result.points == 8
@@ -86,6 +87,17 @@ def test_random_points_are_tried():
     assert len(searched({"rate": cr.Between(0.1, 0.2)}).trials) == 20
 
 
+def test_rows_are_checked_as_fit_checks_them():
+    as_lists = cr.search(one_weight, {"rate": [0.2]}, [[1]] * 10, [1] * 10, method="grid", epochs=1, batch_size=10)
+    assert as_lists.best.score == searched({"rate": [0.2]}, method="grid").best.score
+    with pytest.raises(ValueError, match=r"space\['rate'\] is a distribution, of which no grid"):
+        searched({"rate": cr.Between(0, 1)}, method="grid")
+    with pytest.raises(ValueError, match="y must have 10 rows"):
+        cr.search(one_weight, {"rate": [0.2]}, ONES, ONES[:9], method="grid")
+    with pytest.raises(ValueError, match="at least one row"):
+        cr.search(one_weight, {"rate": [0.2]}, ONES[:0], ONES[:0], method="grid")
+
+
 def test_what_diverges_is_worst_and_no_exception():
     for rates in ([1e200, 0.4, 1e160], [1e200, 1e160, 0.4]):
         result = searched({"rate": rates}, method="grid", epochs=3)
@@ -118,6 +130,7 @@ def test_folds_judge_by_their_mean_and_the_best_is_trained_on_all_rows():
             trainer.fit(X[training], y[training], epochs=4, verbose=False)
             assert trainer.evaluate(X[held_out], y[held_out])["loss"] == score
         assert one.score == pytest.approx(np.mean(one.scores), rel=1e-14)
+        assert [history["val_loss"][-1] for history in one.histories] == list(one.scores)
     trainer = make_trainer(result.best.settings)
     trainer.fit(X, y, epochs=4, verbose=False)
     np.testing.assert_array_equal(result.trainer.net.predict(X), trainer.net.predict(X))

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .constraints import MaxNorm as MaxNorm
     from .constraints import NonNegative as NonNegative
     from .constraints import UnitNorm as UnitNorm
+    from .cross_validation import CrossValidation as CrossValidation
+    from .cross_validation import cross_validate as cross_validate
     from .data import batches as batches
     from .folding import folds as folds
     from .gradients import GradientCheck as GradientCheck
@@ -141,6 +143,7 @@ _PUBLIC = {
     "comparison": ["Comparison", "compare", "lecture_optimizers"],
     "complexity": ["GradientReport", "WeightReport", "gradient_report", "weight_report"],
     "constraints": ["Constraint", "MaxNorm", "NonNegative", "UnitNorm"],
+    "cross_validation": ["CrossValidation", "cross_validate"],
     "data": ["batches"],
     "folding": ["folds"],
     "gradients": ["GradientCheck", "check_gradients"],

@@ -22,12 +22,11 @@ from .spaces import (
     grid_points,
     grid_size,
     is_distribution,
-    point_text,
     random_points,
     sizes_text,
 )
 from .trainer import Trainer
-from .trials import Plan, Runner, Trial, trials_table
+from .trials import Plan, Runner, Trial, told, trials_table
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -213,17 +212,17 @@ def search(
         callbacks=callbacks,
         class_weight=class_weight,
     )
-    told = is_wanted(verbose)
+    shown = is_wanted(verbose)
     if method == "optuna":
         count = TRIALS if trials is None else checks.whole("trials", trials)
         tried = asked(runner, known, count, study, prune, seed)
     else:
         count, listed = chosen_points(known, method, trials, seed)
         tried = (runner.run(number, settings) for number, settings in enumerate(listed))
-    if told:
+    if shown:
         of = "a space with distributions" if points is None else f"the grid {sizes_text(known)}"
         print(f"{method} search: {count:,} trials of {of}", file=sys.stderr)
-    return found(runner, tried, told, method, points)
+    return found(runner, tried, shown, method, points)
 
 
 def chosen_points(
@@ -276,7 +275,7 @@ def told_to(
 
 
 def found(
-    runner: Runner, tried: Iterable[tuple[Trial, Trainer]], told: bool, method: str, points: int | None
+    runner: Runner, tried: Iterable[tuple[Trial, Trainer]], shown: bool, method: str, points: int | None
 ) -> SearchResult:
     """Try everything; keep the trials, and the trainer of the best."""
     trials: list[Trial] = []
@@ -285,12 +284,8 @@ def found(
         trials.append(trial)
         if best is None or runner.ranking([best[0], trial])[0] is trial:
             best = trial, trainer
-        if told:
-            how = "" if trial.outcome == "done" else f"  {trial.outcome}"
-            print(
-                f"{trial.number}: {point_text(trial.settings)}: {runner.monitor}={trial.score:.4g}{how}",
-                file=sys.stderr,
-            )
+        if shown:
+            print(told(trial, runner.monitor), file=sys.stderr)
     assert best is not None
     trainer_kept: Trainer | None = best[1]
     if best[0].outcome != "done":

@@ -12,7 +12,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -22,6 +22,7 @@ from . import checks, data, training_rows
 from .callbacks import Callback, EarlyStopping
 from .complexity import table
 from .folding import folds as cut_folds
+from .history import History
 from .spaces import FIT_OPTIONS, Settings, point_text
 from .trainer import DivergenceWarning, Trainer
 
@@ -63,6 +64,8 @@ class Trial:
         Whether all went as planned. What was pruned cannot be chosen; what diverged is worst.
     reason : str
         Why a run was pruned or diverged; empty where all is done.
+    histories : tuple of History
+        Of each run, for a closer look: `plots.compared_curves` draws several.
     """
 
     number: int
@@ -73,6 +76,12 @@ class Trial:
     seconds: float
     outcome: str = "done"
     reason: str = ""
+    histories: tuple[History, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the scores over the folds (over K, not K - 1); NaN where a run diverged."""
+        return float(np.std(self.scores)) if np.isfinite(self.scores).all() else math.nan
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ class Plan:
             raise ValueError(f"{' and '.join(given)} exclude each other; give one")
         if self.validation_split is not None:
             checks.option(self, "validation_split", checks.number, above=0, below=1)
-        if self.groups is not None and not hasattr(self.folds, "split"):
+        if self.groups is not None and not is_splitter(self.folds):
             raise ValueError("groups need folds that heed them, such as folds=sklearn.model_selection.GroupKFold(5)")
         checks.option(self, "seed", checks.seed)
 
@@ -115,7 +124,7 @@ class Plan:
             k = checks.whole("folds", self.folds, least=2, most=len(targets))
             return cut_folds(len(targets), k, stratify=training_rows.strata(loss, targets), seed=self.seed)
         given: Any = self.folds
-        if hasattr(given, "split"):
+        if is_splitter(given):
             given = given.split(rows[0], rows[1], self.groups)
         elif not isinstance(given, Iterable) or isinstance(given, (str, Mapping)):
             raise TypeError(
@@ -126,6 +135,11 @@ class Plan:
         if not pairs:
             raise ValueError("folds must give at least one pair of row numbers; there is none")
         return pairs
+
+
+def is_splitter(folds: object) -> bool:
+    """Return whether folds are scikit-learn's kind of object; a string has a split() of its own."""
+    return hasattr(folds, "split") and not isinstance(folds, str)
 
 
 def checked_pair(number: int, pair: object, rows: int) -> tuple[Array, Array]:
@@ -248,7 +262,7 @@ class Runner:
         trainer = self.trainer(settings)
         # Only now: which rows are of one class, the loss of a trainer knows.
         self.pairs = self.pairs or self.plan.pairs(trainer, self.rows)
-        scores, kept, seconds, failures = [], [], 0.0, []
+        scores, kept, seconds, failures, histories = [], [], 0.0, [], []
         for place, pair in enumerate(self.pairs):
             training, validation = self.part(pair)
             trainer = trainer if place == 0 else self.trainer(settings)
@@ -260,6 +274,7 @@ class Runner:
                 failure = f"{self.monitor} is {score}"
             scores.append(self.worst if failure else score)
             kept.append(self.kept_epoch(trainer))
+            histories.append(trainer.history)
             failures += [failure] if failure else []
         trial = Trial(
             number=number,
@@ -270,6 +285,7 @@ class Runner:
             seconds=seconds,
             outcome="diverged" if failures else "done",
             reason=failures[0] if failures else "",
+            histories=tuple(histories),
         )
         return trial, trainer
 
@@ -328,6 +344,12 @@ class Runner:
         return sorted(trials, key=lambda one: (one.outcome == "pruned", sign * one.score))
 
 
+def told(trial: Trial, monitor: str) -> str:
+    """Return a trial as a line."""
+    outcome = "" if trial.outcome == "done" else f" {trial.outcome}"
+    return f"{trial.number}: {point_text(trial.settings)}: {monitor}={trial.score:.4g}{outcome}"
+
+
 def trials_table(trials: Sequence[Trial], monitor: str, votes: Mapping[int, int] | None = None) -> list[str]:
     """Return the lines of a table of trials, a trial a line, in the order in which they come."""
     head = ["settings", "trial", monitor, *(["std"] if len(trials[0].scores) > 1 else []), "epochs", "seconds"]
@@ -337,7 +359,7 @@ def trials_table(trials: Sequence[Trial], monitor: str, votes: Mapping[int, int]
         epochs = f"{one.epochs[0]}" if len(set(one.epochs)) == 1 else f"{min(one.epochs)} to {max(one.epochs)}"
         cells = [point_text(one.settings), str(one.number), f"{one.score:.4g}"]
         if len(one.scores) > 1:
-            cells.append(f"{np.std(one.scores):.2g}" if one.outcome == "done" else "-")
+            cells.append(f"{one.std:.2g}")
         cells += [epochs, f"{one.seconds:.3f}"] + ([] if votes is None else [str(votes.get(one.number, 0))])
         lines.append([*cells, "" if one.outcome == "done" else one.outcome])
     left = len(trials) - SHOWN_TRIALS
