@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from .cross_validation import CrossValidation as CrossValidation
     from .cross_validation import cross_validate as cross_validate
     from .data import batches as batches
+    from .ensembles import Ensemble as Ensemble
+    from .ensembles import EnsembleSnapshots as EnsembleSnapshots
+    from .ensembles import train_ensemble as train_ensemble
     from .folding import folds as folds
     from .gradients import GradientCheck as GradientCheck
     from .gradients import check_gradients as check_gradients
@@ -145,6 +148,7 @@ _PUBLIC = {
     "constraints": ["Constraint", "MaxNorm", "NonNegative", "UnitNorm"],
     "cross_validation": ["CrossValidation", "cross_validate"],
     "data": ["batches"],
+    "ensembles": ["Ensemble", "EnsembleSnapshots", "train_ensemble"],
     "folding": ["folds"],
     "gradients": ["GradientCheck", "check_gradients"],
     "heads": ["Head", "head_for"],

@@ -177,6 +177,19 @@ def taken(rows: Rows, places: Array) -> Rows:
     return x[places], y[places], None if weight is None else weight[places]
 
 
+def new_trainer(call: str, trainer: object, seen: weakref.WeakSet[Network]) -> Trainer:
+    """Return what a call of `make_trainer` returned, if it is a trainer of a network not seen before; note that."""
+    if not isinstance(trainer, Trainer):
+        raise TypeError(f"{call} must return a Trainer; got {checks.shown(trainer)}")
+    if trainer.epochs_done or trainer.net in seen:
+        raise ValueError(
+            "make_trainer must return a new Trainer of a new Network at each call; this one has been trained before, "
+            "perhaps on rows that it is now to be judged by"
+        )
+    seen.add(trainer.net)
+    return trainer
+
+
 class Runner:
     """Trains and measures settings, all in the same way on the same parts of the rows.
 
@@ -232,16 +245,7 @@ class Runner:
 
     def trainer(self, settings: Settings) -> Trainer:
         """Return a new trainer for a setting, checked to be new and to have the figure."""
-        trainer = self.make_trainer(dict(settings))
-        if not isinstance(trainer, Trainer):
-            shown = checks.shown(trainer)
-            raise TypeError(f"make_trainer({point_text(settings)}) must return a Trainer; got {shown}")
-        if trainer.epochs_done or trainer.net in self._seen:
-            raise ValueError(
-                "make_trainer must return a new Trainer of a new Network at each call; this one has been trained "
-                "before, on rows that it is now to be judged by"
-            )
-        self._seen.add(trainer.net)
+        trainer = new_trainer(f"make_trainer({point_text(settings)})", self.make_trainer(dict(settings)), self._seen)
         known = [f"val_{name}" for name in ("loss", *trainer.metrics)]
         if self.monitor not in known:
             raise ValueError(f"monitor={self.monitor!r} is not measured by the trainer, which has {', '.join(known)}")
