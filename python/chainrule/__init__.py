@@ -110,9 +110,9 @@ if TYPE_CHECKING:
     from .scores import ClassScores as ClassScores
     from .scores import classification_scores as classification_scores
     from .scores import top_k_accuracy as top_k_accuracy
-    from .snapshots import Snapshots as Snapshots
     from .searching import SearchResult as SearchResult
     from .searching import search as search
+    from .snapshots import Snapshots as Snapshots
     from .spaces import Between as Between
     from .spaces import grid_size as grid_size
     from .spaces import search_space as search_space
