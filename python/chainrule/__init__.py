@@ -73,6 +73,8 @@ if TYPE_CHECKING:
     from .losses import MeanSquaredError as MeanSquaredError
     from .losses import Pinball as Pinball
     from .losses import Poisson as Poisson
+    from .lr_range import RateRange as RateRange
+    from .lr_range import lr_range_test as lr_range_test
     from .network import Network as Network
     from .optimizers import SGD as SGD
     from .optimizers import AdaDelta as AdaDelta
@@ -176,6 +178,7 @@ _PUBLIC = {
         "Pinball",
         "Poisson",
     ],
+    "lr_range": ["RateRange", "lr_range_test"],
     "network": ["Network"],
     "optimizers": [
         "AMSGrad",
