@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from .ensembles import EnsembleSnapshots as EnsembleSnapshots
     from .ensembles import train_ensemble as train_ensemble
     from .folding import folds as folds
+    from .first_rates import RateTrials as RateTrials
+    from .first_rates import cut_rates as cut_rates
+    from .first_rates import try_rates as try_rates
     from .gradients import GradientCheck as GradientCheck
     from .gradients import check_gradients as check_gradients
     from .heads import Head as Head
@@ -73,6 +76,9 @@ if TYPE_CHECKING:
     from .losses import MeanSquaredError as MeanSquaredError
     from .losses import Pinball as Pinball
     from .losses import Poisson as Poisson
+    from .lr_policies import DecayRate as DecayRate
+    from .lr_policies import IncreaseRate as IncreaseRate
+    from .lr_policies import RateDecision as RateDecision
     from .lr_range import RateRange as RateRange
     from .lr_range import lr_range_test as lr_range_test
     from .network import Network as Network
@@ -152,6 +158,7 @@ _PUBLIC = {
     "data": ["batches"],
     "ensembles": ["Ensemble", "EnsembleSnapshots", "train_ensemble"],
     "folding": ["folds"],
+    "first_rates": ["RateTrials", "cut_rates", "try_rates"],
     "gradients": ["GradientCheck", "check_gradients"],
     "heads": ["Head", "head_for"],
     "history": ["History"],
@@ -178,6 +185,7 @@ _PUBLIC = {
         "Pinball",
         "Poisson",
     ],
+    "lr_policies": ["DecayRate", "IncreaseRate", "RateDecision"],
     "lr_range": ["RateRange", "lr_range_test"],
     "network": ["Network"],
     "optimizers": [
