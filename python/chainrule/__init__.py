@@ -42,6 +42,11 @@ if TYPE_CHECKING:
     from .ensembles import EnsembleSnapshots as EnsembleSnapshots
     from .ensembles import train_ensemble as train_ensemble
     from .folding import folds as folds
+    from .experiments import ComplexityCurve as ComplexityCurve
+    from .experiments import DataSizeCurve as DataSizeCurve
+    from .experiments import complexity_curve as complexity_curve
+    from .experiments import data_size_curve as data_size_curve
+    from .experiments import one_se_rule as one_se_rule
     from .first_rates import RateTrials as RateTrials
     from .first_rates import cut_rates as cut_rates
     from .first_rates import try_rates as try_rates
@@ -158,6 +163,7 @@ _PUBLIC = {
     "data": ["batches"],
     "ensembles": ["Ensemble", "EnsembleSnapshots", "train_ensemble"],
     "folding": ["folds"],
+    "experiments": ["ComplexityCurve", "DataSizeCurve", "complexity_curve", "data_size_curve", "one_se_rule"],
     "first_rates": ["RateTrials", "cut_rates", "try_rates"],
     "gradients": ["GradientCheck", "check_gradients"],
     "heads": ["Head", "head_for"],
