@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from .ensembles import EnsembleSnapshots as EnsembleSnapshots
     from .ensembles import train_ensemble as train_ensemble
     from .folding import folds as folds
+    from .decomposition import BiasVariance as BiasVariance
+    from .decomposition import bias_variance as bias_variance
+    from .decomposition import decomposed as decomposed
     from .experiments import ComplexityCurve as ComplexityCurve
     from .experiments import DataSizeCurve as DataSizeCurve
     from .experiments import complexity_curve as complexity_curve
@@ -163,6 +166,7 @@ _PUBLIC = {
     "data": ["batches"],
     "ensembles": ["Ensemble", "EnsembleSnapshots", "train_ensemble"],
     "folding": ["folds"],
+    "decomposition": ["BiasVariance", "bias_variance", "decomposed"],
     "experiments": ["ComplexityCurve", "DataSizeCurve", "complexity_curve", "data_size_curve", "one_se_rule"],
     "first_rates": ["RateTrials", "cut_rates", "try_rates"],
     "gradients": ["GradientCheck", "check_gradients"],
