@@ -38,13 +38,12 @@ if TYPE_CHECKING:
     from .cross_validation import CrossValidation as CrossValidation
     from .cross_validation import cross_validate as cross_validate
     from .data import batches as batches
-    from .ensembles import Ensemble as Ensemble
-    from .ensembles import EnsembleSnapshots as EnsembleSnapshots
-    from .ensembles import train_ensemble as train_ensemble
-    from .folding import folds as folds
     from .decomposition import BiasVariance as BiasVariance
     from .decomposition import bias_variance as bias_variance
     from .decomposition import decomposed as decomposed
+    from .ensembles import Ensemble as Ensemble
+    from .ensembles import EnsembleSnapshots as EnsembleSnapshots
+    from .ensembles import train_ensemble as train_ensemble
     from .experiments import ComplexityCurve as ComplexityCurve
     from .experiments import DataSizeCurve as DataSizeCurve
     from .experiments import complexity_curve as complexity_curve
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from .first_rates import RateTrials as RateTrials
     from .first_rates import cut_rates as cut_rates
     from .first_rates import try_rates as try_rates
+    from .folding import folds as folds
     from .gradients import GradientCheck as GradientCheck
     from .gradients import check_gradients as check_gradients
     from .heads import Head as Head

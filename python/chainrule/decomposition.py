@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import checks, data, drawing, losses, training_rows
-from .trainer import Trainer
 from .repeated_fits import checked_builder, fit_diverges, made
+from .trainer import Trainer
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, cast
 from . import checks, training_rows
 from .callbacks import Callback, checked
 from .lr_policies import RateDecision
-from .trainer import Trainer
 from .repeated_fits import checked_builder, fit_diverges, noted
+from .trainer import Trainer
 
 if TYPE_CHECKING:
     import numpy.typing as npt
