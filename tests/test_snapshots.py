@@ -150,6 +150,9 @@ CALLBACKS = {
     "improved": lambda folder: [cr.EarlyStopping(patience=9, keep="improved")],
     "figure alone": lambda folder: [cr.EarlyStopping(patience=2, min_delta=9.0, restore_best_weights=False)],
     "plateau": lambda folder: [cr.ReduceLROnPlateau(patience=1, min_delta=0.05, factor=0.5, cooldown=1)],
+    "decay": lambda folder: [cr.DecayRate("learning_rate", when=["stalled"], factor=0.7, window=2)],
+    "jump": lambda folder: [cr.IncreaseRate(when=["slow", "minimum"], window=2, slow=9.0, jump_epochs=3)],
+    "copies": lambda folder: [cr.EnsembleSnapshots(every=2, last=2)],
     "rule": lambda folder: [cr.StopWhen(cr.Lasts(4) & cr.Reaches(goal=99.0))],
     "files": lambda folder: [
         cr.CSVLogger(folder / "log.csv"),
@@ -163,7 +166,8 @@ def test_callbacks_go_on(monkeypatch, tmp_path, kind):
     options = FIT | {"epochs": 7}
     (tmp_path / "whole").mkdir()
     whole = trainer_of(network())
-    whole.fit(X, LABELS, callbacks=CALLBACKS[kind](tmp_path / "whole"), **options)
+    expected = CALLBACKS[kind](tmp_path / "whole")
+    whole.fit(X, LABELS, callbacks=expected, **options)
     saved = sorted(path.name for path in (tmp_path / "whole").iterdir())
     for stop_after in range(1, whole.history.epochs + 1):
         folder = tmp_path / str(stop_after)
@@ -172,9 +176,16 @@ def test_callbacks_go_on(monkeypatch, tmp_path, kind):
         called = CALLBACKS[kind](folder)
         snapshots_of(monkeypatch, trainer_of(network()), run, stop_after=stop_after, callbacks=called, **options)
         learner = trainer_of(network())
-        learner.resume(run, X, LABELS, callbacks=CALLBACKS[kind](folder))
+        given = CALLBACKS[kind](folder)
+        learner.resume(run, X, LABELS, callbacks=given)
         same(learner, whole)
         assert sorted(path.name for path in folder.iterdir()) == saved
+        for one, other in zip(given, expected, strict=True):
+            if isinstance(one, (cr.DecayRate, cr.IncreaseRate)):
+                assert one.decisions == other.decisions != ()
+            if isinstance(one, cr.EnsembleSnapshots):
+                assert [bits(net) for net in one.networks] == [bits(net) for net in other.networks]
+                assert one.epochs == other.epochs == [4, 6]
 
 
 def test_a_log_has_each_epoch_once(monkeypatch, tmp_path):

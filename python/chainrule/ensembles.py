@@ -348,6 +348,17 @@ class EnsembleSnapshots(Callback):
             if self.last is not None:
                 del self.networks[: -self.last], self.epochs[: -self.last]
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the copies as arrays."""
+        return {"epochs": list(self.epochs), "networks": [net.state_dict() for net in self.networks]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take the copies of an earlier run."""
+        networks = [self.trainer.net.copy() for _ in state["networks"]]
+        for net, arrays in zip(networks, state["networks"], strict=True):
+            net.load_state_dict(arrays)
+        self.networks, self.epochs = networks, [int(epoch) for epoch in state["epochs"]]
+
     def on_train_end(self, logs: Mapping[str, float]) -> None:
         """Drop the copy of an epoch that the trainer took back, whose weights give no finite loss."""
         history = self.trainer.history

@@ -14,7 +14,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -75,12 +76,21 @@ class _RatePolicy(Callback):
             raise ValueError(f"{name} needs an lr that is a number; lr={optimizer.lr!r} goes its own way")
         self._decisions = []
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was decided."""
+        return {"decisions": [asdict(one) for one in self._decisions]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take what an earlier run has decided."""
+        self._decisions = [RateDecision(**one) for one in state["decisions"]]
+
     def _figures(self, name: str | None = None) -> list[float]:
         """Return a figure since the rate changed last: before that, another rate was at work."""
         history = self.trainer.history
         rates = history["learning_rate"]
         since = next((n for n in range(len(rates), 0, -1) if rates[n - 1] != rates[-1]), 0)
-        return history[self.monitor if name is None else name][since:]
+        looks = history.measured(self.monitor if name is None else name)
+        return [value for epoch, value in looks if epoch >= history.first_epoch + since]
 
     def _change(self, epoch: int, rate: float, reason: str) -> bool:
         """Set the rate, unless another callback has just done so; return whether it was changed."""
@@ -148,6 +158,8 @@ class DecayRate(_RatePolicy):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Lower the rate if a rule says so; the first that does gives the reason."""
+        if self.monitor not in logs:
+            return  # not validated after this epoch
         rules = {"exploding": self._exploding, "fluctuating": self._fluctuating, "stalled": self._stalled}
         reason = next(filter(None, (rules[one]() for one in DECAYS if one in self.when)), None)
         if reason is not None:
@@ -158,7 +170,8 @@ class DecayRate(_RatePolicy):
 
     def _exploding(self) -> str | None:
         """Return whether the loss is far above its least, and rising."""
-        values, rates = self.trainer.history[self.monitor], self.trainer.history["learning_rate"]
+        values = [value for _, value in self.trainer.history.measured(self.monitor)]
+        rates = self.trainer.history["learning_rate"]
         # The first epoch of a rate begins where the one before it has led, and shows that one's fault.
         if len(values) < 2 or rates[-1] != rates[-2]:
             return None
@@ -272,6 +285,8 @@ class IncreaseRate(_RatePolicy):
                 if rate == during:
                     self._change(epoch, back, "the jump is over")
             return
+        if self.monitor not in logs or ("overfitting" in self.when and "val_loss" not in logs):
+            return  # not validated after this epoch
         rules = {"slow": self._slowly, "overfitting": self._overfitting, "minimum": self._in_minimum}
         name, reason = next(
             ((one, why) for one in INCREASES if one in self.when and (why := rules[one]()) is not None), (None, None)
@@ -281,6 +296,16 @@ class IncreaseRate(_RatePolicy):
         higher = min(rate * (self.jump if name == "minimum" else self.factor), self.max_lr)
         if higher > rate and self._change(epoch, higher, reason) and name == "minimum":
             self._landing = epoch + self.jump_epochs, self.trainer.learning_rate, rate
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was decided, and whether a jump is on its way."""
+        return {**super().state_dict(), "landing": self._landing}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take what an earlier run has decided."""
+        super().load_state_dict(state)
+        landing = state["landing"]
+        self._landing = landing and (int(landing[0]), float(landing[1]), float(landing[2]))
 
     def _slowly(self) -> str | None:
         """Return whether the loss decreases, but very slowly."""
@@ -297,7 +322,7 @@ class IncreaseRate(_RatePolicy):
     def _overfitting(self) -> str | None:
         """Return whether the validation loss rises while that of training falls."""
         training, held_out = self._figures("loss"), self._figures("val_loss")
-        if len(training) <= self.window:
+        if len(held_out) <= self.window:
             return None
         (before, now), (val_before, val_now) = ((one[-1 - self.window], one[-1]) for one in (training, held_out))
         if not (now < before and val_now > val_before):
