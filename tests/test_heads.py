@@ -115,7 +115,7 @@ def test_what_may_be_two_things_is_refused_with_the_option_that_tells(y, words):
         (3, "regression", ValueError, r"y must have shape .* got \(\)"),
         (np.zeros((2, 2, 2)), "auto", ValueError, "y must have shape"),
         ([0.5, np.nan], "auto", ValueError, r"y must be finite; y\[1\] is nan"),
-        (["a", "b"], "auto", TypeError, "np.unique"),
+        (["a", "b"], "auto", TypeError, "LabelEncoder"),
         ([None, 1], "regression", TypeError, "y must hold real numbers"),
     ],
 )

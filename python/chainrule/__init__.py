@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from .initializers import Normal as Normal
     from .initializers import Uniform as Uniform
     from .initializers import Zeros as Zeros
+    from .labels import LabelEncoder as LabelEncoder
     from .layers import Activation as Activation
     from .layers import BatchNorm as BatchNorm
     from .layers import Dense as Dense
@@ -184,6 +185,7 @@ _PUBLIC = {
         "Uniform",
         "Zeros",
     ],
+    "labels": ["LabelEncoder"],
     "layers": ["Activation", "BatchNorm", "Dense", "DropConnect", "Dropout", "GaussianNoise", "Layer", "Maxout"],
     "losses": [
         "BinaryCrossEntropy",

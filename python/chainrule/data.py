@@ -41,7 +41,7 @@ def real(argument: str, value: object) -> Array:
     if array.dtype.kind not in "biuf":
         hints = {
             "O": "; if it holds numbers, convert it with .astype(float)",
-            "U": "; number the words first, e.g. with np.unique(words, return_inverse=True)",
+            "U": "; number the words first: LabelEncoder().fit_transform(words)",
             "c": "; split it into real and imaginary parts",
         }
         hint = hints.get(array.dtype.kind, "")

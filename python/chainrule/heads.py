@@ -126,7 +126,7 @@ def kind_of_column(y: Array) -> str:
     where = f"{len(present)} different whole numbers from {present[0]} to {present[-1]} in {len(y)} rows"
     raise ValueError(
         f"y holds {where}, which may be classes or numbers: give kind='regression' for numbers; for classes number "
-        "them from 0 without gaps (np.unique(y, return_inverse=True)[1]) and give kind='classes'"
+        "them from 0 without gaps (LabelEncoder().fit_transform(y)) and give kind='classes'"
     )
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import checks
+from .labels import checked_scores, numbers_among
 from .preprocessing import confusion_matrix, confusion_table
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def classification_scores(
         raise ValueError(f"classes must be a list of different classes; got {checks.shown(classes)}")
     if predicted.ndim == 2:
         known = np.asarray(range(predicted.shape[1]) if classes is None else classes)
-        columns = _scores(predicted, len(known))
+        columns = checked_scores("scores", predicted, len(known))
         predicted = known[columns.argmax(axis=1)]
     else:
         known = np.unique(np.concatenate([true, predicted])) if classes is None else np.asarray(classes)
@@ -169,7 +170,9 @@ def classification_scores(
         raise ValueError(f"classes must be a list of different classes; got {checks.shown(classes)}")
     if zero_division == zero_division:
         checks.number("zero_division", zero_division, least=0, most=1)
-    matrix = confusion_matrix(_numbers("y_true", true, known), _numbers("y_pred", predicted, known), len(known))
+    matrix = confusion_matrix(
+        numbers_among("y_true", true, known), numbers_among("y_pred", predicted, known), len(known)
+    )
     return ClassScores(tuple(known.tolist()), matrix, float(zero_division))
 
 
@@ -190,32 +193,8 @@ def top_k_accuracy(y_true: npt.ArrayLike, scores: npt.ArrayLike, k: int = 5) -> 
         raise ValueError(f"y_true must be class numbers of shape (N,), at least one; got {checks.shown(y_true)}")
     if given.ndim != 2 or len(given) != len(true):
         raise ValueError(f"scores must have shape ({len(true)}, K); got {given.shape}")
-    given = _scores(given, given.shape[1])
+    given = checked_scores("scores", given, given.shape[1])
     k = checks.whole("k", k, most=given.shape[1])
-    own = given[np.arange(len(true)), _numbers("y_true", true, np.arange(given.shape[1]))][:, np.newaxis]
+    own = given[np.arange(len(true)), numbers_among("y_true", true, np.arange(given.shape[1]))][:, np.newaxis]
     before = (given > own) | ((given == own) & (np.arange(given.shape[1]) < true[:, np.newaxis]))
     return float(np.mean(before.sum(axis=1) < k))
-
-
-def _scores(scores: Array, classes: int) -> Array:
-    """Return scores of so many classes, checked."""
-    if scores.dtype.kind not in "iufb" or scores.shape[1] != classes or classes < 2:
-        raise ValueError(f"scores must be numbers of shape (N, {max(classes, 2)}); got {scores.dtype} {scores.shape}")
-    if np.isnan(scores).any():
-        raise ValueError("scores have NaN, which is neither great nor small")
-    return scores
-
-
-def _numbers(argument: str, values: Array, known: Array) -> npt.NDArray[np.int32]:
-    """Return the numbers of classes among the known ones."""
-    order = np.argsort(known, kind="stable")
-    try:
-        places = np.minimum(np.searchsorted(known, values, sorter=order), len(known) - 1)
-    except TypeError:
-        raise TypeError(f"{argument} and classes cannot be compared: {values.dtype} and {known.dtype}") from None
-    found = order[places]
-    wrong = known[found] != values
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise ValueError(f"{argument}[{row}] is {values[row].item()!r}, which is none of the {len(known)} classes")
-    return found.astype(np.int32)
