@@ -120,6 +120,13 @@ def built(kind, **more):
         return kind(**options, **{choice: OPTIONS[choice]})
 
 
+def measured(net, X):
+    """Return the network with figures of the rows, where it has a layer that needs them."""
+    if any(isinstance(layer, cr.Standardize) for layer in net.layers):
+        net.adapt(X)
+    return net
+
+
 def words(kind, option):
     """Return the words that an option knows: the error about a wrong one lists them."""
     try:

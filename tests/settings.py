@@ -11,7 +11,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from problems import built, rows, subclasses, words
+from problems import built, measured, rows, subclasses, words
 
 import chainrule as cr
 
@@ -97,7 +97,7 @@ class Recipe(NamedTuple):
         with warnings.catch_warnings():
             # What is discovered stands where it stands, suitable or not.
             warnings.simplefilter("ignore", cr.PlacementWarning)
-            return cr.Network(self.layers, inputs=INPUTS, dtype=dtype, **{"seed": 7, **options})
+            return measured(cr.Network(self.layers, inputs=INPUTS, dtype=dtype, **{"seed": 7, **options}), X)
 
     def trainer(self, net):
         return cr.Trainer(net, loss=self.loss, optimizer=self.optimizer, penalty=self.penalty)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from problems import built, subclasses, variants
+from problems import built, measured, subclasses, variants
 
 import chainrule as cr
 from chainrule import activations, constraints, initializers, layers, losses, optimizers
@@ -137,7 +137,7 @@ LAYERS = [
 
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
 def test_layer(layer):
-    net = cr.Network([cr.Dense(6, activation="tanh"), layer, cr.Dense(3)], inputs=4, seed=1)
+    net = measured(cr.Network([cr.Dense(6, activation="tanh"), layer, cr.Dense(3)], inputs=4, seed=1), batch())
     found = cr.check_gradients(net, batch(), batch(3), loss="mse")
     assert found.max_error < SMOOTH, found
     assert layer.has_kink() or found.kinks == []
@@ -145,21 +145,21 @@ def test_layer(layer):
 
 @pytest.mark.parametrize("kind", subclasses(cr.Layer), ids=lambda kind: kind.__name__)
 def test_layer_that_comes_first(kind):
-    net = cr.Network([built(kind), cr.Dense(2)], inputs=4, seed=2)
+    net = measured(cr.Network([built(kind), cr.Dense(2)], inputs=4, seed=2), batch())
     assert cr.check_gradients(net, batch(), batch(2), loss="mse").max_error < SMOOTH
 
 
 @pytest.mark.filterwarnings("ignore::chainrule.PlacementWarning")
 @pytest.mark.parametrize("kind", subclasses(cr.Layer), ids=lambda kind: kind.__name__)
 def test_layer_that_comes_last(kind):
-    net = cr.Network([cr.Dense(3, activation="tanh"), built(kind)], inputs=4, seed=3)
+    net = measured(cr.Network([cr.Dense(3, activation="tanh"), built(kind)], inputs=4, seed=3), batch())
     assert cr.check_gradients(net, batch(), batch(net.outputs), loss="mse").max_error < SMOOTH
 
 
 @pytest.mark.parametrize("kind", subclasses(cr.Layer), ids=lambda kind: kind.__name__)
 def test_layer_that_is_frozen(kind):
     net = cr.Network([cr.Dense(6, activation="tanh"), built(kind), cr.Dense(3)], inputs=4, seed=1, dtype="float64")
-    net(batch())  # a BatchNorm has other statistics now than at its start
+    measured(net, batch())(batch())  # a BatchNorm has other statistics now than at its start
     net.freeze(1)
     found = cr.check_gradients(net, batch(), batch(3), loss="mse")
     assert found.max_error < SMOOTH, found

@@ -11,6 +11,7 @@
 #include "nn/layers/dropout.h"
 #include "nn/layers/gaussian_noise.h"
 #include "nn/layers/maxout.h"
+#include "nn/layers/standardize.h"
 #include "nn/losses/cross_entropy.h"
 #include "nn/losses/elementwise_loss.h"
 #include "nn/optimizers/momentum.h"
@@ -239,6 +240,7 @@ template <class T> void bind_layers(py::module_& module) {
            }),
            arg("units"), arg("pieces"), arg("bias"), arg("weight_init"), arg("bias_init"), arg("constraint"));
   under<BatchNorm<T>, Layer<T>>(module, "BatchNorm").def(py::init<double, double>(), arg("epsilon"), arg("momentum"));
+  under<Standardize<T>, Layer<T>>(module, "Standardize").def(py::init<>());
   under<ActivationLayer<T>, Layer<T>>(module, "ActivationLayer")
       .def(py::init([](const std::string& activation, double parameter) {
              return ActivationLayer<T>({activation, parameter});

@@ -25,7 +25,7 @@ enum class Role {
   bias,
   scale,     // gamma of a normalization
   shift,     // beta of a normalization
-  statistic, // counted along while training: a running mean
+  statistic, // not learned, but kept: a running mean, or the mean of the training rows
   constant   // given with the layer: a mask. Not shown, not saved
 };
 

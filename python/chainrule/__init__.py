@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .folding import folds as folds
     from .gradients import GradientCheck as GradientCheck
     from .gradients import check_gradients as check_gradients
+    from .groups import GroupStandardizer as GroupStandardizer
     from .heads import Head as Head
     from .heads import head_for as head_for
     from .history import History as History
@@ -136,6 +137,8 @@ if TYPE_CHECKING:
     from .splits import Split as Split
     from .splits import SplitWarning as SplitWarning
     from .splits import split as split
+    from .standardize import Standardize as Standardize
+    from .standardize import StandardizeWarning as StandardizeWarning
     from .stopping import ImprovesSlowly as ImprovesSlowly
     from .stopping import Lasts as Lasts
     from .stopping import Reaches as Reaches
@@ -171,6 +174,7 @@ _PUBLIC = {
     "experiments": ["ComplexityCurve", "DataSizeCurve", "complexity_curve", "data_size_curve", "one_se_rule"],
     "first_rates": ["RateTrials", "cut_rates", "try_rates"],
     "gradients": ["GradientCheck", "check_gradients"],
+    "groups": ["GroupStandardizer"],
     "heads": ["Head", "head_for"],
     "history": ["History"],
     "initializers": [
@@ -225,6 +229,7 @@ _PUBLIC = {
     "searching": ["SearchResult", "search"],
     "spaces": ["Between", "grid_size", "search_space"],
     "splits": ["Split", "SplitWarning", "split"],
+    "standardize": ["Standardize", "StandardizeWarning"],
     "stopping": ["ImprovesSlowly", "Lasts", "Reaches", "Stagnates", "StopWhen", "StoppingRule"],
     "storage": ["load"],
     "threads": ["get_num_threads", "set_num_threads"],

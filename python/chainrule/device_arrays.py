@@ -15,6 +15,8 @@ from ._engine import DeviceArray
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from .network import Network
+
 # DLPack's kDLCUDA and kDLCUDAManaged.
 GPU_MEMORIES = (2, 13)
 
@@ -76,3 +78,14 @@ def on_host(argument: str, value: Any) -> npt.NDArray[Any]:
     if hasattr(value, "__array__"):  # JAX
         return np.asarray(value)
     return taken(argument, value).numpy()
+
+
+def predicted(net: Network, X: object, out: object) -> Any:
+    """Return the outputs of a network for rows that lie on its GPU, as `Network.predict` does."""
+    x = features("X", X, net.inputs, net.dtype)
+    if out is None:
+        return net.core.predict_there(x)
+    if not lies_on_gpu(out):
+        raise TypeError(f"out must lie on the GPU as X does; got {checks.shown(out)}")
+    net.core.predict_there(x, taken("out", out))
+    return out

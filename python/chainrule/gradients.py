@@ -176,6 +176,7 @@ class Objective:
         sample_weight: object = None,
     ) -> None:
         loss.check_head(net)
+        net.check_measured()
         self._copy = net.copy(dtype="float64", device="cpu")
         self._core: Any = self._copy.core
         self._steps = self._core.steps

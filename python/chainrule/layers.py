@@ -1,7 +1,7 @@
 """The layers that there are, by name; and those of one value at a time, Activation and BatchNorm.
 
-Layers with weights are in affine.py, those that disturb in noise.py, what all share in layer.py. The maths is in
-csrc/nn/layers/. Adding a layer: docs/adding_a_layer.md.
+Layers with weights are in affine.py, those that disturb in noise.py, the one for raw inputs in standardize.py, what all
+share in layer.py. The maths is in csrc/nn/layers/. Adding a layer: docs/adding_a_layer.md.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .layer import Layer as Layer
 from .layer import Shapes
 from .noise import Dropout as Dropout
 from .noise import GaussianNoise as GaussianNoise
+from .standardize import Standardize as Standardize
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -131,7 +132,8 @@ class BatchNorm(Layer):
 
 
 KNOWN: dict[str, type[Layer]] = {
-    kind.__name__: kind for kind in (Dense, DropConnect, Maxout, BatchNorm, Activation, Dropout, GaussianNoise)
+    kind.__name__: kind
+    for kind in (Dense, DropConnect, Maxout, BatchNorm, Standardize, Activation, Dropout, GaussianNoise)
 }
 
 

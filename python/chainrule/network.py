@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data, device_arrays, placement
+from . import checks, data, device_arrays, placement, standardize
 from .activations import ActivationFunction
 from .engines import engine_of
 from .layers import Layer, shapes, started
-from .network_options import check_out, checked_device, checked_layers, checked_precision
+from .network_options import check_out, checked_device, checked_layers, checked_precision, checked_state
 from .output import Output
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Network:
         built = [layer.build(self.engine) for layer in started(self.layers)]
         where = "cuda-" + self.precision if self.device == "cuda" and self.precision else self.device
         self.core: CoreNetwork = self.engine.Network(self.inputs, built, self.seed, where)
-        self._predict_as_is: Callable[[object, object], Array | None] = self.core.predictor()
+        self.predict_as_is: Callable[[object, object], Array | None] = standardize.predictor(self)
         if not data.all_finite(self.core.arena()):
             raise ValueError(f"layers must start with numbers that fit into {self.dtype}; an initializer's do not")
 
@@ -211,6 +211,7 @@ class Network:
         Output
             Of shape (B, outputs); give it to a loss.
         """
+        self.check_measured()
         x = np.ascontiguousarray(data.features("X", X, self.inputs, self.dtype))
         array = self.core.forward(x, self.training)
         return Output(array, self)
@@ -227,27 +228,17 @@ class Network:
             Where to write the result: of the network's dtype, writable, C-contiguous, apart from X.
         """
         # Arrays that need no conversion take the short way, where checks in Python would take longer than the network.
-        predicted = self._predict_as_is(X, out)
+        predicted = self.predict_as_is(X, out)
         if predicted is not None:
             return predicted
         if self.device == "cuda" and device_arrays.lies_on_gpu(X):
-            there: Array = self._predict_there(X, out)
+            there: Array = device_arrays.predicted(self, X, out)
             return there
         x = data.features("X", X, self.inputs, self.dtype)
         if out is None:
             return self.core.predict(x)
         check_out(out, (x.shape[0], self.outputs), x)
         self.core.predict(x, np.asarray(out))
-        return out
-
-    def _predict_there(self, X: object, out: object) -> Any:
-        """Return the outputs for rows that lie on the network's GPU."""
-        x = device_arrays.features("X", X, self.inputs, self.dtype)
-        if out is None:
-            return self.core.predict_there(x)
-        if not device_arrays.lies_on_gpu(out):
-            raise TypeError(f"out must lie on the GPU as X does; got {checks.shown(out)}")
-        self.core.predict_there(x, device_arrays.taken("out", out))
         return out
 
     def zero_grad(self) -> None:
@@ -322,29 +313,39 @@ class Network:
             network's dtype, a weight is not 0 where nothing is connected, or a running variance is below 0. Then
             nothing has changed.
         """
-        if not isinstance(state, Mapping):
-            raise TypeError(f"state must be a mapping from names to arrays; got {checks.shown(state)}")
-        own = self._state()
-        missing = [name for name in own if name not in state]
-        unknown = [name for name in state if name not in own]
-        if missing or unknown:
-            raise ValueError(f"state must have the names {list(own)}; missing are {missing}, unknown are {unknown}")
-        new = {}
-        for name, parameter in own.items():
-            array = data.real(f"state[{name!r}]", state[name])
-            if array.shape != parameter.shape:
-                raise ValueError(f"state[{name!r}] must have shape {parameter.shape}; got {array.shape}")
-            new[name] = data.cast(f"state[{name!r}]", array, self.dtype)
-            number, own_name = name.split(".")
-            flaw = self.layers[int(number)].flaw(own_name, new[name])
-            if flaw:
-                raise ValueError(f"state[{name!r}] {flaw}")
+        new = checked_state(state, self._state(), self.layers, self.dtype)
         self.parameter_changes += 1
         self.core.assign(new)
+        self.predict_as_is = standardize.predictor(self)
 
     def _state(self) -> dict[str, Array]:
         """Return all that training changes, as parameters() and statistics() do."""
         return {**self.core.parameters(), **self.core.statistics()}
+
+    # Standardizing ---------------------------------------------------------------------------------------------------
+
+    def adapt(self, X: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> None:
+        """Measure mean and scale of each `Standardize`, anew if need be, from the training part alone.
+
+        For a loop by hand; `Trainer.fit` does it where it has not been done.
+
+        Parameters
+        ----------
+        X : array of shape (N, inputs)
+        sample_weight : array of shape (N,), optional
+            How often each row counts, at least 0; 0 leaves it out.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no such layer, an argument does not suit, or a scale does not fit. Then nothing has changed.
+        """
+        standardize.adapt(self, X, sample_weight)
+
+    def check_measured(self) -> None:
+        """Raise RuntimeError where a `Standardize` has no mean and scale yet."""
+        if isinstance(self.predict_as_is, standardize.Unmeasured):
+            self.predict_as_is = self.predict_as_is.measured()
 
     # Learning in part ------------------------------------------------------------------------------------------------
 

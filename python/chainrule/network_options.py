@@ -1,13 +1,13 @@
-"""What a network may be made of and where it may run: its options, checked. No network is made here."""
+"""What a network may be made of, where it may run and what may be loaded into it: checks. No network is made here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _engine, checks
+from . import _engine, checks, data
 from .layer import Layer
 
 if TYPE_CHECKING:
@@ -55,6 +55,29 @@ def checked_precision(precision: object, device: object, dtype: np.dtype[Any]) -
     if dtype != np.float32:
         raise ValueError(f"precision={word!r} is for dtype='float32'; got {dtype.name!r}")
     return word if checked_device(device) == "cuda" else None
+
+
+def checked_state(
+    state: object, own: Mapping[str, Array], layers: Sequence[Layer], dtype: np.dtype[Any]
+) -> dict[str, Array]:
+    """Return new parameters and statistics in the network's dtype, by the names of its `own`; see `load_state_dict`."""
+    if not isinstance(state, Mapping):
+        raise TypeError(f"state must be a mapping from names to arrays; got {checks.shown(state)}")
+    missing = [name for name in own if name not in state]
+    unknown = [name for name in state if name not in own]
+    if missing or unknown:
+        raise ValueError(f"state must have the names {list(own)}; missing are {missing}, unknown are {unknown}")
+    new = {}
+    for name, parameter in own.items():
+        array = data.real(f"state[{name!r}]", state[name])
+        if array.shape != parameter.shape:
+            raise ValueError(f"state[{name!r}] must have shape {parameter.shape}; got {array.shape}")
+        new[name] = data.cast(f"state[{name!r}]", array, dtype)
+        number, own_name = name.split(".")
+        flaw = layers[int(number)].flaw(own_name, new[name])
+        if flaw:
+            raise ValueError(f"state[{name!r}] {flaw}")
+    return new
 
 
 def check_out(out: object, shape: tuple[int, int], x: Array) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .moments import moments
+
 __all__ = ["Standardiser", "confusion_matrix", "confusion_table"]
 
 Floats = npt.NDArray[np.float64]
@@ -48,20 +50,8 @@ class Standardiser:
         ValueError
             If `X` has no rows or columns, or numbers so large that their variance is not finite.
         """
-        X = np.asarray(X, dtype=np.float64)
-        if X.ndim != 2 or X.size == 0:
-            raise ValueError(f"X must have shape (N, D) with at least one row and column; got {X.shape}")
-        with np.errstate(over="ignore", invalid="ignore"):
-            means = np.mean(X, axis=0)
-            scales = np.std(X, axis=0)
-            if shared:
-                means, scales = np.full_like(means, np.mean(X)), np.full_like(scales, np.std(X))
-        if not (np.all(np.isfinite(means)) and np.all(np.isfinite(scales))):
-            column = int(np.argmin(np.isfinite(means) & np.isfinite(scales)))
-            raise ValueError(f"column {column} of X holds numbers too large to standardise")
-        # Rounding leaves a tiny deviation in a column of equal numbers: compare the numbers, not the deviation.
-        constant = np.ptp(X, axis=None if shared else 0) == 0
-        return Standardiser(means, np.where(constant | (scales == 0), 1.0, scales))
+        found = moments(np.asarray(X, dtype=np.float64), shared=shared)
+        return Standardiser(found.means, found.scales)
 
     def transform(self, X: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Return the standardised rows (N, D) as float32; ValueError where one is too large for that."""

@@ -18,7 +18,7 @@ import numpy as np
 from . import checks, data, losses, training_rows
 from .activations import Softmax
 from .complexity import next_weighted, table, unit_strengths
-from .layers import Dense, Layer
+from .layers import Dense, Layer, Standardize
 from .network import Network, rebuild
 from .trainer import Trainer
 
@@ -170,7 +170,8 @@ def with_units(net: Network, layer: int, units: int, *, seed: int | None = None)
     ------
     ValueError, TypeError
         If an argument does not suit; the layer is not a Dense one, or the last with weights; a softmax between it and
-        the next, which shares a sum of 1 among its units, would change with their number; or a parameter is not finite.
+        the next, which shares a sum of 1 among its units, would change with their number; there are to be more and a
+        `Standardize` stands there; or a parameter is not finite.
     """
     checks.network("net", net)
     number = checked_dense(net, "layer", layer)
@@ -181,6 +182,12 @@ def with_units(net: Network, layer: int, units: int, *, seed: int | None = None)
         raise ValueError(f"layer must be a hidden one; the units of layers[{number}] are the network's outputs")
     if any(isinstance(one.activation_function(), Softmax) for one in net.layers[number:following]):
         raise ValueError(f"layer must have no softmax behind it, which ties its units; layers[{number}] has one")
+    between = next((n for n in range(number, following) if isinstance(net.layers[n], Standardize)), None)
+    if between is not None and units > net.layers[number].outputs(1):
+        raise ValueError(
+            f"units must not be more than now where a layer that was measured follows; layers[{between}], a "
+            "Standardize, knows no mean and scale of new units"
+        )
     data.check_finite(net.core.parameters(), "reshaped")
 
     kept = strongest(net, number, units)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from . import callbacks as callbacks_
-from . import checks, data, losses, optimizers, penalties, training_rows
+from . import checks, data, losses, optimizers, penalties, standardize, training_rows
 from . import snapshots as snapshots_
 from .callbacks import Callback
 from .data import Rows
@@ -214,6 +214,8 @@ class Trainer:
     ) -> History:
         """Train for some epochs, from where the last fit ended: epochs, optimizer state and random numbers go on.
 
+        A `Standardize` that has no figures yet first gets those of the rows that are trained on.
+
         Ten epochs give the same bits as four and then six, and as any number of threads.
 
         Ctrl-C ends a fit after the running step, at most 0.2 s and one step later, with KeyboardInterrupt. The network
@@ -364,6 +366,7 @@ class Trainer:
         training, validation = training_rows.validated_apart(
             self.net, self.loss, self._rows(X, y, sample_weight), options.validation_split, validation_data, self.seed
         )
+        counted = training.weight
         training = training_rows.with_class_weight(self.net, self.loss, training, options.class_weight)
         found = snapshots_.fingerprint(training, validation) if where else ""
         history = History(self._names(validation is not None), self.epochs_done + 1)
@@ -379,6 +382,7 @@ class Trainer:
             if not self._running.acquire(blocking=False):
                 raise RuntimeError("this trainer is fitting already")
             try:
+                standardize.measure_missing(self.net, training.x, counted)
                 self._penalty_rows = (len(training.x), batch)
                 self.history = history
                 parts = Parts(run, self._evaluation(judged), validation and self._evaluation(validation))
@@ -454,6 +458,7 @@ class Trainer:
 
     def _evaluation(self, rows: Rows) -> CoreEvaluation:
         """Return what measures `rows` in evaluation mode; it holds them where the network is."""
+        self.net.check_measured()
         evaluation: CoreEvaluation = self.net.engine.Evaluation(
             self.net.core,
             self._core_loss,

@@ -212,6 +212,10 @@ class BatchNorm(Layer):
     def __init__(self, epsilon: float, momentum: float) -> None:
         """Parameters gamma and beta (in), statistics running_mean and running_variance (in)."""
 
+class Standardize(Layer):
+    def __init__(self) -> None:
+        """Statistics mean and inverse_scale (in), which it is given: h = (x - mean) * inverse_scale."""
+
 class ActivationLayer(Layer):
     def __init__(self, activation: str, parameter: float) -> None: ...
 
