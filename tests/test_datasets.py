@@ -276,7 +276,12 @@ BAD_TABLES = {
     ),
     "a text among numbers": ("a,y\n1,2\n?,3\n4,4\n", "line 3, column 'a': expected a number, as in most rows; got '?'"),
     "underscores": ("a,y\n1,2\n1_000,3\n4,4\n", "line 3, column 'a': expected a number"),
-    "decimal commas": ("a;y\n1,5;2\n2,5;3\n", "line 2, column 'a': expected a decimal point; got '1,5'"),
+    "decimal commas": (
+        "a;y\n1,5;2\n2,5;3\n",
+        "line 2, column 'a': expected a decimal point, and no commas between thousands; got '1,5'",
+    ),
+    "commas between thousands": ('a,y\n1,1\n"2,000",3\n', "line 3, column 'a': .* no commas .*; got '2,000'"),
+    "thousands of digits": ("a,y\n1,2\n1" + 5000 * "0" + ",3\n", r"line 3, column 'a': .*; got '10+\.\.\.0+'$"),
     "latin-1": ("a,y\n1,2\ngrün,3\n".encode("latin-1"), "line 3: not UTF-8 .byte 0xfc"),
     "utf-16": ("a,y\n1,2\n".encode("utf-16"), "line 1: not UTF-8"),
     "an open quote": ('a,y\n"1,2\n3,4\n', "not a CSV row"),
@@ -306,6 +311,15 @@ def test_tasks_that_do_not_fit(tmp_path: Path) -> None:
         read_csv(table_file(tmp_path, column_of(list(range(300)))), "y", task="classification")
     with pytest.raises(FileNotFoundError):
         read_csv(tmp_path / "nowhere.csv", "y")
+    with pytest.raises(TypeError, match=r"^target must be the name of a column; got 3"):
+        read_csv(path, 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", [3, None, b"bytes", "", "a\0b"])
+def test_paths_that_are_none(path: object) -> None:
+    for read in (read_idx, load_idx, lambda path: read_csv(path, "y")):
+        with pytest.raises((TypeError, ValueError), match=r"^(path|folder) must be a"):
+            read(path)  # type: ignore[operator]
 
 
 # ----------------------------------------------------------------------------------------------------- Preprocessing

@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     from .first_rates import cut_rates as cut_rates
     from .first_rates import try_rates as try_rates
     from .folding import folds as folds
+    from .datasets import load_digits as load_digits
+    from .datasets import load_idx as load_idx
+    from .datasets import read_idx as read_idx
     from .gradients import GradientCheck as GradientCheck
     from .gradients import check_gradients as check_gradients
     from .groups import GroupStandardizer as GroupStandardizer
@@ -146,6 +149,8 @@ if TYPE_CHECKING:
     from .stopping import StoppingRule as StoppingRule
     from .stopping import StopWhen as StopWhen
     from .storage import load as load
+    from .tables import Table as Table
+    from .tables import read_csv as read_csv
     from .threads import get_num_threads as get_num_threads
     from .threads import set_num_threads as set_num_threads
     from .topology import Growth as Growth
@@ -173,6 +178,7 @@ _PUBLIC = {
     "decomposition": ["BiasVariance", "bias_variance", "decomposed"],
     "experiments": ["ComplexityCurve", "DataSizeCurve", "complexity_curve", "data_size_curve", "one_se_rule"],
     "first_rates": ["RateTrials", "cut_rates", "try_rates"],
+    "datasets": ["load_digits", "load_idx", "read_idx"],
     "gradients": ["GradientCheck", "check_gradients"],
     "groups": ["GroupStandardizer"],
     "heads": ["Head", "head_for"],
@@ -232,6 +238,7 @@ _PUBLIC = {
     "standardize": ["Standardize", "StandardizeWarning"],
     "stopping": ["ImprovesSlowly", "Lasts", "Reaches", "Stagnates", "StopWhen", "StoppingRule"],
     "storage": ["load"],
+    "tables": ["Table", "read_csv"],
     "threads": ["get_num_threads", "set_num_threads"],
     "topology": ["Growth", "grow", "pruned", "with_units"],
     "trainer": ["DivergenceWarning", "Trainer"],

@@ -6,6 +6,7 @@ Arrays of data are checked in `data.py`, targets by the losses.
 from __future__ import annotations
 
 import math
+import os
 import reprlib
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,16 @@ def word(argument: str, value: object, known: Collection[str]) -> str:
     if value not in known:
         raise ValueError(f"{argument}={shown(value)} is unknown; known are {listed}")
     return value
+
+
+def path(argument: str, value: object) -> str:
+    """Return a path as text."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{argument} must be a string or a path; got {shown(value)}")
+    found = os.fspath(value)
+    if not isinstance(found, str) or not found or "\0" in found:
+        raise ValueError(f"{argument} must be a path in text; got {shown(found)}")
+    return found
 
 
 def network(argument: str, value: object) -> Network:

@@ -1,7 +1,7 @@
 """Pictures as arrays: scikit-learn's digits and folders of IDX files (MNIST). Tables are in `tables`.
 
 A file is hostile until it is checked: what it declares is compared with what it holds, and each fault is a ValueError
-that says where. Nothing is downloaded or repaired here, and nothing is scaled: see `preprocessing`.
+that says where. Nothing is downloaded or repaired here, and nothing is scaled: see `Standardize`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from . import checks
 
 if TYPE_CHECKING:
     import io
@@ -88,7 +90,7 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[np.generic]:
     import gzip
     import zlib
 
-    path = Path(path)
+    path = Path(checks.path("path", path))
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
@@ -157,7 +159,7 @@ def load_idx(folder: str | os.PathLike[str]) -> TrainTest:
     ValueError
         If the folder lacks a pair, or a file is damaged, or pictures and labels do not fit together.
     """
-    folder = Path(folder)
+    folder = Path(checks.path("folder", folder))
     if not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder of IDX files, but there is no such folder")
     pairs = {name: pair for name in ("train", "t10k") if (pair := _read_pair(folder, name)) is not None}

@@ -275,9 +275,4 @@ def short(names: list[str]) -> str:
 
 def checked_path(path: object) -> str:
     """Return the path as a string."""
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"path must be a string or a path; got {checks.shown(path)}")
-    target = os.fspath(path)
-    if not isinstance(target, str) or not target or "\0" in target:
-        raise ValueError(f"path must be a path in text; got {checks.shown(target)}")
-    return target
+    return checks.path("path", path)

@@ -1,7 +1,7 @@
 """Tables in CSV files as arrays: `read_csv`, numbers as they are and texts as one column for each category.
 
 A file is hostile until it is checked, and each fault is a ValueError that names the line and the column. Missing values
-are not filled in, dates are not understood, nothing is scaled (see `preprocessing`): a table that needs more wants
+are not filled in, dates are not understood, nothing is scaled (see `Standardize`): a table that needs more wants
 pandas first.
 """
 
@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from . import checks
+from .labels import one_hot
 
 if TYPE_CHECKING:
     import os
@@ -64,6 +67,9 @@ class _Cells:
     def fault(self, row: int, message: str) -> ValueError:
         return ValueError(f"{self.path}, line {self.lines[row]}, column {self.name!r}: {message}")
 
+    def unexpected(self, row: int, expected: str) -> ValueError:
+        return self.fault(row, f"{expected}; got {checks.shown(self.texts[row])}")
+
 
 def read_csv(
     path: str | os.PathLike[str], target: str, *, task: Literal["auto", "classification", "regression"] = "auto"
@@ -98,7 +104,9 @@ def read_csv(
     """
     if task not in ("auto", "classification", "regression"):
         raise ValueError(f'task must be "auto", "classification" or "regression"; got {task!r}')
-    path = Path(path)
+    path = Path(checks.path("path", path))
+    if not isinstance(target, str):
+        raise TypeError(f"target must be the name of a column; got {checks.shown(target)}")
     header, rows, lines = _read_cells(path)
     if target not in header:
         raise ValueError(f"{path}: target {target!r} is not among the columns {', '.join(map(repr, header))}")
@@ -190,15 +198,15 @@ def _numbers(cells: _Cells) -> npt.NDArray[np.float64] | None:
         if not cells.texts[row]:
             raise cells.fault(row, "is empty; missing values must be filled in or their rows left out")
         if _DECIMAL_COMMA.fullmatch(cells.texts[row]):
-            raise cells.fault(row, f"expected a decimal point; got {cells.texts[row]!r}")
+            raise cells.unexpected(row, "expected a decimal point, and no commas between thousands")
     if len(texts) > len(numbers) / 2:
         return None
     if texts:
         row = texts[0]
-        raise cells.fault(row, f"expected a number, as in most rows; got {cells.texts[row]!r}")
+        raise cells.unexpected(row, "expected a number, as in most rows")
     for row, number in enumerate(numbers):
         if number is None or not abs(number) <= _LARGEST:
-            raise cells.fault(row, f"expected a finite number that float32 can hold; got {cells.texts[row]!r}")
+            raise cells.unexpected(row, "expected a finite number that float32 can hold")
     return np.array(numbers, dtype=np.float64)
 
 
@@ -220,7 +228,7 @@ def _input(cells: _Cells) -> tuple[Column, npt.NDArray[np.float64]]:
     if numbers is not None:
         return Column(cells.name), numbers[:, np.newaxis]
     categories, labels = _categories(cells)
-    return Column(cells.name, categories), np.eye(len(categories))[labels]
+    return Column(cells.name, categories), one_hot(labels, len(categories), np.float64)
 
 
 def _target(cells: _Cells, task: str) -> tuple[npt.NDArray[np.int32] | npt.NDArray[np.float64], tuple[str, ...] | None]:
@@ -228,7 +236,7 @@ def _target(cells: _Cells, task: str) -> tuple[npt.NDArray[np.int32] | npt.NDArr
     numbers = _numbers(cells)
     if numbers is None:
         if task == "regression":
-            raise cells.fault(0, f"regression needs numbers; got {cells.texts[0]!r}")
+            raise cells.unexpected(0, "regression needs numbers")
         classes, labels = _categories(cells)
     else:
         if task == "regression" or (task == "auto" and not _few_integers(numbers)):
