@@ -60,6 +60,17 @@ def test_the_bar_fills_by_the_epochs_of_this_fit(monkeypatch: pytest.MonkeyPatch
     assert re.match(r"epoch 2/2 \|[#█]+\| <00:00", last)
 
 
+def test_a_fit_that_was_ended_early_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tqdm", reason="without tqdm there is no bar")
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with bar(30, 4, True) as progress:
+        progress.step(4, 0.5)
+        progress.epoch(1, {"loss": 0.5})
+    last = stream.getvalue().rstrip().splitlines()[-1].split("\r")[-1]
+    assert re.fullmatch(r"epoch 1/30 \|[#█]+\| <00:00, loss=0\.5", last.rstrip())
+
+
 def test_closed_by_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tqdm", reason="without tqdm there is no bar")
     stream = Terminal()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import csv
+import struct
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -179,3 +181,92 @@ def test_what_cannot_be_written_is_told_before_the_first_epoch(
 def test_recorders_are_copied_with_their_options() -> None:
     for one in (cr.ModelCheckpoint("x", save_every=3), cr.CSVLogger("y", append=True)):
         assert copy.deepcopy(one) == one
+
+
+# TensorBoard ---------------------------------------------------------------------------------------------------------
+
+
+def events(folder: Path) -> list[Any]:
+    """Return the events of a folder's files, as the format has them: length, its checksum, an event, its checksum."""
+    protocol = pytest.importorskip("tensorboardX.proto.event_pb2", reason="needs tensorboardX")
+    found = []
+    for path in sorted(folder.iterdir()):
+        content = path.read_bytes()
+        while content:
+            (length,) = struct.unpack("<Q", content[:8])
+            found.append(protocol.Event.FromString(content[12 : 12 + length]))
+            content = content[16 + length :]
+    return found
+
+
+def scalars(folder: Path) -> dict[str, dict[int, float]]:
+    """Return the figures of a run by name and epoch."""
+    found: dict[str, dict[int, float]] = {}
+    for event in events(folder):
+        for value in event.summary.value:
+            if value.HasField("simple_value"):
+                found.setdefault(value.tag, {})[event.step] = value.simple_value
+    return found
+
+
+def histograms(folder: Path) -> dict[tuple[str, int], Any]:
+    """Return the histograms of a run by name and epoch."""
+    values = [(event.step, value) for event in events(folder) for value in event.summary.value]
+    return {(value.tag, step): value.histo for step, value in values if value.HasField("histo")}
+
+
+def test_tensorboard_has_the_figures_of_two_fits(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX", reason="needs tensorboardX")
+    learner, board = trainer(network(), metrics=["accuracy"]), cr.TensorBoard(tmp_path / "logs")
+    histories = [fit(board, learner=learner, epochs=epochs) for epochs in (3, 2)]
+    found = {run: scalars(tmp_path / "logs" / run) for run in ("train", "validation")}
+    assert set(found["train"]) == {name for name in histories[0] if not name.startswith("val_")}
+    assert set(found["validation"]) == {"loss", "accuracy"}
+    for name in histories[0]:
+        run, own = ("validation", name[4:]) if name.startswith("val_") else ("train", name)
+        written = [found[run][own][epoch] for epoch in range(1, 6)]
+        expected = [value for history in histories for value in history[name]]
+        assert written == np.float32(expected).tolist(), name
+    assert histograms(tmp_path / "logs" / "train") == {}
+
+
+def test_tensorboard_has_histograms_of_what_learns(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX", reason="needs tensorboardX")
+    learner = trainer(network())
+    learner.net.freeze(0)
+    fit(cr.TensorBoard(tmp_path, histogram_freq=2), learner=learner, validation_split=0.0)
+    found = histograms(tmp_path / "train")
+    names = ["2.weight", "2.bias", "3.weight", "3.bias"]
+    assert set(found) == {
+        (f"{kind}/{name}", epoch) for kind in ("weights", "gradients") for name in names for epoch in (2, 4)
+    }
+    for kind, arrays in (("weights", learner.net.parameters()), ("gradients", learner.net.gradients())):
+        for name in names:
+            histogram, array = found[f"{kind}/{name}", 4], arrays[name].astype(float)
+            assert (histogram.num, histogram.min, histogram.max) == (array.size, array.min(), array.max())
+            assert sum(histogram.bucket) == array.size
+            np.testing.assert_allclose(histogram.sum, array.sum(), rtol=1e-12)
+    assert not (tmp_path / "validation").exists()
+
+
+def test_tensorboard_outlives_an_interrupted_fit(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX", reason="needs tensorboardX")
+
+    def interrupt(epoch: int, logs: Mapping[str, float]) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    learner, board = trainer(network()), cr.TensorBoard(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        fit(board, cr.LambdaCallback(on_epoch_end=interrupt), learner=learner)
+    fit(board, learner=learner)
+    assert sorted(scalars(tmp_path / "train")["loss"]) == [1, 2, 3, 4, 5, 6]
+
+
+def test_tensorboard_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(ImportError, match=r'TensorBoard needs tensorboardX: pip install "chainrule\[tensorboard\]"'):
+        fit(cr.TensorBoard(tmp_path))
+    for options, message in (({"log_dir": ""}, "path"), ({"log_dir": "a", "histogram_freq": -1}, "histogram_freq")):
+        with pytest.raises(ValueError, match=message):
+            cr.TensorBoard(**options)

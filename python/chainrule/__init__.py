@@ -121,6 +121,7 @@ if TYPE_CHECKING:
     from .recorders import CSVLogger as CSVLogger
     from .recorders import LambdaCallback as LambdaCallback
     from .recorders import ModelCheckpoint as ModelCheckpoint
+    from .recorders import TensorBoard as TensorBoard
     from .schedules import ConstantRate as ConstantRate
     from .schedules import CosineDecay as CosineDecay
     from .schedules import ExponentialDecay as ExponentialDecay
@@ -229,6 +230,7 @@ _PUBLIC = {
     "playground": ["Landscape", "descend", "descent_trajectories"],
     "recipe": ["trainer_for"],
     "recorders": ["CSVLogger", "LambdaCallback", "ModelCheckpoint"],
+    "recorders": ["CSVLogger", "LambdaCallback", "ModelCheckpoint", "TensorBoard"],
     "schedules": ["ConstantRate", "CosineDecay", "ExponentialDecay", "OneCycle", "Schedule", "StepDecay", "TimeDecay"],
     "scores": ["ClassScores", "classification_scores", "top_k_accuracy"],
     "snapshots": ["Snapshots"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import warnings
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -94,6 +95,16 @@ class _Bar(Progress):
         self._bar.refresh()
         self._bar.close()
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        done = self._bar.n
+        if kind is None and 0 < done < self._bar.total:
+            # A fit that a callback ended is done: nothing remains, and a notebook shows no red bar.
+            self._bar.reset(total=done)
+            self._bar.update(done)
+        super().__exit__(kind, error, trace)
+
 
 def figures(record: Mapping[str, float]) -> str:
     """Return "loss=0.123, val_loss=0.234, val_accuracy=0.9": losses, then metrics (of validation, if any)."""
@@ -129,7 +140,10 @@ def bar(epochs: int, steps_per_epoch: int, verbose: bool | int | str = "auto") -
     if not is_wanted(verbose):
         return Progress()
     try:
-        from tqdm.auto import tqdm
+        with warnings.catch_warnings():
+            # In a notebook without ipywidgets tqdm draws with characters, which is no reason to warn.
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm
     except ImportError as error:
         if verbose == "auto":
             return Progress()

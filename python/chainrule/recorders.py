@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -13,7 +14,11 @@ from typing import Any
 
 from . import checks
 from .callbacks import HOOKS, MODES, Callback, check_monitored, checked_monitor, is_better
+from .data import all_finite
 from .storage import check_folder, checked_path, needs_safetensors
+
+# Numbers the event files that this process opens.
+OPENED = itertools.count()
 
 
 @dataclass
@@ -154,6 +159,76 @@ class CSVLogger(Callback):
     def _write(self, mode: str, values: list[Any]) -> None:
         with open(self.path, mode, newline="", encoding="utf-8") as file:
             csv.writer(file, delimiter=self.separator, lineterminator="\n").writerow(values)
+
+
+@dataclass
+class TensorBoard(Callback):
+    """Write what TensorBoard shows: the figures of each epoch and, if asked, histograms of weights and gradients.
+
+    `tensorboard --logdir log_dir` shows them while the fit runs, two seconds late at most. There are two runs, as
+    Keras makes them: "train" with the history's figures by their names ("loss", "learning_rate"), and "validation"
+    with those of the validation part by the same names ("val_loss" is its "loss"), so that both lie in one picture.
+    An epoch that the trainer takes back because the run diverged stays there.
+
+    Parameters
+    ----------
+    log_dir : str or path-like
+        The folder, made where there is none. Fits that go on from each other may share it; others want one each.
+    histogram_freq : int, default 0
+        Epochs from one histogram to the next, 0 for none: "weights/0.weight" of each parameter, and
+        "gradients/0.weight" as the last step of the epoch had it, penalties and clipping included. There is none of
+        frozen layers and of numbers that are not finite.
+
+    Notes
+    -----
+    tensorboardX writes the files: pip install "chainrule[tensorboard]". TensorBoard itself is another package.
+    """
+
+    log_dir: str | os.PathLike[str]
+    _: KW_ONLY
+    histogram_freq: int = 0
+    _writers: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        checked_path(self.log_dir)
+        self.histogram_freq = checks.whole("histogram_freq", self.histogram_freq, least=0)
+
+    def on_train_begin(self, logs: Mapping[str, float]) -> None:
+        """Open a file for each run."""
+        try:
+            from tensorboardX import SummaryWriter
+        except ImportError as error:
+            raise ImportError('TensorBoard needs tensorboardX: pip install "chainrule[tensorboard]"') from error
+        self._close()  # of a fit that was interrupted
+        history = self.trainer.history
+        runs = ["train", *(["validation"] if any(name.startswith("val_") for name in history) else [])]
+        # Names of files have the second in which they were opened; two fits of one second must not share one.
+        suffix = f".{os.getpid()}.{next(OPENED)}"
+        for run in runs:
+            folder = os.path.join(os.fspath(self.log_dir), run)
+            self._writers[run] = SummaryWriter(folder, filename_suffix=suffix, flush_secs=2)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Write the figures of an epoch."""
+        for name, value in logs.items():
+            run = "validation" if name.startswith("val_") else "train"
+            self._writers[run].add_scalar(name.removeprefix("val_"), value, epoch)
+        if self.histogram_freq and (epoch - self.trainer.history.first_epoch + 1) % self.histogram_freq == 0:
+            net = self.trainer.net
+            for kind, arrays in (("weights", net.parameters()), ("gradients", net.gradients())):
+                for name, array in arrays.items():
+                    if int(name.split(".")[0]) not in net.frozen and all_finite(array):
+                        self._writers["train"].add_histogram(f"{kind}/{name}", array, epoch)
+
+    def on_train_end(self, logs: Mapping[str, float]) -> None:
+        """Close the files."""
+        self._close()
+
+    def _close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
 
 
 class LambdaCallback(Callback):
