@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from .cross_validation import CrossValidation as CrossValidation
     from .cross_validation import cross_validate as cross_validate
     from .data import batches as batches
+    from .datasets import load_digits as load_digits
+    from .datasets import load_idx as load_idx
+    from .datasets import read_idx as read_idx
     from .decomposition import BiasVariance as BiasVariance
     from .decomposition import bias_variance as bias_variance
     from .decomposition import decomposed as decomposed
@@ -53,9 +56,6 @@ if TYPE_CHECKING:
     from .first_rates import cut_rates as cut_rates
     from .first_rates import try_rates as try_rates
     from .folding import folds as folds
-    from .datasets import load_digits as load_digits
-    from .datasets import load_idx as load_idx
-    from .datasets import read_idx as read_idx
     from .gradients import GradientCheck as GradientCheck
     from .gradients import check_gradients as check_gradients
     from .groups import GroupStandardizer as GroupStandardizer
