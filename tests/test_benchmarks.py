@@ -17,6 +17,7 @@ from chainrule.bench import (
     imports,
     machine,
     memory,
+    monitoring,
     prediction,
     products,
     run,
@@ -35,7 +36,7 @@ TINY = {"W1": Workload((3, 8, 4), 8, 5), "W2": Workload((5, 7, 6, 2), 16, 3)}
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make all work tiny."""
-    for module in (workloads, training, memory):
+    for module in (workloads, training, memory, monitoring):
         monkeypatch.setattr(module, "WORKLOADS", TINY)
     monkeypatch.setattr(training, "MOST_EPOCHS", 2)
     monkeypatch.setattr(prediction, "NETWORKS", ((3, 4, 2),))
@@ -329,6 +330,18 @@ def test_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = [their / our for their, our in zip(numpy, ready, strict=True)]
     assert stored["ratios"]["numpy"]["rounds"] == expected
     assert (list(stored["ratios"]), stored["ratios_to"]) == (["numpy"], "chainrule-ready")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_monitoring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitoring, "WATCHED", "W2")
+    monkeypatch.setattr(monitoring, "METRICS", ("accuracy",))
+    monitoring.main(options(tmp_path))
+    stored = json.loads((tmp_path / "monitoring.json").read_text())["monitoring"]
+    ways = ["metrics", "metrics, log, rules", "all, and validation", "all, and snapshots"]
+    assert list(stored["engines"]) == ["chainrule", *ways]
+    assert list(stored["ratios"]) == ways
+    assert all(one["agrees"] for one in stored["engines"].values())
 
 
 @pytest.mark.usefixtures("tiny")

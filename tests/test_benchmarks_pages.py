@@ -120,6 +120,13 @@ def everything() -> dict[str, Any]:
         "prediction": {**base, "networks": [{"widths": [3, 4], "rows": {"1": predicted, "4096": predicted}}]},
         "imports": {**base, "imports": imported},
         "memory": {**base, "steps": 4, "memory": {"import": contest, "W4": made_up(numpy=(1.0, 2.0, 3.0))}},
+        "monitoring": {
+            **base,
+            "widths": [3, 4],
+            "metrics": ["accuracy", "f1"],
+            "epochs": 5,
+            "monitoring": made_up(metrics=(1.01, 1.02, 1.03)),
+        },
     }
 
 
@@ -145,6 +152,8 @@ def test_the_pages() -> None:
     assert "| | ms | range | times chainrule-ready's |".replace("| |", "|  |") in full
     assert "| 3.00 (2.00 to 4.00) |" in full
     assert "MB; training is 4 steps of SGD:" in full
+    assert "3-4, fits of 5 epochs with the metrics accuracy, f1:" in full
+    assert "| metrics | 10.2 | 1 to 2 | 1.020 (1.010 to 1.030) |" in full
     assert "| ONNX Runtime | 6 |  |" in full  # of the memory: nothing was trained with it
 
 

@@ -229,7 +229,6 @@ _PUBLIC = {
     "placement": ["PlacementWarning"],
     "playground": ["Landscape", "descend", "descent_trajectories"],
     "recipe": ["trainer_for"],
-    "recorders": ["CSVLogger", "LambdaCallback", "ModelCheckpoint"],
     "recorders": ["CSVLogger", "LambdaCallback", "ModelCheckpoint", "TensorBoard"],
     "schedules": ["ConstantRate", "CosineDecay", "ExponentialDecay", "OneCycle", "Schedule", "StepDecay", "TimeDecay"],
     "scores": ["ClassScores", "classification_scores", "top_k_accuracy"],

@@ -301,6 +301,18 @@ def memory_table(stored: Mapping[str, Any]) -> str:
     return table(["MB", *("import" if title == "import" else f"training {title}" for title in memory)], rows)
 
 
+def monitoring_table(stored: Mapping[str, Any]) -> str:
+    """Return what a step takes with nothing on and with more and more, and how many times as long that is."""
+    contest = stored["monitoring"]
+    rows = []
+    for name, one in contest["engines"].items():
+        low, high = (number(end) for end in one["range"])
+        ratio = contest["ratios"].get(name)
+        shown = "" if ratio is None else f"{ratio['median']:.3f} ({ratio['range'][0]:.3f} to {ratio['range'][1]:.3f})"
+        rows.append(["nothing" if name == OURS else name, number(one["median"]), f"{low} to {high}", shown])
+    return table(["watched by", "µs a step", "range", "times as long"], rows)
+
+
 def gpu_parts(stored: Mapping[str, Any]) -> list[str]:
     """Return all that was measured on a GPU, what is left out or failed, and what it was measured on."""
     parts = []
@@ -415,6 +427,10 @@ def page_section(results: Results) -> str:
             parts += [import_sentence(stored), imports_table(stored["imports"])]
         elif group == "memory":
             parts += [f"Peak of a process, MB; training is {stored['steps']} steps of SGD:", memory_table(stored)]
+        elif group == "monitoring":
+            widths = "-".join(map(str, stored["widths"]))
+            said = f"{widths}, fits of {stored['epochs']} epochs with the metrics {', '.join(stored['metrics'])}:"
+            parts += [said, monitoring_table(stored)]
         parts += [f"- {why}" for why in left_out(stored)]
         parts.append(machine_line(stored))
     return "\n\n".join(parts)

@@ -20,7 +20,7 @@ from .engines import ENGINES, ON_GPU, missing
 from .harness import OURS, REST_SECONDS, Plan
 from .workloads import RATES, WORKLOADS
 
-GROUPS = ("training", "prediction", "products", "imports", "memory")  # each is a file here
+GROUPS = ("training", "prediction", "products", "imports", "memory", "monitoring")  # each is a file here
 
 
 class Options(NamedTuple):
