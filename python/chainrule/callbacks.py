@@ -181,6 +181,7 @@ class EarlyStopping(Callback):
             history.best_epoch = kept.epoch
             if kept.weights is not None:
                 kept.weights.restore()
+                history.restored_epoch = kept.epoch
         self._forget()
 
     def state_dict(self) -> dict[str, Any]:

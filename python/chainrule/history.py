@@ -29,6 +29,14 @@ class History(Mapping[str, list[float]]):
         Number of the first epoch here: 1, or more where the trainer had trained before.
     stop_reason : str or None
         Why the run ended; None while it runs.
+    restored_epoch : int or None
+        Number of the epoch whose weights `EarlyStopping` brought back; None where the network has the last epoch's.
+    rows : tuple of two ints, or None
+        How many rows were trained on, and validated with, 0 for none; None where that is not known.
+    summed : bool
+        Whether "loss" and "val_loss" are sums over these rows, not means.
+    weighted : bool
+        Whether some of these rows had a weight.
     """
 
     def __init__(self, names: Sequence[str], first_epoch: int = 1) -> None:
@@ -37,6 +45,10 @@ class History(Mapping[str, list[float]]):
         self._best_epoch: int | None = None
         self.first_epoch = first_epoch
         self.stop_reason: str | None = None
+        self.restored_epoch: int | None = None
+        self.rows: tuple[int, int] | None = None
+        self.summed = False
+        self.weighted = False
 
     def __getitem__(self, name: str) -> list[float]:
         """Return the figures of one name, an epoch each."""

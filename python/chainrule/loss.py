@@ -61,6 +61,11 @@ class Loss:
         """Return `y` as the engine takes it; ValueError or TypeError where it does not suit."""
         raise NotImplementedError
 
+    @property
+    def is_sum(self) -> bool:
+        """Whether the loss of a batch is a sum over its rows, which grows with them, and not a mean."""
+        return getattr(self, "reduction", "mean") == "sum"
+
     def check_head(self, net: Network) -> None:
         """Raise ValueError where the last layer of `net` does not give what this loss expects."""
 

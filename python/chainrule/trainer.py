@@ -384,6 +384,9 @@ class Trainer:
             try:
                 standardize.measure_missing(self.net, training.x, counted)
                 self._penalty_rows = (len(training.x), batch)
+                history.rows = len(training.x), len(validation.x) if validation else 0
+                history.summed = self.loss.is_sum
+                history.weighted = any(part is not None and part.weight is not None for part in (training, validation))
                 self.history = history
                 parts = Parts(run, self._evaluation(judged), validation and self._evaluation(validation))
                 fitting = Fitting(self, parts, options, called, progress, self._writing(where, options, found))
