@@ -76,6 +76,8 @@ if TYPE_CHECKING:
     from .initializers import Uniform as Uniform
     from .initializers import Zeros as Zeros
     from .labels import LabelEncoder as LabelEncoder
+    from .layer_units import LayerReport as LayerReport
+    from .layer_units import layer_report as layer_report
     from .layers import Activation as Activation
     from .layers import BatchNorm as BatchNorm
     from .layers import Dense as Dense
@@ -202,6 +204,7 @@ _PUBLIC = {
         "Zeros",
     ],
     "labels": ["LabelEncoder"],
+    "layer_units": ["LayerReport", "layer_report"],
     "layers": ["Activation", "BatchNorm", "Dense", "DropConnect", "Dropout", "GaussianNoise", "Layer", "Maxout"],
     "losses": [
         "BinaryCrossEntropy",
