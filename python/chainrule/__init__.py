@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .first_rates import cut_rates as cut_rates
     from .first_rates import try_rates as try_rates
     from .folding import folds as folds
+    from .diagnosis import diagnose as diagnose
     from .findings import Diagnosis as Diagnosis
     from .findings import Finding as Finding
     from .flow_of_errors import error_flow as error_flow
@@ -185,6 +186,7 @@ _PUBLIC = {
     "experiments": ["ComplexityCurve", "DataSizeCurve", "complexity_curve", "data_size_curve", "one_se_rule"],
     "first_rates": ["RateTrials", "cut_rates", "try_rates"],
     "datasets": ["load_digits", "load_idx", "read_idx"],
+    "diagnosis": ["diagnose"],
     "flow_of_errors": ["error_flow"],
     "findings": ["Diagnosis", "Finding"],
     "gradients": ["GradientCheck", "check_gradients"],

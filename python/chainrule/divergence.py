@@ -75,6 +75,11 @@ def updates_went_wrong(where: str, epoch: int, rate: float) -> str:
     return f"the loss was no longer finite {where}, after the updates of epoch {epoch} with learning rate {rate:g}"
 
 
+def tells_of_divergence(stop_reason: str) -> bool:
+    """Return whether a history's `stop_reason` is one of the sentences here."""
+    return "no longer finite" in stop_reason or "the loss was not finite" in stop_reason
+
+
 def whole_sentence(what: str, epochs_done: int, epochs_kept: int, last_good: bool) -> str:
     """Return what happened, which weights the network has now, and what may help."""
     if last_good:

@@ -1,0 +1,183 @@
+"""Diagnosis of real runs: what each was made to suffer from is named, and nothing else; nothing where all goes well."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from diagnosis_runs import HIGH, OVER, QUESTIONS, RUNS, UNDER, Parts, Run, blobs, dense, fitted, well_classes
+
+import chainrule as cr
+from chainrule.remedies import ADVICE
+
+
+@pytest.mark.parametrize("make", RUNS, ids=lambda make: make.__name__)
+def test_what_a_run_suffers_from_is_named_and_nothing_else(make: Callable[[], Run]) -> None:
+    run = make()
+    everything, alone = RUNS[make]
+    found = run.diagnose()
+    assert set(found.names) == everything, found
+    assert found.healthy == (not everything)
+    assert set(cr.diagnose(run.history).names) == alone
+
+
+@pytest.mark.parametrize("make", QUESTIONS, ids=lambda make: make.__name__)
+def test_the_four_questions_on_rows(make: Callable[[], Parts]) -> None:
+    run, parts, target = make()
+    X, y = run.training
+    found = cr.diagnose(run.history, trainer=run.trainer, X=X, y=y, **parts, target=target, monitor="accuracy")
+    assert set(found.names) == QUESTIONS[make], found
+
+
+def test_enough_runs_and_every_name() -> None:
+    assert len(RUNS) + len(QUESTIONS) >= 24
+    named = set().union(*(everything for everything, _ in RUNS.values()), *QUESTIONS.values())
+    assert named == set(ADVICE)
+
+
+@pytest.mark.parametrize("name", ADVICE)
+def test_every_name_has_remedies_and_a_slide(name: str) -> None:
+    finding = cr.Finding(name, "evidence", {})
+    assert finding.remedies
+    tags = re.findall(r"\[[^\]]*\]", finding.source)
+    assert tags
+    assert set(tags) <= {"[000]", "[001]", "[002]", "[003]", "[004]"}
+    assert all(f"try: {one}" in str(finding) for one in finding.remedies)
+
+
+def test_nothing_changes() -> None:
+    run = well_classes()
+    net, rate = run.trainer.net, run.trainer.learning_rate
+    before, steps, training = net.state_dict(), net.core.steps, net.training
+    run.diagnose()
+    assert all(np.array_equal(before[name], value) for name, value in net.state_dict().items())
+    assert (net.core.steps, net.training, run.trainer.learning_rate) == (steps, training, rate)
+    # What follows is what would have followed.
+    other = well_classes()
+    histories = [one.trainer.fit(*one.training, epochs=1, verbose=False) for one in (run, other)]
+    assert histories[0]["loss"] == histories[1]["loss"]
+
+
+def test_what_was_not_looked_at_is_told_with_what_to_give() -> None:
+    run = well_classes()
+    X, y = run.training
+    little, more, most = (
+        cr.diagnose(run.history),
+        cr.diagnose(run.history, trainer=run.trainer.net, X=X),
+        run.diagnose(target=1.0, training_dev=blobs(40, 8), test=0.5),
+    )
+    for words in ("trainer=", "X=", "y=", "validation=", "training_dev=", "target="):
+        assert any(words in one for one in little.not_looked_at), words
+    assert len(more.not_looked_at) == len(little.not_looked_at) - 1
+    assert most.not_looked_at == ()
+    assert any("test error 0.5" in one for one in most.looked_at)
+    without = cr.diagnose(run.history, trainer=run.trainer, X=X[:9], y=y[:9])
+    assert any("X has 9 rows" in one for one in without.not_looked_at)
+
+
+def test_the_report_says_all() -> None:
+    run = fitted(dense(1), blobs(60, 1, classes=2), loss="mse", optimizer=cr.SGD(9.0), epochs=6)
+    found = run.diagnose()
+    text = repr(found)
+    assert HIGH in found.names
+    assert found[HIGH].numbers
+    for one in found.findings:
+        assert str(one) in text
+    assert "\nlooked at:\n  learning curves of 6 epochs\n  units on 60 rows" in text
+    assert repr(well_classes().diagnose()).startswith("healthy: nothing wrong in what was looked at\n")
+    with pytest.raises(KeyError, match="'bias'; found were"):
+        found["bias"]
+
+
+def test_the_epoch_that_early_stopping_brought_back_is_judged() -> None:
+    data = blobs(40, 1, noise=0.3, inputs=6), blobs(200, 2, noise=0.3, inputs=6)
+
+    def run(**options: bool) -> Run:
+        stop = [cr.EarlyStopping(patience=40, **options)]
+        return fitted(dense(64, 3), *data, loss="cross_entropy", optimizer=cr.Adam(0.01), epochs=60, callbacks=stop)
+
+    restored, kept = run(), run(restore_best_weights=False)
+    assert restored.history.restored_epoch == restored.history.best_epoch
+    assert kept.history.restored_epoch is None
+    assert kept.history["val_loss"] == restored.history["val_loss"]
+    assert OVER in cr.diagnose(kept.history).names
+    assert OVER not in cr.diagnose(restored.history).names
+    assert any("early stopping went back" in one for one in cr.diagnose(restored.history).looked_at)
+
+
+def test_results_as_numbers_as_what_evaluate_returns_and_as_rows() -> None:
+    run = well_classes()
+    X, y = run.training
+    test = blobs(200, 9)
+    measured = run.trainer.evaluate(*test)
+    for monitor, target in (("loss", 0.01), ("accuracy", 0.999)):
+        forms = (measured[monitor], measured, test)
+        numbers = [
+            cr.diagnose(run.history, trainer=run.trainer, X=X, y=y, test=one, target=target, monitor=monitor)
+            for one in forms
+        ]
+        error = measured[monitor] if monitor == "loss" else 1 - measured[monitor]
+        for one in numbers:
+            (told,) = (line for line in one.looked_at if line.startswith("test error"))
+            assert float(told.split()[2]) == pytest.approx(error, rel=1e-3)
+        assert all("bias" in one.names for one in numbers)
+
+
+def test_a_reached_target_is_enough() -> None:
+    run = fitted(dense(16, 3), blobs(300, 1), blobs(100, 2), loss="cross_entropy", optimizer=cr.SGD(0.01), epochs=8)
+    assert cr.diagnose(run.history).names == (UNDER,)
+    assert cr.diagnose(run.history, target=run.history["val_loss"][-1]).healthy
+
+
+def test_few_epochs_are_no_curve() -> None:
+    run = fitted(dense(16, 3), blobs(30, 1), blobs(30, 2), loss="cross_entropy", optimizer=cr.SGD(1e-4), epochs=4)
+    found = cr.diagnose(run.history)
+    assert found.healthy
+    assert "the shape of the curves: 4 epochs, and 5 are needed" in found.not_looked_at
+
+
+def test_a_second_fit_is_not_judged_by_its_start() -> None:
+    run = well_classes()
+    history = run.trainer.fit(*run.training, validation_data=run.validation, epochs=6, verbose=False)
+    assert history.first_epoch == 31
+    found = cr.diagnose(history)
+    assert found.healthy
+    assert any("went on from an earlier one" in one for one in found.not_looked_at)
+
+
+def test_bad_arguments() -> None:
+    run = well_classes()
+    X, y = run.training
+    history, trainer = run.history, run.trainer
+    with pytest.raises(TypeError, match="history must be a History"):
+        cr.diagnose({"loss": [1.0]})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="trainer must be a Network"):
+        cr.diagnose(history, trainer="net")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="X needs trainer="):
+        cr.diagnose(history, X=X)
+    with pytest.raises(ValueError, match="y needs X and trainer="):
+        cr.diagnose(history, trainer=trainer, y=y)
+    with pytest.raises(ValueError, match="y needs X and trainer=, a Trainer"):
+        cr.diagnose(history, trainer=trainer.net, X=X, y=y)
+    with pytest.raises(ValueError, match="monitor='f2'"):
+        cr.diagnose(history, monitor="f2")
+    with pytest.raises(ValueError, match="monitor='accuracy' is not in the history"):
+        cr.diagnose(cr.History(["loss"]), monitor="accuracy")
+    with pytest.raises(ValueError, match="test must be a number, what trainer"):
+        cr.diagnose(history, test=(X, y))
+    with pytest.raises(ValueError, match="validation must have 'loss'; it has accuracy"):
+        cr.diagnose(history, validation={"accuracy": 0.5})
+    with pytest.raises(ValueError, match="test must be a finite number"):
+        cr.diagnose(history, test=float("nan"))
+    with pytest.raises(ValueError, match="target must be a finite number"):
+        cr.diagnose(history, target=float("inf"))
+    with pytest.raises(ValueError, match="X must have shape"):
+        cr.diagnose(history, trainer=trainer, X=X[:, :1])
+
+
+def test_a_history_without_epochs() -> None:
+    found = cr.diagnose(cr.History(["loss", "val_loss", "learning_rate", "seconds"]), target=1.0)
+    assert found.healthy
+    assert found.looked_at == ()
