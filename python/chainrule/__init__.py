@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .decomposition import BiasVariance as BiasVariance
     from .decomposition import bias_variance as bias_variance
     from .decomposition import decomposed as decomposed
+    from .diagnosis import diagnose as diagnose
     from .ensembles import Ensemble as Ensemble
     from .ensembles import EnsembleSnapshots as EnsembleSnapshots
     from .ensembles import train_ensemble as train_ensemble
@@ -52,14 +53,13 @@ if TYPE_CHECKING:
     from .experiments import complexity_curve as complexity_curve
     from .experiments import data_size_curve as data_size_curve
     from .experiments import one_se_rule as one_se_rule
+    from .findings import Diagnosis as Diagnosis
+    from .findings import Finding as Finding
     from .first_rates import RateTrials as RateTrials
     from .first_rates import cut_rates as cut_rates
     from .first_rates import try_rates as try_rates
-    from .folding import folds as folds
-    from .diagnosis import diagnose as diagnose
-    from .findings import Diagnosis as Diagnosis
-    from .findings import Finding as Finding
     from .flow_of_errors import error_flow as error_flow
+    from .folding import folds as folds
     from .gradients import GradientCheck as GradientCheck
     from .gradients import check_gradients as check_gradients
     from .groups import GroupStandardizer as GroupStandardizer
