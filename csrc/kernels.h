@@ -157,9 +157,16 @@ template <class T> struct Kernels {
   /// dp = scale * weight * (f sum(y') - y').
   void (*cross_entropy)(const Team&, bool from_logits, double smoothing, MatrixView<const T> p, Targets<T>,
                         const T* weight, double scale, T* row_loss, MatrixView<T> dp);
-  /// row_score (B) = 1 where the greatest p is the target's class (or the greatest target), else 0; the first of
-  /// several greatest counts. With K = 1: where p > threshold and y > 1/2 agree. A row with NaN scores 0.
-  void (*correct_rows)(const Team&, MatrixView<const T> p, Targets<T>, double threshold, T* row_score);
+  /// row_score (B) = 1 where the target's class (or the greatest target) is among the k classes of the greatest p, else
+  /// 0; of equals the first count as greater. With K = 1 and values: where p > threshold and y > 1/2 agree, whatever k.
+  /// A row with NaN scores 0.
+  void (*correct_rows)(const Team&, MatrixView<const T> p, Targets<T>, Index k, double threshold, T* row_score);
+  /// counts (3, K) += for each column the rows that are of it, the rows predicted to be of it, and those of both. Where
+  /// columns exclude each other, as they do with labels: a row is of its label (or of the greatest target), and
+  /// predicted to be of the greatest p, the first of equals; with a NaN, of none. Else each column is a question of its
+  /// own: y > 1/2, and p > threshold; a NaN means no.
+  void (*count_classes)(const Team&, MatrixView<const T> p, Targets<T>, bool exclusive, double threshold,
+                        double* counts);
 
   // Sums --------------------------------------------------------------------------------------------------------
 

@@ -49,7 +49,8 @@ class EveryTeam:
             for other in others:
                 assert as_bytes(other) == as_bytes(first), f"{operation} depends on the number of threads"
             for array in first if isinstance(first, tuple) else (first,):
-                assert not isinstance(array, np.ndarray) or array.dtype in (self.dtype, np.int32)
+                others = (np.int32, np.float64) if operation == "count_classes" else (np.int32,)
+                assert not isinstance(array, np.ndarray) or array.dtype in (self.dtype, *others)
             return first
 
         return call

@@ -62,6 +62,7 @@ def calls(rng: np.random.Generator, dtype: str, rows: int = 6) -> dict[str, tupl
         "element_loss": ([p, y], {"loss": "squared_difference", "weight": weight, "scale": 0.5}),
         "cross_entropy": ([p, labels], {"weight": weight, "scale": 0.5}),
         "correct_rows": ([p, labels], {}),
+        "count_classes": ([p, labels, np.full((3, 5), 2.0)], {}),
         "column_sum": ([p], {"add_to": random(rng, dtype, 5)}),
         "accumulate": ([p[:, 0].copy(), 0.5, 2.0], {}),
         "sum_up": ([p[:, 0].astype(float)], {}),

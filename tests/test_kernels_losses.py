@@ -309,8 +309,9 @@ def test_correct_rows(kernels: EveryTeam, dtype: str, rng: np.random.Generator) 
         p[rng.random(shape) < 0.5 / shape[1]] = np.nan
         p[rng.random(shape) < 0.1] = np.inf
         for targets in (labels, y, np.eye(shape[1], dtype=dtype)[labels]):
-            expected = reference.correct_rows(p, targets)
-            assert_array_equal(kernels.correct_rows(p, targets), expected, err_msg=f"{shape}")
+            for k in {1, 2, shape[1]}:
+                expected = reference.correct_rows(p, targets, k=k)
+                assert_array_equal(kernels.correct_rows(p, targets, k=k), expected, err_msg=f"{shape}, {k}")
 
 
 def test_correct_rows_with_nan_targets(kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
@@ -329,3 +330,35 @@ def test_correct_rows_of_one_output(threshold: float, kernels: EveryTeam, dtype:
         p[::4] = threshold  # not above it
         expected = reference.correct_rows(p, y, threshold=threshold)
         assert_array_equal(kernels.correct_rows(p, y, threshold=threshold), expected)
+
+
+def test_count_classes(kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
+    for shape in ROW_SHAPES:
+        labels = rng.integers(0, shape[1], shape[0]).astype(np.int32)
+        y, before = random(rng, dtype, *shape), rng.integers(0, 2**40, (3, shape[1])).astype(float)
+        y[rng.random(shape) < 0.2 / shape[1]] = np.nan
+        p = rng.integers(0, 3, shape).astype(dtype)  # many ties
+        p[rng.random(shape) < 0.5 / shape[1]] = np.nan
+        p[rng.random(shape) < 0.1] = -np.inf
+        for targets in (labels, y, np.eye(shape[1], dtype=dtype)[labels]):
+            expected = reference.count_classes(p, targets, before)
+            assert_array_equal(kernels.count_classes(p, targets, before), expected, err_msg=f"{shape}")
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.5])
+def test_count_classes_that_may_be_several(
+    threshold: float, kernels: EveryTeam, dtype: str, rng: np.random.Generator
+) -> None:
+    for shape in ROW_SHAPES:
+        p, y = random(rng, dtype, *shape), rng.integers(0, 2, shape).astype(dtype)
+        p[::4], y[1::4] = threshold, 0.5  # not above them
+        p[rng.random(shape) < 0.1] = np.nan
+        y[rng.random(shape) < 0.1] = np.nan
+        before = rng.integers(0, 9, (3, shape[1])).astype(float)
+        options = {"exclusive": False, "threshold": threshold}
+        expected = reference.count_classes(p, y, before, **options)
+        assert_array_equal(kernels.count_classes(p, y, before, **options), expected, err_msg=f"{shape}")
+        # With labels classes exclude each other, whatever is said.
+        labels = rng.integers(0, shape[1], shape[0]).astype(np.int32)
+        expected = reference.count_classes(p, labels, before)
+        assert_array_equal(kernels.count_classes(p, labels, before, **options), expected, err_msg=f"{shape}")

@@ -366,6 +366,30 @@ def test_correct_rows() -> None:
     one, y = np.array([[0.4], [0.6], [0.6], [np.nan]]), np.array([[0.0], [1.0], [0.0], [0.0]])
     assert_array_equal(reference.correct_rows(one, y, threshold=0.5), [1, 1, 0, 0])
     assert_array_equal(reference.correct_rows(one, y), [0, 1, 0, 0])
+    # The order of each row, the first of equals first: 1 0 2; 0 1 2; 0 1 2; a NaN; 0 2 1.
+    for k, expected in ((2, [1, 1, 1, 0, 1]), (3, [1, 1, 1, 0, 1])):
+        assert_array_equal(reference.correct_rows(p, labels, k=k), expected)
+    assert_array_equal(reference.correct_rows(p, np.array([2, 2, 0, 2, 1]), k=2), [0, 0, 1, 0, 0])
+
+
+def test_count_classes() -> None:
+    before = np.array([[10.0, 20.0, 30.0], [1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
+    p = np.array([[0.1, 0.9, 0.0], [0.5, 0.5, 0.1], [0.0, 0.5, 0.5], [np.nan, 2.0, 1.0], [3.0, 1.0, 2.0]])
+    labels = np.array([1, 0, 2, 1, 0])
+    # Named are 1, 0, 1, none, 0; right are the first, the second and the last.
+    expected = before + np.array([[2, 2, 1], [2, 2, 0], [2, 1, 0]])
+    assert_array_equal(reference.count_classes(p, labels, before), expected)
+    assert_array_equal(reference.count_classes(p, np.eye(3)[labels], before), expected)
+    one_unknown = np.eye(3)[labels]
+    one_unknown[0, 2] = np.nan
+    expected = before + np.array([[2, 1, 1], [2, 2, 0], [2, 0, 0]])
+    assert_array_equal(reference.count_classes(p, one_unknown, before), expected)
+    # Each column by itself: above 0, and above 1/2.
+    y = np.array([[1, 1, 0], [0, 1, 0.5], [1, 1, 1], [1, 0, 1], [np.nan, 1, 0]])
+    counted = reference.count_classes(p, y, 0 * before, exclusive=False)
+    assert_array_equal(counted, [[3, 4, 2], [3, 5, 4], [1, 4, 2]])
+    counted = reference.count_classes(p, y, 0 * before, exclusive=False, threshold=0.5)
+    assert_array_equal(counted, [[3, 4, 2], [1, 3, 2], [0, 2, 1]])
 
 
 def test_sums(rng: np.random.Generator) -> None:

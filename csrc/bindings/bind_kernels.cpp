@@ -315,13 +315,26 @@ public:
     });
   }
 
-  Array<T> correct_rows(const py::object& p_in, const py::object& y_in, double threshold) {
+  Array<T> correct_rows(const py::object& p_in, const py::object& y_in, Index k, double threshold) {
+    const Array<T> p = array_of<T>(p_in, "p", {-1, -1});
+    check(p.shape(1) >= 1, "p has no columns");
+    check(k >= 1, "k must be at least 1; got ", k);
+    const TargetArrays<T> y = targets_of<T>(y_in, p.shape(0), p.shape(1), true);
+    Array<T> score(p.shape(0));
+    run([&](const Team& team) { kernels_.correct_rows(team, view(p), at(y), k, threshold, at(score)); });
+    return score;
+  }
+
+  Array<double> count_classes(const py::object& p_in, const py::object& y_in, const py::object& counts_in,
+                              bool exclusive, double threshold) {
     const Array<T> p = array_of<T>(p_in, "p", {-1, -1});
     check(p.shape(1) >= 1, "p has no columns");
     const TargetArrays<T> y = targets_of<T>(y_in, p.shape(0), p.shape(1), true);
-    Array<T> score(p.shape(0));
-    run([&](const Team& team) { kernels_.correct_rows(team, view(p), at(y), threshold, at(score)); });
-    return score;
+    const Array<double> before = array_of<double>(counts_in, "counts", {3, p.shape(1)});
+    Array<double> counts(shape_of(before));
+    std::copy_n(before.data(), before.size(), counts.mutable_data());
+    run([&](const Team& team) { kernels_.count_classes(team, view(p), at(y), exclusive, threshold, at(counts)); });
+    return counts;
   }
 
   Array<T> column_sum(const py::object& x_in, const py::object& add_to) {
@@ -464,7 +477,10 @@ template <class T> void bind_kernels(py::module_& module) {
            arg("parameter") = 0.0, arg("weight") = none, arg("scale") = 1.0)
       .def("cross_entropy", &Runner<T>::cross_entropy, arg("p"), arg("y"), py::kw_only(), arg("from_logits") = true,
            arg("smoothing") = 0.0, arg("weight") = none, arg("scale") = 1.0)
-      .def("correct_rows", &Runner<T>::correct_rows, arg("p"), arg("y"), py::kw_only(), arg("threshold") = 0.0)
+      .def("correct_rows", &Runner<T>::correct_rows, arg("p"), arg("y"), py::kw_only(), arg("k") = 1,
+           arg("threshold") = 0.0)
+      .def("count_classes", &Runner<T>::count_classes, arg("p"), arg("y"), arg("counts"), py::kw_only(),
+           arg("exclusive") = true, arg("threshold") = 0.0)
       .def("column_sum", &Runner<T>::column_sum, arg("x"), py::kw_only(), arg("add_to") = none)
       .def("accumulate", &Runner<T>::accumulate, arg("x"), arg("factor"), arg("total"))
       .def("sum_up", &Runner<T>::sum_up, arg("blocks"))

@@ -1,18 +1,11 @@
 // What softmax and cross-entropy share: the shifted exponentials of one row and their sum.
 #pragma once
 
+#include "cpu/greatest.h"
 #include "cpu/vector_math.h"
 
 namespace chainrule::cpu::CHAINRULE_ISA {
 namespace {
-
-/// m = max z over a row (K); NaN is passed over.
-template <class T> double greatest_of_row(const T* z, Index classes) {
-  Vec<T> most(-std::numeric_limits<double>::infinity());
-  each_vector<T>({0, classes},
-                 [&](Index j, auto part) { most = select(lanes_of<T>(part), max(load(z + j, part), most), most); });
-  return static_cast<double>(max_of_lanes(most));
-}
 
 /// e (K) = exp(z - m); returns their sum, at least 1. e may alias z, or be null where only the sum is wanted. A NaN in
 /// z makes the sum NaN.

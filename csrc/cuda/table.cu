@@ -31,6 +31,7 @@ const Device& device(Precision precision) {
     list_element_loss(table);
     list_cross_entropy(table);
     list_correct_rows(table);
+    list_count_classes(table);
     list_sums(table);
     list_penalty(table);
     if (products == Precision::float32) list_narrow_step(table); // it rounds no factor

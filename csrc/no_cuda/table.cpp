@@ -44,6 +44,7 @@ template <class T> Kernels<T> missing_kernels() {
   put_missing(k.element_loss);
   put_missing(k.cross_entropy);
   put_missing(k.correct_rows);
+  put_missing(k.count_classes);
   put_missing(k.column_sum);
   put_missing(k.accumulate);
   put_missing(k.penalty_sum);

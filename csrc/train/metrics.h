@@ -24,7 +24,7 @@ template <class T>
 void score_rows(const Pass<T>& pass, Metric metric, MatrixView<const T> p, Targets<T> targets, double threshold,
                 T* row_score) {
   if (metric == Metric::accuracy) {
-    pass.kernels.correct_rows(pass.team, p, targets, threshold, row_score);
+    pass.kernels.correct_rows(pass.team, p, targets, 1, threshold, row_score);
     return;
   }
   const ElementLoss difference{metric == Metric::mae ? ElementLossKind::absolute_difference

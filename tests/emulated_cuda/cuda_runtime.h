@@ -172,6 +172,13 @@ template <class T> T __shfl_xor_sync(unsigned, T value, int bits) {
   return emulated::exchange(value, emulated::current % warpSize ^ static_cast<unsigned>(bits));
 }
 
+/// The threads of a block take turns where they wait, and nowhere else: what one does here, no other comes between.
+inline double atomicAdd(double* address, double value) {
+  const double before = *address;
+  *address += value;
+  return before;
+}
+
 inline void sincospi(double x, double* sine, double* cosine) {
   const double turn = 3.14159265358979323846 * std::remainder(x, 2.0);
   *sine = std::sin(turn);

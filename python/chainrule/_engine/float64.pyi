@@ -133,7 +133,17 @@ class Kernels:
         scale: float = 1.0,
     ) -> tuple[Array, Array]:
         """(row_loss (B), dp (B, K))."""
-    def correct_rows(self, p: Array, y: Array | Labels, *, threshold: float = 0.0) -> Array: ...
+    def correct_rows(self, p: Array, y: Array | Labels, *, k: int = 1, threshold: float = 0.0) -> Array: ...
+    def count_classes(
+        self,
+        p: Array,
+        y: Array | Labels,
+        counts: npt.NDArray[Any],
+        *,
+        exclusive: bool = True,
+        threshold: float = 0.0,
+    ) -> npt.NDArray[Any]:
+        """counts (3, K), which are in double precision, + those of these rows."""
     def column_sum(self, x: Array, *, add_to: Array | None = None) -> Array: ...
     def penalty_sum(self, w: Array, *, term: str, power: float = 0.0) -> float: ...
     def accumulate(self, x: Array, factor: float, total: float) -> float:

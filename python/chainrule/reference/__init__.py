@@ -36,7 +36,14 @@ from chainrule.reference.elementwise import (
     scale,
     soft_threshold,
 )
-from chainrule.reference.losses import ELEMENT_LOSSES, PROBABILITY_MARGIN, correct_rows, cross_entropy, element_loss
+from chainrule.reference.losses import (
+    ELEMENT_LOSSES,
+    PROBABILITY_MARGIN,
+    correct_rows,
+    count_classes,
+    cross_entropy,
+    element_loss,
+)
 from chainrule.reference.penalties import PENALTY_TERMS, accumulate, penalty_gradient, penalty_sum, sum_up
 from chainrule.reference.random_numbers import (
     INITIALIZERS,
@@ -86,6 +93,7 @@ __all__ = [
     "column_sum",
     "constrain_columns",
     "correct_rows",
+    "count_classes",
     "cross_entropy",
     "dense_backward",
     "dense_forward",

@@ -1,4 +1,4 @@
-"""Losses, their gradients in the same call, and the score of accuracy."""
+"""Losses, their gradients in the same call, the score of accuracy, and counted classes."""
 
 from __future__ import annotations
 
@@ -116,15 +116,43 @@ def cross_entropy(
     return factor * loss, factor[:, np.newaxis] * slope
 
 
-def correct_rows(p: Array, y: Array | Labels, *, threshold: float = 0.0) -> Array:
-    """Return row_score (B): 1 where the greatest of p (B, K) is the target's class, else 0; the first of equals counts.
+def correct_rows(p: Array, y: Array | Labels, *, k: int = 1, threshold: float = 0.0) -> Array:
+    """Return row_score (B): 1 where the target's class is among the k of the greatest p (B, K), else 0.
 
-    With K = 1 and values y: where p > threshold and y > 1/2 agree. A row with NaN, in p or y, scores 0.
+    Of equals the first count as greater. With K = 1 and values y: where p > threshold and y > 1/2 agree, whatever k. A
+    row with NaN, in p or y, scores 0.
     """
     if y.ndim > 1 and p.shape[1] == 1:
         right = (p[:, 0].astype(np.float64) > threshold) == (y[:, 0] > 0.5)
     else:
-        right = p.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))
+        named = np.argsort(-p, axis=1, kind="stable")[:, :k]
+        right = (named == _class_of(y)[:, np.newaxis]).any(axis=1)
     whole = ~np.isnan(p if y.ndim == 1 else p + y).any(axis=1)
     score: Array = (right & whole).astype(p.dtype)
     return score
+
+
+def count_classes(
+    p: Array, y: Array | Labels, counts: Array, *, exclusive: bool = True, threshold: float = 0.0
+) -> Array:
+    """Return counts (3, K) + by column the rows that are of it, those that p (B, K) says are, and those of both.
+
+    Where columns exclude each other, as they do with class numbers y: a row is of its class, or of the greatest of y,
+    and predicted to be of the greatest of p, the first of equals; of none where there is a NaN. Else each column is a
+    question of its own: y > 1/2, p > threshold; a NaN means no.
+    """
+    if exclusive or y.ndim == 1:
+        columns = np.arange(p.shape[1])
+        actual, predicted = (_class_of(one)[:, np.newaxis] == columns for one in (y, p))
+    else:
+        actual, predicted = y > 0.5, p.astype(np.float64) > threshold
+    counted: Array = counts + np.stack([actual, predicted, actual & predicted]).sum(axis=1, dtype=np.float64)
+    return counted
+
+
+def _class_of(y: Array | Labels) -> Labels:
+    """Return labels (B) as they are, of values (B, K) the column of the greatest; -1 for a row with NaN."""
+    if y.ndim == 1:
+        labels: Labels = y.astype(np.intp)
+        return labels
+    return np.where(np.isnan(y).any(axis=1), -1, y.argmax(axis=1))
