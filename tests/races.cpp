@@ -88,11 +88,12 @@ template <class T> Objective<T> objective(int variant) {
   Objective<T> aim{.loss = std::make_shared<CrossEntropy<T>>(true, 0.1, Reduction::mean),
                    .penalties = {},
                    .penalty_rows = {static_cast<double>(rows), static_cast<double>(batch_size)},
-                   .metrics = {Metric::accuracy},
+                   .metrics = {{MetricKind::accuracy}, {MetricKind::accuracy, 2}},
+                   .count_classes = true,
                    .threshold = 0};
   if (variant % 2 == 1) {
     aim.loss = std::make_shared<ElementwiseLoss<T>>("huber", 0.5, 1, Reduction::mean);
-    aim.metrics.push_back(Metric::mae);
+    aim.metrics.push_back({MetricKind::mae});
   }
   if (variant == 2) return aim; // no penalties
   const PenaltyStrength strength{1e-3, 1e-3, 1, PenaltyPer::batch, {}};
@@ -160,6 +161,7 @@ template <class T> std::uint64_t trained(int threads, int variant, Write gradien
   }
   std::uint64_t h = hash(network.arena(), network.arena_size());
   h = hash(network.gradients(), network.arena_size(), hash(p.data(), rows * outputs, h));
+  h = hash(record.counts.data(), static_cast<Index>(record.counts.size()), h);
   return hash(&record.penalty, 1, hash(&record.loss, 1, h));
 }
 

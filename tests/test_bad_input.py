@@ -164,7 +164,7 @@ CALLS = {
     "penalty a word": (lambda net: trained(net, penalty="l2"), "penalty"),
     "penalty a list of numbers": (lambda net: trained(net, penalty=[1e-5]), "penalty must hold"),
     "metrics a word": (lambda net: trained(net, metrics="accuracy"), "metrics must be a list"),
-    "metrics unknown": (lambda net: trained(net, metrics=["f1"]), "metrics='f1' is unknown; known are 'accuracy'"),
+    "metrics unknown": (lambda net: trained(net, metrics=["auc"]), "metrics='auc' is unknown; known are 'accuracy'"),
     "metrics twice": (lambda net: trained(net, metrics=["accuracy"] * 2), "metrics must differ"),
     "metrics of numbers": (lambda net: trained(net, metrics=["mse"]), "metrics='mse' does not suit"),
     "metrics of classes": (lambda net: trained(net, loss="mse", metrics=["accuracy"]), "metrics='accuracy'"),

@@ -78,6 +78,7 @@ def test_training_on_rows_of_the_gpu(dtype: str) -> None:
             trainer = cr.Trainer(net, loss="cross_entropy", metrics=["accuracy"])
             trainer.fit(given, LABELS, epochs=3, batch_size=8, validation_data=(given, LABELS), verbose=0)
             assert trainer.evaluate(given, LABELS)["accuracy"] == trainer.history["val_accuracy"][-1]
+            assert trainer.scores(given, LABELS).accuracy == trainer.history["val_accuracy"][-1]
         for name, value in nets[0].state_dict().items():
             assert value.tobytes() == nets[1].state_dict()[name].tobytes()
 

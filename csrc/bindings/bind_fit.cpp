@@ -16,6 +16,9 @@ using py::arg;
 
 template <class T> using NetworkPointer = std::shared_ptr<BoundNetwork<T>>;
 
+/// Among the words of metrics, the one that has no number of its own: it asks for the counts of classes.
+constexpr const char* class_counts = "class_counts";
+
 /// The data of a fit or an evaluation, checked, where the network's device reads it, and what keeps it alive.
 template <class T> class DataArrays {
 public:
@@ -25,9 +28,13 @@ public:
         weight_(weights_of<T>(weight, rows_.rows)),
         resident_(
             resident({rows_, y_.targets(), weight_ ? weight_->data() : nullptr}, network, is_there(x_), batch_size)) {
-    for (const std::string& metric : metrics) {
-      check(metric_named(metric) == Metric::accuracy || !y_.has_labels, "metric \"", metric,
+    for (const std::string& word : metrics) {
+      if (word == class_counts) continue;
+      const Metric metric = metric_named(word);
+      check(metric.kind == MetricKind::accuracy || !y_.has_labels, "metric \"", word,
             "\" needs targets that are numbers, not class numbers");
+      check(metric.k == 1 || metric.k < network.outputs(), "metric \"", word, "\" needs more than ", metric.k,
+            " outputs; the network has ", network.outputs());
     }
   }
 
@@ -73,20 +80,33 @@ objective_of(const std::shared_ptr<Loss<T>>& loss, const std::vector<std::shared
                          .penalties = {penalties.begin(), penalties.end()},
                          .penalty_rows = {static_cast<double>(penalty_rows), static_cast<double>(penalty_batch)},
                          .metrics = {},
+                         .count_classes = false,
                          .threshold = threshold};
   for (const auto& penalty : penalties) check(penalty != nullptr, "a penalty is None");
-  for (const std::string& metric : metrics) objective.metrics.push_back(metric_named(metric));
+  for (const std::string& word : metrics) {
+    if (word == class_counts) {
+      objective.count_classes = true;
+    } else {
+      objective.metrics.push_back(metric_named(word));
+    }
+  }
   return objective;
 }
 
 py::dict record_dict(const EpochRecord& record, const std::vector<std::string>& metrics, double seconds) {
   py::dict scores;
-  for (std::size_t m = 0; m < metrics.size(); ++m) scores[py::str(metrics[m])] = record.scores[m];
+  std::size_t score = 0;
+  for (const std::string& word : metrics) {
+    if (word != class_counts) scores[py::str(word)] = record.scores[score++];
+  }
+  Array<double> counts({Index{3}, static_cast<Index>(record.counts.size() / 3)});
+  std::copy(record.counts.begin(), record.counts.end(), counts.mutable_data());
   py::dict result;
   result["finished"] = record.finished;
   result["loss"] = record.loss;
   result["penalty"] = record.penalty;
   result["scores"] = scores;
+  result["class_counts"] = counts;
   result["steps"] = record.steps;
   result["rows"] = record.rows;
   result["gradient_norm"] = record.gradient_norm;

@@ -31,8 +31,8 @@ Epoch<T>::Epoch(Network<T>& network, std::shared_ptr<Optimizer<T>> optimizer, co
       penalty_rows_(objective.penalty_rows),
       penalty_room_(penalties_.empty() ? 0 : network.penalty_room(), Contents::undefined, network.memory()),
       sampler_(std::move(sampler)), buffers_(network, sampler_.batch_size(), true),
-      assessment_(objective, sampler_.batch_size(), network.memory()),
-      team_(network.threads(sampler_.batch_size(), true)), pace_(team_.threads()) {
+      assessment_(objective, sampler_.batch_size(), network), team_(network.threads(sampler_.batch_size(), true)),
+      pace_(team_.threads()) {
   optimizer_->prepare(network.id(), network.arena_size(), network.memory());
   if (network.device().make_replay != nullptr) {
     full_steps_.reset(network.device().make_replay());

@@ -36,7 +36,7 @@ template <class T>
 Evaluation<T>::Evaluation(const Network<T>& network, const Objective<T>& objective, Data<T> data)
     : network_(network),
       sampler_(data, network.device(), piece_rows(network.device(), data.row_bytes()), false, false, 0),
-      buffers_(network, sampler_.batch_size(), false), assessment_(objective, sampler_.batch_size(), network.memory()),
+      buffers_(network, sampler_.batch_size(), false), assessment_(objective, sampler_.batch_size(), network),
       team_(network.threads(sampler_.batch_size(), false)) {}
 
 template <class T> void Evaluation<T>::begin() {

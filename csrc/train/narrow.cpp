@@ -35,7 +35,7 @@ bool take_narrow_step(const Pass<T>& pass, Network<T>& network, const Data<T>& b
   step->targets = batch.targets;
   step->weight = batch.weight;
   step->row_loss = assessment.row_loss();
-  if (!objective.metrics.empty()) step->p = p;
+  if (objective.scores()) step->p = p;
   network.device().template narrow<T>().take(*step);
   assessment.score(pass, batch, p);
   return true;

@@ -22,11 +22,11 @@ double penalty_of(const Network<T>& network, const Penalties<T>& penalties, cons
 }
 
 template <class T>
-Assessment<T>::Assessment(const Objective<T>& objective, Index batch_size, const Memory& memory)
-    : objective_(objective), batch_size_(batch_size), memory_(memory),
-      row_loss_(batch_size, Contents::undefined, memory),
-      row_scores_(batch_size * static_cast<Index>(objective.metrics.size()), Contents::undefined, memory),
-      totals_(1 + static_cast<Index>(objective.metrics.size()), Contents::zero, memory) {}
+Assessment<T>::Assessment(const Objective<T>& objective, Index batch_size, const Network<T>& network)
+    : objective_(objective), batch_size_(batch_size), memory_(network.memory()),
+      row_loss_(batch_size, Contents::undefined, memory_),
+      row_scores_(batch_size * metrics(), Contents::undefined, memory_),
+      totals_(1 + metrics() + (objective.count_classes ? 3 * network.outputs() : 0), Contents::zero, memory_) {}
 
 template <class T> void Assessment<T>::begin() {
   memory_.clear(totals_.data(), static_cast<std::size_t>(totals_.size()) * sizeof(double));
@@ -46,6 +46,11 @@ template <class T> void Assessment<T>::score(const Pass<T>& pass, const Data<T>&
     score_rows(pass, metric, p, batch.targets, objective_.threshold, scores);
     scores += batch_size_;
   }
+  if (objective_.count_classes) {
+    // Where labels may stand for targets, classes exclude each other.
+    pass.kernels.count_classes(pass.team, p, batch.targets, objective_.loss->takes_labels(), objective_.threshold,
+                               totals_.data() + 1 + metrics());
+  }
 }
 
 template <class T>
@@ -59,9 +64,9 @@ template <class T> void Assessment<T>::add(const Pass<T>& pass, Index rows) {
   // The loss of a batch is a sum, or the mean over its rows.
   const double factor = objective_.loss->is_mean() ? static_cast<double>(rows) : 1;
   pass.kernels.accumulate(pass.team, row_loss_.data(), rows, factor, totals_.data());
-  for (Index metric = 1; metric < totals_.size(); ++metric) {
-    const T* scores = row_scores_.data() + (metric - 1) * batch_size_;
-    pass.kernels.accumulate(pass.team, scores, rows, 1, totals_.data() + metric);
+  for (Index metric = 0; metric < metrics(); ++metric) {
+    const T* scores = row_scores_.data() + metric * batch_size_;
+    pass.kernels.accumulate(pass.team, scores, rows, 1, totals_.data() + 1 + metric);
   }
   if (pass.team.rank() == 0) rows_ += rows;
 }
@@ -84,11 +89,14 @@ template <class T> EpochRecord Assessment<T>::record(const Network<T>& network, 
                      .loss = loss(),
                      .penalty = penalty_of(network, objective_.penalties, objective_.penalty_rows),
                      .scores = {},
+                     .counts = {},
                      .steps = steps,
                      .rows = rows_};
-  for (std::size_t m = 1; m < totals.size(); ++m) {
-    record.scores.push_back(rows_ > 0 ? totals[m] / static_cast<double>(rows_) : 0);
+  const auto counts = totals.begin() + 1 + metrics();
+  for (auto total = totals.begin() + 1; total != counts; ++total) {
+    record.scores.push_back(rows_ > 0 ? *total / static_cast<double>(rows_) : 0);
   }
+  record.counts.assign(counts, totals.end());
   return record;
 }
 

@@ -19,7 +19,11 @@ template <class T> struct Objective {
   Penalties<T> penalties;
   PenaltyRows penalty_rows; // what the reported penalty is divided by
   std::vector<Metric> metrics;
-  double threshold = 0; // of binary accuracy
+  bool count_classes = false; // whether an assessment does
+  double threshold = 0;       // of a yes, where an output is a question of its own
+
+  /// Whether predictions are asked for, and not only losses.
+  bool scores() const { return !metrics.empty() || count_classes; }
 };
 
 /// What comes of an epoch, or of an evaluation.
@@ -28,6 +32,7 @@ struct EpochRecord {
   double loss = 0;            // data loss: the mean over rows, or the sum where the loss is one
   double penalty = 0;         // of the parameters at the end
   std::vector<double> scores; // of the metrics, means over rows
+  std::vector<double> counts; // (3, K), as kernels.h has them, where classes were counted
   Index steps = 0;
   Index rows = 0;
   double gradient_norm = 0; // of the last update; 0 where nothing is updated
@@ -39,7 +44,8 @@ template <class T> double penalty_of(const Network<T>& network, const Penalties<
 /// The loss and the scores of the rows of a batch, and their totals over the batches so far.
 template <class T> class Assessment {
 public:
-  Assessment(const Objective<T>& objective, Index batch_size, const Memory& memory);
+  /// Of a network's predictions, up to batch_size rows at a time.
+  Assessment(const Objective<T>& objective, Index batch_size, const Network<T>& network);
 
   /// Forgets the totals.
   void begin();
@@ -49,7 +55,8 @@ public:
   /// Loss, scores, and, unless dp.data is null, the gradient dp (B, K) of a prediction p (B, K). Called by all
   /// threads; ends with a barrier.
   void assess(const Pass<T>&, const Data<T>& batch, MatrixView<const T> p, MatrixView<T> dp);
-  /// The scores alone; the caller has the losses of rows written to row_loss() (B).
+  /// The scores alone, and the counts, which have no rows to add; the caller has the losses of rows written to
+  /// row_loss() (B).
   void score(const Pass<T>&, const Data<T>& batch, MatrixView<const T> p);
   T* row_loss() { return row_loss_.data(); }
   const Objective<T>& objective() const { return objective_; }
@@ -64,13 +71,16 @@ public:
   std::vector<double> totals() const;
 
 private:
+  Index metrics() const { return static_cast<Index>(objective_.metrics.size()); }
+
   Objective<T> objective_;
   Index batch_size_;
   const Memory& memory_;
-  Buffer<T> row_loss_;    // (batch)
-  Buffer<T> row_scores_;  // (metrics, batch)
-  Buffer<double> totals_; // (1 + metrics): of the losses times rows where they are means, and of the scores
-  Index rows_ = 0;        // so far
+  Buffer<T> row_loss_;   // (batch)
+  Buffer<T> row_scores_; // (metrics, batch)
+  // (1 + metrics): of the losses times rows where they are means, and of the scores; then the counts (3, K), if any.
+  Buffer<double> totals_;
+  Index rows_ = 0; // so far
 };
 
 } // namespace chainrule

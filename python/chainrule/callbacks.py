@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import checks
+from .metrics import large_is_good
 
 if TYPE_CHECKING:
     from ._engine.float32 import RunState
@@ -84,8 +85,8 @@ def is_better(value: float, best: float | None, monitor: str, mode: str, min_del
     """Return whether a figure is better than the best so far by more than `min_delta`; NaN never is."""
     if best is None:
         return value == value
-    large_is_good = mode == "max" or (mode == "auto" and monitor.endswith("accuracy"))
-    return (value - best if large_is_good else best - value) > min_delta
+    upwards = mode == "max" or (mode == "auto" and large_is_good(monitor))
+    return (value - best if upwards else best - value) > min_delta
 
 
 class Kept(NamedTuple):
@@ -118,7 +119,7 @@ class EarlyStopping(Callback):
     min_delta : float, default 0.0
         Less than this is no improvement; at least 0.
     mode : {"auto", "min", "max"}
-        Whether small or large is good; "auto" knows: accuracy up, all else down.
+        Whether small or large is good; "auto" knows: accuracy, precision, recall and F1 up, all else down.
     restore_best_weights : bool, default True
         Whether the network has the weights of the best epoch at the end, also where all epochs were done.
     keep : {"best", "improved"}
@@ -251,7 +252,7 @@ class ReduceLROnPlateau(Callback):
     min_lr : float, default 0.0
         The rate is not lowered further; at least 0.
     mode : {"auto", "min", "max"}
-        Whether small or large is good; "auto" knows: accuracy up, all else down.
+        Whether small or large is good; "auto" knows: accuracy, precision, recall and F1 up, all else down.
     """
 
     monitor: str = "val_loss"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import snapshots
+from . import metrics, snapshots
 from .divergence import LastGood, updates_went_wrong, went_wrong, whole_sentence
 from .snapshots import Place
 
@@ -179,14 +179,15 @@ class Fitting:
 
     def _logs(self, record: EpochRecord, rate: float, number: int) -> dict[str, float]:
         """Return what the history gets of an epoch."""
-        logs = {"loss": record["loss"], **record["scores"]}
+        words = self._trainer.metrics
+        logs = {"loss": record["loss"], **metrics.figures(words, record)}
         if self._trainer.penalty:
             logs["penalty"] = record["penalty"]
         done = number - self._history.first_epoch + 1
         if self._validation is not None and (done % self._validation_freq == 0 or done == self._epochs):
             measured = self._validation.run()
             logs["val_loss"] = measured["loss"]
-            logs.update({f"val_{name}": score for name, score in measured["scores"].items()})
+            logs.update({f"val_{name}": score for name, score in metrics.figures(words, measured).items()})
         seconds = record["seconds"]
         return {
             **logs,

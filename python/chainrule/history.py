@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .metrics import large_is_good
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -21,7 +23,8 @@ class History(Mapping[str, list[float]]):
     epoch), the same of the validation part with "val_" in front (with the weights of the end of the epoch; NaN in an
     epoch after which nothing was validated), and, of the run, "learning_rate" and "gradient_norm" (of the epoch's last
     step: the Euclidean norm over all parameters that learn, with the penalties' gradients, after clipping),
-    "samples_per_second" and "seconds" (of training, without validation).
+    "samples_per_second" and "seconds" (of training, without validation). A precision, recall or F1 that has nothing to
+    divide by is nan; `Trainer.scores` says of which class.
 
     Attributes
     ----------
@@ -128,6 +131,26 @@ class History(Mapping[str, list[float]]):
             raise ValueError(f"best_epoch is {best!r}")
         self._columns = {name: list(values) for name, values in columns.items()}
         self._not_validated, self._best_epoch = set(skipped), best
+
+    def gap(self, name: str = "loss") -> list[float]:
+        """Return the generalisation gap by epoch: by how much a figure is worse on the validation part [004].
+
+        Validation minus training; of accuracy, precision, recall and F1, which should be large, training minus
+        validation. The training part is measured while the weights change, with dropout and noise at work: the gap of
+        one state of the network is the difference of two calls of `Trainer.evaluate`, on test and training part.
+
+        Parameters
+        ----------
+        name : str, default "loss"
+            The loss or a metric.
+
+        Raises
+        ------
+        KeyError
+            If the history has no such figure of both parts.
+        """
+        sign = -1 if large_is_good(name) else 1
+        return [sign * (held_out - seen) for seen, held_out in zip(self[name], self[f"val_{name}"], strict=True)]
 
     def plot(self) -> Figure:
         """Draw the learning curves; see `chainrule.plots.learning_curves`."""

@@ -70,11 +70,11 @@ class Loss:
         """Raise ValueError where the last layer of `net` does not give what this loss expects."""
 
     def metrics(self, outputs: int) -> tuple[str, ...]:
-        """Name the metrics that suit this loss."""
+        """Name the metrics that suit this loss; "top_{k}_accuracy" with 1 < k < outputs does where "accuracy" does."""
         raise NotImplementedError
 
     def threshold(self) -> float:
-        """Return above what a single output means yes."""
+        """Return above what an output that is a question of its own means yes."""
         return 0.0
 
     def memberships(self, targets: Array) -> Array | None:

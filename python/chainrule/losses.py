@@ -15,6 +15,7 @@ import numpy as np
 
 from . import checks, data
 from .activations import ActivationFunction, Sigmoid, Softmax
+from .class_counts import FIGURES
 from .loss import Loss as Loss
 from .loss import check_undisturbed
 from .registry import find
@@ -88,7 +89,7 @@ class CrossEntropy(Loss):
 
     def metrics(self, outputs: int) -> tuple[str, ...]:
         """Name the metrics that suit this loss."""
-        return ("accuracy",)
+        return ("accuracy", *FIGURES)
 
     def memberships(self, targets: Array) -> Array | None:
         """Return the targets."""
@@ -140,11 +141,11 @@ class BinaryCrossEntropy(Loss):
 
     def metrics(self, outputs: int) -> tuple[str, ...]:
         """Name the metrics that suit this loss."""
-        # With several independent questions "right" has several meanings; none is guessed here.
-        return ("accuracy",) if outputs == 1 else ()
+        # With several independent questions a "right" row has several meanings; none is guessed here.
+        return ("accuracy", *FIGURES) if outputs == 1 else FIGURES
 
     def threshold(self) -> float:
-        """Return above what a single output means yes."""
+        """Return above what an output means yes."""
         return 0.0 if self.from_logits else 0.5
 
     def memberships(self, targets: Array) -> Array | None:

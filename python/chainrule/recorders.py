@@ -38,7 +38,7 @@ class ModelCheckpoint(Callback):
     save_best_only : bool, default False
         Whether only an epoch that is better than all before it in this fit is saved.
     mode : {"auto", "min", "max"}
-        Whether small or large is good; "auto" knows: accuracy up, all else down.
+        Whether small or large is good; "auto" knows: accuracy, precision, recall and F1 up, all else down.
     save_every : int, default 1
         Epochs from one look to the next.
     """

@@ -4,12 +4,9 @@
 
     accuracy   share of rows whose class was predicted          [001]
     baseline   share of the most frequent class: the accuracy of who always says so
-    precision  of a class: TP / (TP + FP), of the rows predicted to be of it, those that are
-    recall     of a class: TP / (TP + FN), of its rows, those that were predicted to be
-    F1         2 TP / (2 TP + FP + FN), the harmonic mean of the two
 
-Where there is nothing to divide by, no number is made up unless one is asked for, and it is said. scikit-learn's
-`sklearn.metrics` has more of them; the tests compare.
+Precision, recall and F1 of each class stand in class_counts.py. Where there is nothing to divide by, no number is made
+up unless one is asked for, and it is said. scikit-learn's `sklearn.metrics` has more of them; the tests compare.
 """
 
 from __future__ import annotations
@@ -21,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import checks
+from .class_counts import ClassCounts
 from .labels import checked_scores, numbers_among
 from .preprocessing import confusion_matrix, confusion_table
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from .loss import Loss
 
     Array = npt.NDArray[Any]
     Floats = npt.NDArray[np.float64]
@@ -83,22 +83,30 @@ class ClassScores:
     @property
     def precision(self) -> Floats:
         """Of the rows predicted to be of a class, the share that is; (K,)."""
-        return self._ratio(np.diagonal(self.confusion), self.confusion.sum(axis=0))
+        return self._counts.precision
 
     @property
     def recall(self) -> Floats:
         """Of the rows of a class, the share that was predicted to be; (K,)."""
-        return self._ratio(np.diagonal(self.confusion), self.support)
+        return self._counts.recall
 
     @property
     def f1(self) -> Floats:
         """Harmonic mean of precision and recall, (K,)."""
-        return self._ratio(2 * np.diagonal(self.confusion), self.confusion.sum(axis=0) + self.support)
+        return self._counts.f1
 
-    def _ratio(self, above: Array, below: Array) -> Floats:
-        result = np.full(len(self.classes), self.zero_division)
-        np.divide(above, below, out=result, where=below > 0)
-        return result
+    def means(self) -> dict[str, float]:
+        """Return "precision", "recall" and "f1", each the mean over the classes that occur ("macro").
+
+        What those words report in `Trainer(metrics=)` where the classes are more than yes and no.
+        """
+        return self._counts.means()
+
+    @property
+    def _counts(self) -> ClassCounts:
+        return ClassCounts(
+            self.support, self.confusion.sum(axis=0), np.diagonal(self.confusion), zero_division=self.zero_division
+        )
 
     def __str__(self) -> str:
         """Return all of it as text."""
@@ -174,6 +182,20 @@ def classification_scores(
         numbers_among("y_true", true, known), numbers_among("y_pred", predicted, known), len(known)
     )
     return ClassScores(tuple(known.tolist()), matrix, float(zero_division))
+
+
+def scores_of(loss: Loss, targets: Array, predicted: Array) -> ClassScores:
+    """Return the scores of a network's outputs (N, K), with targets as the loss has checked them."""
+    members = loss.memberships(targets)
+    if members is None:
+        raise ValueError(
+            f"scores() is for classes that exclude each other; {loss!r} of {predicted.shape[1]} outputs has none. For "
+            "one of several questions use classification_scores(y[:, j], net.predict(X)[:, j] > 0)"
+        )
+    true = members if members.ndim == 1 else members.argmax(axis=1)
+    if predicted.shape[1] == 1:  # no, unless yes has more
+        predicted = np.hstack([np.full_like(predicted, loss.threshold()), predicted])
+    return classification_scores(true, predicted)
 
 
 def top_k_accuracy(y_true: npt.ArrayLike, scores: npt.ArrayLike, k: int = 5) -> float:

@@ -112,7 +112,7 @@ class Stagnates(_Monitoring):
     monitor : str, default "val_loss"
         A name in the history.
     mode : {"auto", "min", "max"}
-        Whether small or large is good; "auto" knows: accuracy up, all else down.
+        Whether small or large is good; "auto" knows: accuracy, precision, recall and F1 up, all else down.
     epochs : int, default 1
         At least 1.
     min_delta : float, default 0.0
@@ -158,7 +158,7 @@ class ImprovesSlowly(_Monitoring):
     monitor : str, default "val_loss"
         A name in the history.
     mode : {"auto", "min", "max"}
-        Whether small or large is good; "auto" knows: accuracy up, all else down.
+        Whether small or large is good; "auto" knows: accuracy, precision, recall and F1 up, all else down.
     rate : float
         Share an epoch, above 0: 0.01 stops where less than 1 % an epoch is gained.
     epochs : int, default 1
@@ -202,7 +202,7 @@ class Reaches(_Monitoring):
     goal : float
         What is good enough.
     mode : {"auto", "min", "max"}
-        Whether small or large is good; "auto" knows: accuracy up, all else down.
+        Whether small or large is good; "auto" knows: accuracy, precision, recall and F1 up, all else down.
     """
 
     _: KW_ONLY

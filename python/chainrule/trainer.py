@@ -16,6 +16,7 @@ import numpy as np
 
 from . import callbacks as callbacks_
 from . import checks, data, losses, optimizers, penalties, standardize, training_rows
+from . import metrics as metrics_
 from . import snapshots as snapshots_
 from .callbacks import Callback
 from .data import Rows
@@ -25,6 +26,7 @@ from .history import ABOUT_THE_RUN, History
 from .losses import Loss
 from .optimizers import Optimizer
 from .penalties import Penalty
+from .scores import ClassScores, scores_of
 from .snapshots import Snapshot, Snapshots
 
 if TYPE_CHECKING:
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-METRICS = ("accuracy", "mae", "mse")
 # Rows on which the last update of a fit is judged: enough to see an overflow, too few to take time.
 JUDGED_ROWS = 256
 
@@ -60,7 +61,10 @@ class Trainer:
     penalty : Penalty or sequence of Penalty, optional
         Added to the loss; reported apart. Where a penalty's scale has m, that is the rows that are trained on.
     metrics : sequence of str, default ()
-        "accuracy" for classes; "mae", "mse" for numbers.
+        For numbers: "mae", "mse". For classes: "accuracy", "top_5_accuracy" (or another k, above 1 and below the number
+        of classes), "precision", "recall", "f1". For a question with yes or no: "accuracy", "precision", "recall", "f1"
+        of yes; for several questions "precision", "recall", "f1". Of several classes, or questions, these three are the
+        means over all that occur, and nan where one of those has nothing to divide by; `scores` says which.
     seed : int, optional
         Key of the shuffles and of the validation part; the network's seed if None.
 
@@ -93,7 +97,7 @@ class Trainer:
             one.check_layers(net)
         if isinstance(self._optimizer.lr, float):
             self._check_decay(self._optimizer.lr)
-        self._metrics = checked_metrics(metrics, self._loss, net.outputs)
+        self._metrics = metrics_.checked(metrics, self._loss, net.outputs)
         self._seed = net.seed if seed is None else checks.seed("seed", seed)
         self.epochs_done = 0
         self.history = History(self._names(validated=False))
@@ -414,7 +418,22 @@ class Trainer:
         """
         record = self._evaluation(self._rows(X, y, sample_weight)).run()
         penalty = {"penalty": record["penalty"]} if self.penalty else {}
-        return {"loss": record["loss"], **record["scores"], **penalty}
+        return {"loss": record["loss"], **metrics_.figures(self.metrics, record), **penalty}
+
+    def scores(self, X: npt.ArrayLike, y: npt.ArrayLike) -> ClassScores:
+        """Return what the network makes of the classes of `X`, where `y` has the right ones.
+
+        Its confusion matrix, accuracy beside that of always guessing the same, precision, recall and F1 by class.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the targets are no classes, or X and y do not suit.
+        """
+        rows = self._rows(X, y, None)
+        if isinstance(rows.x, np.ndarray):
+            return scores_of(self.loss, rows.y, self.net.core.predict(rows.x))
+        return scores_of(self.loss, rows.y, self.net.core.predict_there(rows.x).numpy())
 
     # Checking --------------------------------------------------------------------------------------------------------
 
@@ -430,7 +449,7 @@ class Trainer:
             self._core_loss,
             self.core_optimizer,
             self._core_penalties,
-            list(self.metrics),
+            metrics_.of_engine(self.metrics),
             rows.x,
             rows.y,
             rows.weight,
@@ -466,24 +485,9 @@ class Trainer:
             self.net.core,
             self._core_loss,
             self._core_penalties,
-            list(self.metrics),
+            metrics_.of_engine(self.metrics),
             *rows,
             self.loss.threshold(),
             *self._penalty_rows,
         )
         return evaluation
-
-
-def checked_metrics(metrics: object, loss: Loss, outputs: int) -> tuple[str, ...]:
-    """Return the metrics' words, each once, each suiting the loss."""
-    if not isinstance(metrics, (list, tuple)):
-        raise TypeError(f"metrics must be a list of words, such as ['accuracy']; got {checks.shown(metrics)}")
-    suiting = loss.metrics(outputs)
-    for metric in metrics:
-        checks.word("metrics", metric, METRICS)
-        if metric not in suiting:
-            listed = ", ".join(suiting) or "none"
-            raise ValueError(f"metrics={metric!r} does not suit {loss!r} with {outputs} outputs; suiting are {listed}")
-    if len(set(metrics)) < len(metrics):
-        raise ValueError(f"metrics must differ; got {metrics}")
-    return tuple(metrics)

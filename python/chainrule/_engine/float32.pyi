@@ -434,6 +434,8 @@ class EpochRecord(TypedDict):
     loss: float  # data loss: the mean over rows, or the sum where the loss is a sum
     penalty: float  # penalty of the weights at the end of the epoch
     scores: dict[str, float]  # metric by name, mean over rows
+    # (3, K), in double precision: rows of each class, rows predicted to be, both. (3, 0) unless asked for.
+    class_counts: npt.NDArray[Any]
     steps: int  # steps done
     rows: int  # rows seen
     gradient_norm: float  # of the last update, with penalties, clipped; 0 in an evaluation
@@ -447,7 +449,7 @@ class Fit:
         loss: Loss,
         optimizer: Optimizer,
         penalties: Sequence[Penalty],
-        metrics: Sequence[str],  # "accuracy", "mae", "mse"
+        metrics: Sequence[str],  # "accuracy", "top_5_accuracy" (any k from 2 on), "mae", "mse"; "class_counts"
         x: Array | DeviceArray,  # (N, inputs), C-contiguous
         y: Array | Labels,  # (N, K) or (N,) int32
         weight: Array | None,  # (N,)
@@ -455,7 +457,7 @@ class Fit:
         shuffle: bool,
         drop_last: bool,
         seed: int,
-        threshold: float,  # of binary accuracy: 0 for logits, 0.5 for probabilities
+        threshold: float,  # of a yes: 0 for logits, 0.5 for probabilities
     ) -> None: ...
     @property
     def steps_per_epoch(self) -> int: ...
