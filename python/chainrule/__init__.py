@@ -167,6 +167,10 @@ if TYPE_CHECKING:
     from .trainer import DivergenceWarning as DivergenceWarning
     from .trainer import Trainer as Trainer
     from .trials import Trial as Trial
+    from .transfer_learning import Transferred as Transferred
+    from .transfer_learning import layerwise_lr as layerwise_lr
+    from .transfer_learning import transfer as transfer
+    from .transfer_learning import with_head as with_head
     from .versions import show_versions as show_versions
 
 __version__: str = _engine.build_info()["version"]
@@ -254,6 +258,7 @@ _PUBLIC = {
     "topology": ["Growth", "grow", "pruned", "with_units"],
     "trainer": ["DivergenceWarning", "Trainer"],
     "trials": ["Trial"],
+    "transfer_learning": ["Transferred", "layerwise_lr", "transfer", "with_head"],
     "versions": ["show_versions"],
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}

@@ -21,15 +21,16 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 MOST_LAYERS = 10_000
 
 
-def checked_layers(layers: object) -> tuple[Layer, ...]:
+def checked_layers(layers: object, argument: str = "layers") -> tuple[Layer, ...]:
     """Return the layers as a tuple."""
     if not isinstance(layers, Sequence) or isinstance(layers, str):
-        raise TypeError(f"layers must be a list of layers, such as [Dense(10)]; got {checks.shown(layers)}")
+        raise TypeError(f"{argument} must be a list of layers, such as [Dense(10)]; got {checks.shown(layers)}")
     for number, layer in enumerate(layers):
         if not isinstance(layer, Layer):
-            raise TypeError(f"layers must hold layers, such as Dense(10); layers[{number}] is {checks.shown(layer)}")
+            came = f"{argument}[{number}] is {checks.shown(layer)}"
+            raise TypeError(f"{argument} must hold layers, such as Dense(10); {came}")
     if not 1 <= len(layers) <= MOST_LAYERS:
-        raise ValueError(f"layers must hold 1 to {MOST_LAYERS} layers; got {len(layers)}")
+        raise ValueError(f"{argument} must hold 1 to {MOST_LAYERS} layers; got {len(layers)}")
     return tuple(layers)
 
 

@@ -139,9 +139,12 @@ def with_connections(layer: Layer, mask: Mask) -> Layer:
     return dataclasses.replace(layer, units=mask.shape[1], connections=None if mask.all() else mask)
 
 
-def remade(net: Network, layers: Sequence[Layer], state: dict[str, Array]) -> Network:
-    """Return a network like `net` with other layers and another state."""
-    return rebuild(tuple(layers), net.options(), state, net.core.steps, net.training, net.frozen)
+def remade(
+    net: Network, layers: Sequence[Layer], state: Mapping[str, Array], frozen: Sequence[int] | None = None
+) -> Network:
+    """Return a network like `net` with other layers and another state; its layers are frozen as there, or `frozen`."""
+    kept = net.frozen if frozen is None else frozen
+    return rebuild(tuple(layers), net.options(), state, net.core.steps, net.training, kept)
 
 
 # Units ---------------------------------------------------------------------------------------------------------------
@@ -176,7 +179,7 @@ def with_units(net: Network, layer: int, units: int, *, seed: int | None = None)
     checks.network("net", net)
     number = checked_dense(net, "layer", layer)
     units = checks.whole("units", units)
-    drawn = (net.seed + net.core.steps + 1) % 2**64 if seed is None else checks.seed("seed", seed)
+    drawn = seed_of_new(net, seed)
     following = next_weighted(net, number)
     if following is None:
         raise ValueError(f"layer must be a hidden one; the units of layers[{number}] are the network's outputs")
@@ -206,6 +209,11 @@ def with_units(net: Network, layer: int, units: int, *, seed: int | None = None)
         else:
             value[...] = old[name]
     return remade(net, layers, state)
+
+
+def seed_of_new(net: Network, seed: object) -> int:
+    """Return the key of what is drawn for a changed network: `seed`, or one that no draw of its start has used."""
+    return (net.seed + net.core.steps + 1) % 2**64 if seed is None else checks.seed("seed", seed)
 
 
 def strongest(net: Network, number: int, units: int) -> npt.NDArray[np.intp]:
