@@ -28,8 +28,7 @@ def history_of(epochs: int, *names: str, first_epoch: int = 1) -> History:
 
 def test_a_panel_for_the_loss_and_one_for_each_metric(tmp_path: Path) -> None:
     history = history_of(6, "loss", "accuracy", "penalty", "val_loss", "val_accuracy", first_epoch=11)
-    figure = learning_curves(history)
-    loss, accuracy = figure.axes
+    loss, accuracy = learning_curves(history)
     assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy")
     training, validation, best_line, best = loss.get_lines()
     assert training.get_xdata().tolist() == list(range(11, 17))
@@ -38,20 +37,27 @@ def test_a_panel_for_the_loss_and_one_for_each_metric(tmp_path: Path) -> None:
     # (epoch - 2)^2 is least in the third epoch, the thirteenth of all.
     assert list(best_line.get_xdata()) == [13, 13]
     assert (list(best.get_xdata()), list(best.get_ydata())) == ([13], [history["val_loss"][2]])
-    figure.savefig(tmp_path / "curves.png")
+    loss.figure.savefig(tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_without_validation(epochs: int) -> None:
-    (loss,) = learning_curves(history_of(epochs, "loss")).axes
+    (loss,) = learning_curves(history_of(epochs, "loss"))
     assert [len(np.atleast_1d(line.get_ydata())) for line in loss.get_lines()] == [epochs, 2, 1]
+
+
+def test_many_metrics_go_into_rows() -> None:
+    names = ["loss", *(f"metric {i}" for i in range(4)), "gradient_norm", "samples_per_second"]
+    panels = learning_curves(history_of(3, *names))
+    assert [panel.get_ylabel() for panel in panels] == names[:5]
+    assert panels[0].figure.axes == panels.tolist()  # the sixth place is empty
 
 
 def test_on_given_axes() -> None:
     figure = matplotlib_figure.Figure()
     ax = figure.add_subplot()
-    assert learning_curves(history_of(3, "loss", "accuracy"), ax=ax) is figure
+    assert learning_curves(history_of(3, "loss", "accuracy"), ax=ax).tolist() == [ax]
     assert figure.axes == [ax]
     assert ax.get_ylabel() == "loss"
 
@@ -59,7 +65,7 @@ def test_on_given_axes() -> None:
 def test_losses_that_are_not_numbers() -> None:
     history = History(["loss"])
     history.add({"loss": float("nan")})
-    (loss,) = learning_curves(history).axes
+    (loss,) = learning_curves(history)
     assert len(loss.get_lines()) == 1  # there is no best epoch to mark
 
 
@@ -88,7 +94,7 @@ def test_pyplot_is_never_imported() -> None:
 
 def test_a_line_for_each_run() -> None:
     runs = {"short": history_of(2, "loss", "accuracy"), "long": history_of(6, "loss", "accuracy", first_epoch=4)}
-    (ax,) = compared_curves(runs, "accuracy").axes
+    ax = compared_curves(runs, "accuracy")
     short, long = ax.get_lines()
     assert (short.get_label(), long.get_label()) == ("short", "long")
     assert short.get_ydata().tolist() == runs["short"]["accuracy"]
@@ -99,56 +105,55 @@ def test_a_line_for_each_run() -> None:
 
 def test_losses_of_runs_on_a_logarithmic_axis_where_that_can_be() -> None:
     above = {str(i): history_of(i, "seconds", "val_loss", "loss") for i in range(1, 4)}
-    assert compared_curves(above, "val_loss").axes[0].get_yscale() == "log"
-    assert compared_curves({"a": history_of(4, "loss")}).axes[0].get_yscale() == "linear"  # one of them is 0
+    assert compared_curves(above, "val_loss").get_yscale() == "log"
+    assert compared_curves({"a": history_of(4, "loss")}).get_yscale() == "linear"  # one of them is 0
 
 
 def test_no_two_runs_look_alike() -> None:
     runs = {str(i): history_of(3, "loss") for i in range(21)}
-    lines = compared_curves(runs).axes[0].get_lines()
+    lines = compared_curves(runs).get_lines()
     assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 21
 
 
 def test_the_default_comparison_can_be_seen(tmp_path: Path) -> None:
     X = np.random.default_rng(0).normal(size=(20, 2))
     result = compare(lambda: cr.Network([cr.Dense(1)], inputs=2), X, X.sum(axis=1), loss="mse", epochs=2)
-    figure = result.plot()
-    assert len(figure.axes[0].get_lines()) == len(result.histories)
-    figure.savefig(tmp_path / "comparison.png")
+    drawn = result.plot()
+    assert len(drawn.get_lines()) == len(result.histories)
+    drawn.figure.savefig(tmp_path / "comparison.png")
     ax = matplotlib_figure.Figure().add_subplot()
-    assert result.plot("learning_rate", ax) is ax.figure
+    assert result.plot("learning_rate", ax) is ax
     assert ax.get_ylabel() == "learning_rate"
 
 
 def test_paths_over_contour_lines(tmp_path: Path) -> None:
     path, _ = descend("himmelblau", (0, 0), "sgd", 5)
     lost = np.array([[1.0, 2.0], [np.nan, np.nan]])
-    figure = trajectories("himmelblau", {"a path": path, "lost": lost})
-    (ax,) = figure.axes
+    ax = trajectories("himmelblau", {"a path": path, "lost": lost})
     drawn = {line.get_label(): np.column_stack(line.get_data()) for line in ax.get_lines()}
     assert np.array_equal(drawn["a path"], path)
     assert np.array_equal(drawn["lost"], lost, equal_nan=True)
     assert np.array_equal(drawn["start"], [path[0], lost[0]])
     assert np.array_equal(drawn["minima"], LANDSCAPES["himmelblau"].minima)
     assert (*ax.get_xlim(), *ax.get_ylim()) == LANDSCAPES["himmelblau"].view
-    figure.savefig(tmp_path / "path.png")
+    ax.figure.savefig(tmp_path / "path.png")
 
 
 def test_a_picture_of_each_landscape(tmp_path: Path) -> None:
     for name, landscape in LANDSCAPES.items():
-        figure = trajectories(landscape, {})
+        ax = trajectories(landscape, {})
         # Contour lines are there, each of one value.
-        (contours,) = figure.axes[0].collections
+        (contours,) = ax.collections
         levels = [path for path in contours.get_paths() if len(path.vertices)]
         assert len(levels) > 10
-        figure.savefig(tmp_path / f"{name}.png")
+        ax.figure.savefig(tmp_path / f"{name}.png")
 
 
 def test_the_paths_of_batches() -> None:
     X = np.random.default_rng(0).normal(size=(20, 2))
     table = descent_trajectories(X, X.sum(axis=1), [20, 1], epochs=2)
     ax = matplotlib_figure.Figure().add_subplot()
-    assert table.plot(ax) is ax.figure
+    assert table.plot(ax) is ax
     labels = [line.get_label() for line in ax.get_lines()]
     assert labels == ["batch", "stochastic", "start", "minimum"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("w1", "w2")

@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -109,7 +109,7 @@ class Comparison:
             lines.append(f"{optimizer:{width}}{cells}  {best:>10}  {sum(history['seconds']):7.3f}{early}")
         return "\n".join(lines)
 
-    def plot(self, name: str | None = None, ax: Axes | None = None) -> Any:
+    def plot(self, name: str | None = None, ax: Axes | None = None) -> Axes:
         """Draw a figure of the runs, `judged_by` by default, over the epochs; see `chainrule.plots.compared_curves`."""
         from .plots import compared_curves
 

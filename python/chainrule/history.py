@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .metrics import large_is_good
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from .plots.canvas import Panels
 
 # Figures of the run, not of the network; the last two depend on the machine and on what else it does.
 ABOUT_THE_RUN = ("learning_rate", "gradient_norm", "samples_per_second", "seconds")
@@ -152,12 +152,11 @@ class History(Mapping[str, list[float]]):
         sign = -1 if large_is_good(name) else 1
         return [sign * (held_out - seen) for seen, held_out in zip(self[name], self[f"val_{name}"], strict=True)]
 
-    def plot(self) -> Figure:
+    def plot(self) -> Panels:
         """Draw the learning curves; see `chainrule.plots.learning_curves`."""
         from .plots import learning_curves
 
-        figure: Figure = learning_curves(self)
-        return figure
+        return learning_curves(self)
 
     def __repr__(self) -> str:
         """Return the last figures in a line."""

@@ -230,7 +230,7 @@ def write(outcome: Outcome, folder: Path) -> list[tuple[Path, str]]:
         (folder / "preprocessing.json", "names, means and scales of inputs and targets"),
     ]
     outcome.net.save(files[0][0])
-    learning_curves(outcome.history).savefig(files[1][0], dpi=150)
+    learning_curves(outcome.history)[0].figure.savefig(files[1][0])
     files[2][0].write_text(json.dumps(preprocessing(outcome), indent=1) + "\n", encoding="utf-8")
     return files
 

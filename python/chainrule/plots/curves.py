@@ -1,0 +1,226 @@
+"""Figures of runs over their epochs, and errors over the size of a model or of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chainrule import checks
+from chainrule.history import History
+
+from .canvas import (
+    BLUE,
+    QUIET,
+    VERMILION,
+    Array,
+    columns,
+    legend,
+    legend_beside,
+    log_scale,
+    named,
+    new_axes,
+    new_panels,
+    numbers,
+    plain,
+    styles,
+    text,
+    vector,
+    whole_numbers_across,
+)
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+
+    from .canvas import Panels
+
+_NOT_METRICS = ("loss", "penalty", *ABOUT_THE_RUN)
+# Beside each other; more metrics go into further rows.
+_COLUMNS = 3
+
+
+def learning_curves(history: History, ax: Axes | None = None) -> Panels:
+    """Draw the loss, and each metric, over the epochs, for training and validation; mark the best epoch.
+
+    Parameters
+    ----------
+    history : History
+        What `Trainer.fit` returned.
+    ax : matplotlib Axes, optional
+        Where to draw the losses, and nothing else. By default a new figure is made, with a panel for the losses and
+        one for each metric.
+
+    Returns
+    -------
+    ndarray of matplotlib Axes, shape (1 + metrics,)
+        The panels, that of the losses first; with `ax`, that alone.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+    ValueError, TypeError
+        If an argument does not suit, or the history holds no epoch.
+    """
+    _check_history("history", history)
+    if history.epochs == 0:
+        raise ValueError("history holds no finished epoch; there is nothing to draw")
+    names = ["loss"] + [name for name in history if name not in _NOT_METRICS and not name.startswith("val_")]
+    if ax is not None:
+        names, panels = names[:1], np.array([new_axes("learning curves", ax)], dtype=object)
+    else:
+        across = min(len(names), _COLUMNS)
+        made = new_panels("learning curves", across, rows=-(-len(names) // across), size=(4.2, 3.2)).reshape(-1)
+        panels = made[: len(names)]
+        for unused in made[len(names) :]:
+            unused.remove()
+    for panel, name in zip(panels, names, strict=True):
+        _panel(panel, history, name)
+    return panels
+
+
+def compared_curves(histories: Mapping[str, History], name: str = "loss", ax: Axes | None = None) -> Axes:
+    """Draw one figure of several runs over their epochs, a line a run; losses on a logarithmic axis.
+
+    Parameters
+    ----------
+    histories : mapping of str to History
+        The runs by name, as `Comparison.histories` has them.
+    name : str, default "loss"
+        What to draw: a name that each history has.
+    ax : matplotlib Axes, optional
+        Where to draw. By default a new figure is made.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+    ValueError, TypeError
+        If `histories` is no mapping from names to histories, holds no run, or none with a finished epoch.
+    KeyError
+        If a history does not have the name.
+    """
+    runs = named("histories", histories, "histories")
+    for run, history in runs.items():
+        _check_history(f"histories[{run!r}]", history)
+    if not any(history.epochs for history in runs.values()):
+        raise ValueError("histories hold no finished epoch; there is nothing to draw")
+    columns_of = {run: history[name] for run, history in runs.items()}
+    # Of a height for all names.
+    ax = new_axes("compared curves", ax, (7.0, max(3.6, 0.26 * len(runs))))
+    for (run, history), style in zip(runs.items(), styles(), strict=False):
+        epochs = range(history.first_epoch, history.first_epoch + history.epochs)
+        marker = "o" if history.epochs == 1 else ""
+        ax.plot(epochs, columns_of[run], label=run, marker=marker, **style)
+    if name.endswith("loss") and all(value > 0 for values in columns_of.values() for value in values):
+        log_scale(ax, "y")
+    plain(ax, "epoch", name)
+    whole_numbers_across(ax)
+    legend_beside(ax)
+    return ax
+
+
+def error_curve(
+    sizes: npt.ArrayLike,
+    training: npt.ArrayLike,
+    validation: npt.ArrayLike,
+    *,
+    across: str = "number of parameters",
+    error: str = "error",
+    mark_best: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the errors of training and validation against the complexity of the model ([004]), or the rows of data.
+
+    Where the validation error is least, the model is complex enough; to the left it underfits, to the right it
+    overfits. Against rows of data, `mark_best=False`, the gap between both lines is what more data may close.
+
+    Parameters
+    ----------
+    sizes : array of shape (n,)
+        Above 0, ascending; drawn on a logarithmic axis if they span more than a factor of 10.
+    training, validation : array of shape (n,) or (n, repeats)
+        Errors of each size. Of several repeats the mean is drawn, and a band from the least to the greatest.
+    across, error : str
+        What the axes are called.
+    mark_best : bool, default True
+        Whether the least (mean) validation error is marked, and both sides of it are named.
+    ax : matplotlib Axes, optional
+        Where to draw. By default a new figure is made.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+    ValueError, TypeError
+        If an argument does not suit.
+    """
+    found = vector("sizes", sizes, least=2)
+    if found[0] <= 0 or (np.diff(found) <= 0).any():
+        raise ValueError(f"sizes must be above 0 and ascend; got {checks.shown(sizes)}")
+    both = {"training": _repeats("training", training, len(found))}
+    both["validation"] = _repeats("validation", validation, len(found))
+    across, error = text("across", across), text("error", error)
+    mark_best = checks.flag("mark_best", mark_best)
+    ax = new_axes("error curves", ax)
+    for (name, values), colour in zip(both.items(), (BLUE, VERMILION), strict=True):
+        ax.plot(found, values.mean(axis=1), color=colour, marker="o", markersize=4, label=name)
+        if values.shape[1] > 1:
+            ax.fill_between(found, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.2, linewidth=0)
+    if found[-1] > 10 * found[0]:
+        log_scale(ax, "x")
+    if mark_best:
+        means = both["validation"].mean(axis=1)
+        best = int(means.argmin())
+        ax.axvline(found[best], color=QUIET, linewidth=1, linestyle=":", zorder=0)
+        ax.plot([found[best]], [means[best]], "o", color=QUIET, zorder=4, label=f"best: {found[best]:g}")
+        ax.set_title("← underfits", loc="left", color=QUIET)
+        ax.set_title("overfits →", loc="right", color=QUIET)
+    plain(ax, across, error)
+    legend(ax)
+    return ax
+
+
+def _repeats(argument: str, value: object, rows: int) -> Array:
+    """Return errors as (rows, repeats)."""
+    found = numbers(argument, value, True)
+    checked = columns(argument, found[:, None] if found.ndim == 1 else found)
+    if len(checked) != rows:
+        raise ValueError(f"{argument} must have an error for each of the {rows} sizes; got shape {found.shape}")
+    return checked
+
+
+def _check_history(argument: str, value: object) -> None:
+    """Raise TypeError unless `value` is a history."""
+    if not isinstance(value, History):
+        raise TypeError(f"{argument} must be a History, which Trainer.fit returns; got {checks.shown(value)}")
+
+
+def _panel(ax: Axes, history: History, name: str) -> None:
+    """Draw one figure of the run over its epochs."""
+    epochs = range(history.first_epoch, history.first_epoch + history.epochs)
+    # A single epoch is a point: a line through it would not be seen.
+    marker = "o" if history.epochs == 1 else ""
+    ax.plot(epochs, history[name], color=BLUE, marker=marker, label="training")
+    marked = name
+    if f"val_{name}" in history:
+        marked = f"val_{name}"
+        ax.plot(epochs, history[marked], color=VERMILION, marker=marker, label="validation")
+    best = history.best_epoch
+    if best is not None:
+        value = history[marked][best - history.first_epoch]
+        ax.axvline(best, color=QUIET, linewidth=1, linestyle=":", zorder=0)
+        ax.plot([best], [value], "o", color=QUIET, label=f"best epoch: {best} ({value:.4g})")
+    plain(ax, "epoch", name)
+    whole_numbers_across(ax)
+    legend(ax)
