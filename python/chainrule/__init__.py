@@ -166,11 +166,11 @@ if TYPE_CHECKING:
     from .topology import with_units as with_units
     from .trainer import DivergenceWarning as DivergenceWarning
     from .trainer import Trainer as Trainer
-    from .trials import Trial as Trial
     from .transfer_learning import Transferred as Transferred
     from .transfer_learning import layerwise_lr as layerwise_lr
     from .transfer_learning import transfer as transfer
     from .transfer_learning import with_head as with_head
+    from .trials import Trial as Trial
     from .versions import show_versions as show_versions
 
 __version__: str = _engine.build_info()["version"]

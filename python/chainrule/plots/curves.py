@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chainrule import checks
-from chainrule.history import History
+from chainrule.history import ABOUT_THE_RUN, History
 
 from .canvas import (
     BLUE,
