@@ -29,6 +29,7 @@ def dead_share(activation: cr.ActivationFunction, x: np.ndarray, y: np.ndarray) 
     """Return the share of hidden units that no row of x gives a gradient, after training with large steps."""
     net = cr.Network([cr.Dense(WIDTH, activation=activation), cr.Dense(1)], inputs=FEATURES, seed=0)
     cr.Trainer(net, loss="binary_cross_entropy", optimizer=cr.Adam(lr=0.5)).fit(x, y, epochs=5, batch_size=50)
+    net.zero_grad()  # the fit has left the gradients of its last step
     cr.BinaryCrossEntropy()(net(x), y).backward()
     return float((net.gradients()["0.weight"] == 0).all(axis=0).mean())
 

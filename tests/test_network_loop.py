@@ -44,7 +44,7 @@ def test_gradients_add_up_until_zero_grad():
     labels = [0, 1, 2, 0, 1, 2]
     loss_fn(net(x), labels).backward()
     once = {name: value.copy() for name, value in net.gradients().items()}
-    loss_fn(net(x), labels).backward()
+    loss_fn(net(x), labels).backward(accumulate=True)
     for name, value in net.gradients().items():
         # Sums of 6 terms below 1, carried on in one order or added at the end: at most 24 roundings in all.
         np.testing.assert_allclose(value, 2 * once[name], rtol=0, atol=24 * 2.0**-53, err_msg=name)
@@ -141,8 +141,9 @@ def test_parameters_that_change_make_a_loss_stale(change):
     with pytest.raises(RuntimeError, match="stale loss"):
         loss.backward()
     # A new pass is fine, and gradients may add up before a step.
+    net.zero_grad()
     for _ in range(2):
-        cr.CrossEntropy()(net(rows(2)), [0, 1]).backward()
+        cr.CrossEntropy()(net(rows(2)), [0, 1]).backward(accumulate=True)
 
 
 def test_a_failed_load_leaves_a_loss_good():

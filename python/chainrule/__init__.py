@@ -87,6 +87,8 @@ if TYPE_CHECKING:
     from .layers import GaussianNoise as GaussianNoise
     from .layers import Layer as Layer
     from .layers import Maxout as Maxout
+    from .loop_guards import ModeWarning as ModeWarning
+    from .loop_guards import ZeroGradWarning as ZeroGradWarning
     from .losses import BinaryCrossEntropy as BinaryCrossEntropy
     from .losses import CrossEntropy as CrossEntropy
     from .losses import Huber as Huber
@@ -212,6 +214,7 @@ _PUBLIC = {
     "labels": ["LabelEncoder"],
     "layer_units": ["LayerReport", "layer_report"],
     "layers": ["Activation", "BatchNorm", "Dense", "DropConnect", "Dropout", "GaussianNoise", "Layer", "Maxout"],
+    "loop_guards": ["ModeWarning", "ZeroGradWarning"],
     "losses": [
         "BinaryCrossEntropy",
         "CrossEntropy",

@@ -246,6 +246,10 @@ class DropConnect(Affine, Layer):
         """Return the layer with the start that suits g, or `following` where g is the identity."""
         return replace(self, weight_init=start_before(self, following))
 
+    def differs_in_training(self) -> bool:
+        """Return whether the layer gives other outputs in training mode than in evaluation mode."""
+        return dropped_share(self.rate, self.keep_prob) > 0
+
     def build(self, engine: ModuleType) -> CoreLayer:
         """Return the engine's object."""
         g = self.activation_function()

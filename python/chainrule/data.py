@@ -122,13 +122,13 @@ def numbers(argument: str, value: object, rows: int, outputs: int, dtype: np.dty
     return np.ascontiguousarray(converted(argument, array, dtype))
 
 
-def shares(argument: str, value: object, rows: int, outputs: int, dtype: np.dtype[Any]) -> Array:
-    """Return targets as (rows, outputs), each from 0 to 1."""
+def shares(argument: str, value: object, rows: int, outputs: int, dtype: np.dtype[Any], hint: str = "") -> Array:
+    """Return targets as (rows, outputs), each from 0 to 1; `hint` ends the message where one is not."""
     array = numbers(argument, value, rows, outputs, dtype)
     outside = (array < 0) | (array > 1)
     if outside.any():
         row, column = (int(i) for i in np.argwhere(outside)[0])
-        raise ValueError(f"{argument} must lie from 0 to 1; row {row} has {array[row, column]}")
+        raise ValueError(f"{argument} must lie from 0 to 1; row {row} has {array[row, column]}{hint}")
     return array
 
 
@@ -157,7 +157,9 @@ def classes(argument: str, value: object, rows: int, outputs: int, dtype: np.dty
     off = np.abs(sums - 1) > SUM_TOLERANCE
     if off.any():
         row = int(off.argmax())
-        raise ValueError(f"{argument} must sum to 1 in each row; row {row} sums to {sums[row]:g}")
+        several = probabilities[row].max() == 1 and sums[row] > 1
+        hint = ": several labels at once are for BinaryCrossEntropy, a sigmoid each" if several else ""
+        raise ValueError(f"{argument} must sum to 1 in each row; row {row} sums to {sums[row]:g}{hint}")
     return probabilities
 
 

@@ -150,6 +150,7 @@ class Fitting:
             trainer.plan_epoch(number - 1)
             run.begin(number - 1)
         trainer.net.parameter_changes += 1
+        trainer.net.gradients_of = 0  # the steps leave gradients, of parameters before these
         writing = self._writing
         pause = (writing and writing.where.every_steps) or run.steps_per_epoch
         while not run.advance((done // pause + 1) * pause, self._progress.step):

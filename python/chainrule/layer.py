@@ -59,6 +59,10 @@ class Layer:
         """Say what is wrong with `value` as the parameter or statistic `name`, of the right shape; "" for nothing."""
         return ""
 
+    def differs_in_training(self) -> bool:
+        """Return whether the layer gives other outputs in training mode than in evaluation mode."""
+        return False
+
     def has_kink(self) -> bool:
         """Return whether the layer's derivative jumps somewhere, where a gradient check by differences is wrong."""
         function = self.activation_function()

@@ -125,6 +125,10 @@ class BatchNorm(Layer):
         place = int((value < 0).argmax())
         return f"must be at least 0; [{place}] is {value[place]}"
 
+    def differs_in_training(self) -> bool:
+        """Return whether the layer gives other outputs in training mode than in evaluation mode."""
+        return True
+
     def build(self, engine: ModuleType) -> CoreLayer:
         """Return the engine's object."""
         built: CoreLayer = engine.BatchNorm(self.eps, self.momentum)

@@ -133,7 +133,8 @@ class BinaryCrossEntropy(Loss):
 
     def targets(self, argument: str, y: object, rows: int, outputs: int, dtype: np.dtype[Any]) -> Array:
         """Return `y` as (rows, outputs)."""
-        return data.shares(argument, y, rows, outputs, dtype)
+        hint = ": class numbers are for CrossEntropy, with an output for each class" if outputs == 1 else ""
+        return data.shares(argument, y, rows, outputs, dtype, hint)
 
     def check_head(self, net: Network) -> None:
         """Raise ValueError where the last layer of `net` does not give what this loss expects."""

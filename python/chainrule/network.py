@@ -131,6 +131,8 @@ class Network:
         self.training = True
         # Counted up by what sets parameters (optimizers, trainers, load_state_dict), so that a stale loss is noticed.
         self.parameter_changes = 0
+        # At which of these changes backward() was last called; None where the gradients are zeros.
+        self.gradients_of: int | None = None
         found = shapes(self.layers, self.inputs)
         count = sum(math.prod(shape) for one in found for shape in one.values())
         if count > MOST_PARAMETERS:
@@ -199,12 +201,14 @@ class Network:
         self.training = False
         return self
 
-    def __call__(self, X: npt.ArrayLike) -> Output:
-        """Go forward through the layers, in the mode set by train() and eval().
+    def __call__(self, X: npt.ArrayLike, *, training: bool | None = None) -> Output:
+        """Go forward through the layers.
 
         Parameters
         ----------
         X : array of shape (B, inputs)
+        training : bool, optional
+            The mode of this pass; if None, the one set by train() and eval().
 
         Returns
         -------
@@ -213,8 +217,8 @@ class Network:
         """
         self.check_measured()
         x = np.ascontiguousarray(data.features("X", X, self.inputs, self.dtype))
-        array = self.core.forward(x, self.training)
-        return Output(array, self)
+        mode = self.training if training is None else checks.flag("training", training)
+        return Output(self.core.forward(x, mode), self, training)
 
     def predict(self, X: npt.ArrayLike, out: Array | None = None) -> Array:
         """Return what the last layer gives, (N, outputs), always in evaluation mode.
@@ -244,6 +248,7 @@ class Network:
     def zero_grad(self) -> None:
         """Set all gradients to zero. Call it before each backward(), which adds to them."""
         self.core.zero_grad()
+        self.gradients_of = None
 
     # Parameters ------------------------------------------------------------------------------------------------------
 

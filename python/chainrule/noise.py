@@ -95,6 +95,10 @@ class Dropout(Layer):
                 raise ValueError(f"Dropout(variant='fixed_count') of rate {rate:g} drops {how_many} of {inputs} inputs")
         return inputs
 
+    def differs_in_training(self) -> bool:
+        """Return whether the layer gives other outputs in training mode than in evaluation mode."""
+        return dropped_share(self.rate, self.keep_prob) > 0
+
     def build(self, engine: ModuleType) -> CoreLayer:
         """Return the engine's object."""
         rate = dropped_share(self.rate, self.keep_prob)
@@ -121,6 +125,10 @@ class GaussianNoise(Layer):
     def __post_init__(self) -> None:
         """Check the options."""
         checks.option(self, "std", checks.number, least=0)
+
+    def differs_in_training(self) -> bool:
+        """Return whether the layer gives other outputs in training mode than in evaluation mode."""
+        return self.std > 0
 
     def build(self, engine: ModuleType) -> CoreLayer:
         """Return the engine's object."""
