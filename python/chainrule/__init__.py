@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from .layers import GaussianNoise as GaussianNoise
     from .layers import Layer as Layer
     from .layers import Maxout as Maxout
+    from .leakage import LeakageWarning as LeakageWarning
     from .loop_guards import ModeWarning as ModeWarning
     from .loop_guards import ZeroGradWarning as ZeroGradWarning
     from .losses import BinaryCrossEntropy as BinaryCrossEntropy
@@ -214,6 +215,7 @@ _PUBLIC = {
     "labels": ["LabelEncoder"],
     "layer_units": ["LayerReport", "layer_report"],
     "layers": ["Activation", "BatchNorm", "Dense", "DropConnect", "Dropout", "GaussianNoise", "Layer", "Maxout"],
+    "leakage": ["LeakageWarning"],
     "loop_guards": ["ModeWarning", "ZeroGradWarning"],
     "losses": [
         "BinaryCrossEntropy",

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data
+from . import checks, data, leakage
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -102,6 +102,8 @@ def split(
     -----
     SplitWarning
         If the validation part has less than 10 or more than 30 % of the rows.
+    LeakageWarning
+        If the first array is a table of numbers, and a part has copies of rows that are in another one.
 
     Notes
     -----
@@ -153,6 +155,7 @@ def split(
         )
 
     rows = _cut(count, wanted, strata, shuffle, checks.seed("seed", seed))
+    leakage.warn_of_split(given[0], rows, stacklevel=2)
     parts = {name: tuple(_taken(array, one) for array in given) if len(one) else () for name, one in rows.items()}
     return Split(**parts, rows=MappingProxyType(rows))
 

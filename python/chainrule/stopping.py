@@ -33,6 +33,10 @@ class StoppingRule(ABC):
         """Raise ValueError where the history will not have what the rule looks at; called before the first epoch."""
         del history
 
+    def monitored(self) -> tuple[str, ...]:
+        """Return the names in the history that the rule looks at."""
+        return ()
+
     def __and__(self, other: object) -> StoppingRule:
         """Return the rule that holds where both do."""
         return AllOf(self, other) if isinstance(other, StoppingRule) else NotImplemented
@@ -53,6 +57,10 @@ class _Pair(StoppingRule):
         """Check both."""
         self.first.check(history)
         self.second.check(history)
+
+    def monitored(self) -> tuple[str, ...]:
+        """Return the names of both."""
+        return (*self.first.monitored(), *self.second.monitored())
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,10 @@ class _Monitoring(StoppingRule):
         """Return the epochs that have the figure, with it; none where the last epoch has it not."""
         looks = history.measured(self.monitor)
         return looks if looks and looks[-1][0] == history.first_epoch + history.epochs - 1 else []
+
+    def monitored(self) -> tuple[str, ...]:
+        """Return the name."""
+        return (self.monitor,)
 
     def _better(self, value: float, than: float | None, by: float = 0.0) -> bool:
         return is_better(value, than, self.monitor, self.mode, by)

@@ -365,7 +365,7 @@ def grow(
             class_weight=class_weight,
             verbose=False,
         )
-        found, val_found = (trainer.evaluate(*part)["loss"] for part in (training, validation))
+        found, val_found = (trainer.evaluate(*part, allow_seen=True)["loss"] for part in (training, validation))
         steps.append(GrowthStep(size, sum(p.size for p in net.parameters().values()), found, val_found))
         if chosen is None or val_found < least_val_loss - min_delta:
             chosen, overfitted = (net, size), 0

@@ -23,6 +23,7 @@ from .data import Rows
 from .fit_options import FitOptions
 from .fitting import Fitting, Parts, Writing
 from .history import ABOUT_THE_RUN, History
+from .leakage import Memory
 from .losses import Loss
 from .optimizers import Optimizer
 from .penalties import Penalty
@@ -108,6 +109,7 @@ class Trainer:
         self._core_penalties = [part for one in self._penalty for part in one.build(net.engine)]
         # m and the rows of a batch, for penalties that divide by them: those of the last fit; 0 where there was none.
         self._penalty_rows = (0, 0)
+        self._memory = Memory(net.dtype)
         self._running = threading.Lock()
 
     def __reduce__(self) -> NoReturn:
@@ -278,6 +280,8 @@ class Trainer:
             If the loss, a parameter or a statistic stops being finite. The network and the optimizer, its learning
             rate too, are set back to the end of the last epoch after which all were, before the callbacks changed
             something there; the history ends with it, and its `stop_reason` says where it happened.
+        LeakageWarning
+            If the validation part has copies of rows that are trained on, unless it is the training part itself.
         """
         options = FitOptions(
             epochs=epochs,
@@ -380,6 +384,8 @@ class Trainer:
         run = self._run(training, options.batch_size, options.shuffle, options.drop_last)
         batch = min(options.batch_size, len(training.x))
         judged = training.first(min(batch, JUDGED_ROWS))
+        given_rows = [X] if validation_data is None else [X, validation_data[0]]
+        self._memory.take(given_rows, training, validation, called, stacklevel=3)
         from .progress import bar
 
         with bar(options.epochs, run.steps_per_epoch, verbose) as progress:
@@ -406,17 +412,38 @@ class Trainer:
         return history
 
     def evaluate(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        *,
+        allow_seen: bool = False,
     ) -> dict[str, float]:
         """Return the loss and the metrics on `X` and `y`, in evaluation mode; the network does not change.
+
+        Parameters
+        ----------
+        X, y, sample_weight : array
+            As for `fit`.
+        allow_seen : bool, default False
+            Whether rows that a fit has seen are meant, and no warning is wanted.
 
         Returns
         -------
         dict
             "loss" (of the data alone), the metrics, and "penalty" where there is one: with the numbers of rows of the
             last fit, or, before any, those of `X`.
+
+        Warns
+        -----
+        LeakageWarning
+            If some rows, but not all, are among those that this trainer has trained on or validated with; or if they
+            are of the validation part by which a callback chose the epoch: such rows do not test [003].
         """
-        record = self._evaluation(self._rows(X, y, sample_weight)).run()
+        rows = self._rows(X, y, sample_weight)
+        if not checks.flag("allow_seen", allow_seen):
+            self._memory.check(rows.x, stacklevel=2)
+        record = self._evaluation(rows).run()
         penalty = {"penalty": record["penalty"]} if self.penalty else {}
         return {"loss": record["loss"], **metrics_.figures(self.metrics, record), **penalty}
 

@@ -161,7 +161,7 @@ def train(
         callbacks=[EarlyStopping(patience=_PATIENCE), *callbacks],
         verbose=verbose,
     )
-    figures = {name: trainer.evaluate(*part) for name, part in ready.items()}
+    figures = {name: trainer.evaluate(*part, allow_seen=name != "test") for name, part in ready.items()}
     if targets is not None:
         for name, (X, y) in ready.items():
             figures[name] |= _regression_figures(net.predict(X), y, targets.scales)
