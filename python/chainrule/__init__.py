@@ -131,6 +131,7 @@ if TYPE_CHECKING:
     from .recorders import LambdaCallback as LambdaCallback
     from .recorders import ModelCheckpoint as ModelCheckpoint
     from .recorders import TensorBoard as TensorBoard
+    from .scales import DataWarning as DataWarning
     from .schedules import ConstantRate as ConstantRate
     from .schedules import CosineDecay as CosineDecay
     from .schedules import ExponentialDecay as ExponentialDecay
@@ -249,6 +250,8 @@ _PUBLIC = {
     "playground": ["Landscape", "descend", "descent_trajectories"],
     "recipe": ["trainer_for"],
     "recorders": ["CSVLogger", "LambdaCallback", "ModelCheckpoint", "TensorBoard"],
+    "recorders": ["CSVLogger", "LambdaCallback", "ModelCheckpoint"],
+    "scales": ["DataWarning"],
     "schedules": ["ConstantRate", "CosineDecay", "ExponentialDecay", "OneCycle", "Schedule", "StepDecay", "TimeDecay"],
     "scores": ["ClassScores", "classification_scores", "top_k_accuracy"],
     "snapshots": ["Snapshots"],

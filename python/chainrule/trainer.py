@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from . import callbacks as callbacks_
-from . import checks, data, losses, optimizers, penalties, standardize, training_rows
+from . import checks, data, losses, optimizers, penalties, scales, standardize, training_rows
 from . import metrics as metrics_
 from . import snapshots as snapshots_
 from .callbacks import Callback
@@ -282,6 +282,8 @@ class Trainer:
             something there; the history ends with it, and its `stop_reason` says where it happened.
         LeakageWarning
             If the validation part has copies of rows that are trained on, unless it is the training part itself.
+        DataWarning
+            If `X` is not normalised, and the network does not begin by doing so.
         """
         options = FitOptions(
             epochs=epochs,
@@ -386,6 +388,7 @@ class Trainer:
         judged = training.first(min(batch, JUDGED_ROWS))
         given_rows = [X] if validation_data is None else [X, validation_data[0]]
         self._memory.take(given_rows, training, validation, called, stacklevel=3)
+        scales.warn(self.net.layers, training.x, stacklevel=3)
         from .progress import bar
 
         with bar(options.epochs, run.steps_per_epoch, verbose) as progress:
