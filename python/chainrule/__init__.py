@@ -148,6 +148,9 @@ if TYPE_CHECKING:
     from .spaces import Between as Between
     from .spaces import grid_size as grid_size
     from .spaces import search_space as search_space
+    from .shift import ColumnShift as ColumnShift
+    from .shift import DistributionShift as DistributionShift
+    from .shift import compare_distributions as compare_distributions
     from .splits import Split as Split
     from .splits import SplitWarning as SplitWarning
     from .splits import split as split
@@ -257,6 +260,7 @@ _PUBLIC = {
     "snapshots": ["Snapshots"],
     "searching": ["SearchResult", "search"],
     "spaces": ["Between", "grid_size", "search_space"],
+    "shift": ["ColumnShift", "DistributionShift", "compare_distributions"],
     "splits": ["Split", "SplitWarning", "split"],
     "standardize": ["Standardize", "StandardizeWarning"],
     "stopping": ["ImprovesSlowly", "Lasts", "Reaches", "Stagnates", "StopWhen", "StoppingRule"],
