@@ -144,13 +144,13 @@ if TYPE_CHECKING:
     from .scores import top_k_accuracy as top_k_accuracy
     from .searching import SearchResult as SearchResult
     from .searching import search as search
+    from .shift import ColumnShift as ColumnShift
+    from .shift import DistributionShift as DistributionShift
+    from .shift import compare_distributions as compare_distributions
     from .snapshots import Snapshots as Snapshots
     from .spaces import Between as Between
     from .spaces import grid_size as grid_size
     from .spaces import search_space as search_space
-    from .shift import ColumnShift as ColumnShift
-    from .shift import DistributionShift as DistributionShift
-    from .shift import compare_distributions as compare_distributions
     from .splits import Split as Split
     from .splits import SplitWarning as SplitWarning
     from .splits import split as split
@@ -253,7 +253,6 @@ _PUBLIC = {
     "playground": ["Landscape", "descend", "descent_trajectories"],
     "recipe": ["trainer_for"],
     "recorders": ["CSVLogger", "LambdaCallback", "ModelCheckpoint", "TensorBoard"],
-    "recorders": ["CSVLogger", "LambdaCallback", "ModelCheckpoint"],
     "scales": ["DataWarning"],
     "schedules": ["ConstantRate", "CosineDecay", "ExponentialDecay", "OneCycle", "Schedule", "StepDecay", "TimeDecay"],
     "scores": ["ClassScores", "classification_scores", "top_k_accuracy"],
