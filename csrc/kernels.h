@@ -22,6 +22,7 @@
 #include "core/team.h"
 #include "core/view.h"
 #include "formulas/activations.h"
+#include "formulas/images.h"
 #include "formulas/losses.h"
 #include "formulas/penalties.h"
 #include "formulas/shuffle.h"
@@ -60,6 +61,14 @@ struct DropMask {
   double rate = 0;   // each element on its own, with this probability; 0 to below 1
   Index count = -1;  // or, where at least 0: so many of each row, every choice of them being equally likely
   bool same = false; // whether all rows share the mask of row 0
+};
+
+/// Which rows of the data set those of a batch are, each below 2^31.
+struct RowNumbers {
+  const std::int32_t* numbers = nullptr; // (B), or null for first, first + 1, ...
+  Index first = 0;
+
+  CHAINRULE_INLINE constexpr Index operator[](Index i) const { return numbers != nullptr ? numbers[i] : first + i; }
 };
 
 /// The state of an update rule, arrays as long as the parameters; those that a rule has not are null.
@@ -127,6 +136,12 @@ template <class T> struct Kernels {
   void (*gather_rows)(const Team&, MatrixView<const T> from, const std::int32_t* rows, MatrixView<T> to);
   /// to (B) = the labels that `rows` (B) numbers.
   void (*gather_labels)(const Team&, const std::int32_t* from, const std::int32_t* rows, std::int32_t* to, Index count);
+  /// y (B, d) = x + deviation * N(0, 1), d below 2^34, with numbers that row i draws by numbers[i], and by the stream,
+  /// whose step is an epoch; not by i. y may alias x.
+  void (*noise_rows)(const Team&, Stream, double deviation, RowNumbers numbers, MatrixView<const T> x, MatrixView<T> y);
+  /// y (B, height * width * channels) = the pictures x, changed as numbers say that are drawn so.
+  void (*augment_images)(const Team&, const ImageChanges&, Stream, RowNumbers numbers, MatrixView<const T> x,
+                         MatrixView<T> y);
 
   // Column by column ---------------------------------------------------------------------------------------------
 

@@ -2,8 +2,8 @@
 
 Here: what holds for all of them, and those that work element by element, that take the greatest of several pieces, and
 that gather. The others are in test_kernels_matmul.py, test_kernels_losses.py, test_kernels_updates.py,
-test_kernels_columns.py, test_kernels_penalties.py and test_kernels_random.py; dense sweeps of exp, tanh and log in
-test_vector_math.py. That no operation is forgotten is a matter of test_repo.py.
+test_kernels_columns.py, test_kernels_penalties.py, test_kernels_random.py and test_kernels_augmentation.py; dense
+sweeps of exp, tanh and log in test_vector_math.py. That no operation is forgotten is a matter of test_repo.py.
 
 Every operation runs on teams of several sizes, which must agree to the last bit (kernel_checks.EveryTeam).
 EPS in the bounds is twice the greatest relative error of one rounding.
@@ -21,6 +21,7 @@ from kernel_checks import SIZES, EveryTeam, as_bytes, assert_within, epsilon, ra
 from numpy.testing import assert_allclose, assert_array_equal
 
 from chainrule import reference
+from chainrule._engine import ImageChanges
 
 # The parameter of each activation in these tests; 0 where it takes none.
 PARAMETERS = {"leaky_relu": 0.1, "elu": 1.3, "step": 0.7}
@@ -33,7 +34,8 @@ def calls(rng: np.random.Generator, dtype: str, rows: int = 6) -> dict[str, tupl
     chosen = rng.integers(0, 4, rows).astype(np.int32)
     flat = [random(rng, dtype, 3 * rows) for _ in range(3)] + [rng.uniform(0, 1, 3 * rows).astype(dtype)] * 2
     mean, variance, gamma, beta = rng.uniform(0.5, 2, (4, 5)).astype(dtype)
-    stream = {"seed": 1, "layer": 2, "step": 3}
+    stream, row_stream = {"seed": 1, "layer": 2, "step": 3}, {"seed": 1, "place": 2, "epoch": 3}
+    numbers = rng.permutation(rows).astype(np.int32)
     return {
         "matmul": ([p, x], {"transpose_b": True, "bias": bias, "activation": "tanh"}),
         "activation_forward": ([p], {"activation": "sigmoid"}),
@@ -54,6 +56,8 @@ def calls(rng: np.random.Generator, dtype: str, rows: int = 6) -> dict[str, tupl
         "max_pieces_backward": ([p, p[:, :1]], {}),
         "gather_rows": ([x, chosen], {}),
         "gather_labels": ([np.arange(4, dtype=np.int32), chosen], {}),
+        "noise_rows": ([p, numbers], {"deviation": 0.5} | row_stream),
+        "augment_images": ([p, numbers, ImageChanges(1, 5, 1, True, True, 0.1, 1, 0.2, 0.5)], row_stream),
         "shuffled_order": ([len(p)], {"seed": 1, "epoch": 2}),
         "column_moments": ([p if rows else x], {}),  # of no rows there is no mean
         "normalize_forward": ([p, mean, variance, gamma, beta], {"epsilon": 1e-3}),

@@ -11,6 +11,7 @@ void bind_process(py::module_& module);      // versions, instruction sets, thre
 void bind_descriptions(py::module_& module); // initializers, constraints, schedules: the same for both precisions
 
 void bind_device_array(py::module_& module); // arrays in the GPU's memory
+void bind_changes(py::module_& module);      // augmentation, described
 
 template <class T> void bind_kernels(py::module_& module);
 template <class T> void bind_layers(py::module_& module);

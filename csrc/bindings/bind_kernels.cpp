@@ -7,8 +7,8 @@
 #include <numeric>
 #include <optional>
 
+#include "bindings/augmentation_runner.h"
 #include "bindings/bind.h"
-#include "bindings/table_runner.h"
 #include "core/clock.h"
 #include "core/named.h"
 #include "nn/layers/layer_activation.h"
@@ -28,8 +28,8 @@ PenaltyTerm penalty_term_named(const std::string& name, double power) {
 }
 
 /// The operations of a table.
-template <class T> class Runner : public TableRunner<T> {
-  using Base = TableRunner<T>;
+template <class T> class Runner : public AugmentationRunner<T> {
+  using Base = AugmentationRunner<T>;
   using Base::at, Base::device_, Base::filled, Base::kernels_, Base::on_gpu_, Base::result, Base::run, Base::shape_of;
   using Base::team_, Base::view;
 
@@ -465,6 +465,10 @@ template <class T> void bind_kernels(py::module_& module) {
       .def("max_pieces_backward", &Runner<T>::max_pieces_backward, arg("z"), arg("dh"))
       .def("gather_rows", &Runner<T>::gather_rows, arg("x"), arg("rows"))
       .def("gather_labels", &Runner<T>::gather_labels, arg("labels"), arg("rows"))
+      .def("noise_rows", &Runner<T>::noise_rows, arg("x"), arg("rows"), py::kw_only(), arg("deviation"), arg("seed"),
+           arg("place"), arg("epoch"))
+      .def("augment_images", &Runner<T>::augment_images, arg("x"), arg("rows"), arg("changes"), py::kw_only(),
+           arg("seed"), arg("place"), arg("epoch"))
       .def("shuffled_order", &Runner<T>::shuffled_order, arg("n"), arg("seed"), arg("epoch"))
       .def("column_moments", &Runner<T>::column_moments, arg("x"))
       .def("normalize_forward", &Runner<T>::normalize_forward, arg("x"), arg("mean"), arg("variance"), arg("gamma"),

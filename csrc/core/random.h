@@ -16,7 +16,7 @@
 namespace chainrule {
 
 /// What a stream of random numbers is for: streams of different purposes never share a counter.
-enum class Purpose : std::uint32_t { initial_weights = 1, shuffle = 2, dropout = 3, noise = 4 };
+enum class Purpose : std::uint32_t { initial_weights = 1, shuffle = 2, dropout = 3, noise = 4, augmentation = 5 };
 
 /// Names one stream. Element e of a stream is a pure function of the stream and e.
 struct Stream {
@@ -27,6 +27,12 @@ struct Stream {
 
   constexpr std::uint32_t tag() const { return static_cast<std::uint32_t>(purpose) << 24 | layer; }
 };
+
+/// What a row of the data has of a stream whose step is an epoch; both numbers are below 2^32.
+CHAINRULE_INLINE constexpr Stream stream_of_row(Stream stream, Index row) {
+  stream.step = stream.step << 32 | static_cast<std::uint64_t>(row);
+  return stream;
+}
 
 // Multipliers and Weyl increments of the paper, table 2 and section 4.3.
 inline constexpr std::uint64_t philox_multiplier0 = 0xD2511F53, philox_multiplier1 = 0xCD9E8D57;

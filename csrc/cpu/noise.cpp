@@ -5,6 +5,8 @@
 //
 //   u0 = (w0 + 1/2) / 2^32,  u1 = w1 / 2^32,  r = sqrt(-2 log u0);     r cos(2 pi u1),  r sin(2 pi u1)
 //
+// noise_rows has such a stream for each row, whose blocks are counted from its first element.
+//
 // All in double precision, so that both precisions get the same noise to within the rounding of y.
 #include "cpu/operations.h"
 #include "cpu/philox_lanes.h"
@@ -52,11 +54,54 @@ template <class T> void add_noise(const Team& team, Stream stream, double deviat
   }
 }
 
+/// A row is often shorter than what philox_lanes makes at a time: hence blocks of several rows side by side.
+template <class T>
+void noise_rows(const Team& team, Stream stream, double deviation, RowNumbers numbers, MatrixView<const T> x,
+                MatrixView<T> y) {
+  const Index blocks = (x.cols + 3) / 4; // of a row
+  const Range share = team.share(x.rows * blocks, philox_width);
+  if (share.begin == share.end) return;
+  const Stream epoch = stream_of_row(stream, 0);
+  Index row = share.begin / blocks, block = share.begin % blocks;
+  Index rows[philox_width], firsts[philox_width]; // of each lane: the row, the first element there
+  auto next = [&] {
+    if (++block < blocks) return;
+    block = 0;
+    ++row;
+  };
+  LaneWords words;
+  LaneNormals normals;
+  for (Index begin = share.begin; begin < share.end; begin += philox_width) {
+    const Index count = share.end - begin < philox_width ? share.end - begin : philox_width;
+    for (Index lane = 0; lane < philox_width; ++lane) {
+      rows[lane] = row;
+      firsts[lane] = 4 * block;
+      if (lane + 1 < count) next(); // lanes beyond the last repeat it
+    }
+    auto of_rows = [&](int lane, std::uint64_t& number, std::uint64_t& step) {
+      number = static_cast<std::uint64_t>(firsts[lane] / 4);
+      step = static_cast<std::uint64_t>(numbers[rows[lane]]);
+    };
+    philox_blocks(epoch, of_rows, words);
+    normals_of(words, normals);
+    for (Index lane = 0; lane < count; ++lane) {
+      const T* from = x.row(rows[lane]);
+      T* to = y.row(rows[lane]);
+      for (Index k = 0, j = firsts[lane]; k < 4 && j < x.cols; ++k, ++j) {
+        to[j] = static_cast<T>(static_cast<double>(from[j]) + deviation * normals[k][lane]);
+      }
+    }
+    next();
+  }
+}
+
 } // namespace
 
 void list_noise(Device& device) {
   device.float32.add_noise = add_noise<float>;
   device.float64.add_noise = add_noise<double>;
+  device.float32.noise_rows = noise_rows<float>;
+  device.float64.noise_rows = noise_rows<double>;
 }
 
 } // namespace chainrule::cpu::CHAINRULE_ISA

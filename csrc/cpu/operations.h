@@ -11,6 +11,7 @@ void list_softmax(Device&);
 void list_max_pieces(Device&);
 void list_dropout(Device&);
 void list_noise(Device&);
+void list_augment_images(Device&);
 void list_arithmetic(Device&);
 void list_update(Device&);
 void list_gather(Device&);

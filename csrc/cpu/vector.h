@@ -164,6 +164,36 @@ template <class T> void store(Vec<T> x, T* to, Partial part) {
 }
 #endif
 
+/// from[places] in the lanes of `where`, `otherwise` in the others, whose places are not looked at.
+#if defined(__AVX512F__)
+inline Vec<float> gather(const float* from, Vec<float>::Bits places, Mask<float> where, Vec<float> otherwise) {
+  const __mmask16 lanes = _mm512_movepi32_mask((__m512i)where.bits);
+  return Vec<float>(
+      (Vec<float>::Numbers)_mm512_mask_i32gather_ps((__m512)otherwise.v, lanes, (__m512i)places, from, sizeof *from));
+}
+inline Vec<double> gather(const double* from, Vec<double>::Bits places, Mask<double> where, Vec<double> otherwise) {
+  const __mmask8 lanes = _mm512_movepi64_mask((__m512i)where.bits);
+  return Vec<double>(
+      (Vec<double>::Numbers)_mm512_mask_i64gather_pd((__m512d)otherwise.v, lanes, (__m512i)places, from, sizeof *from));
+}
+#elif defined(__AVX2__)
+inline Vec<float> gather(const float* from, Vec<float>::Bits places, Mask<float> where, Vec<float> otherwise) {
+  return Vec<float>((Vec<float>::Numbers)_mm256_mask_i32gather_ps((__m256)otherwise.v, from, (__m256i)places,
+                                                                  (__m256)where.bits, sizeof *from));
+}
+inline Vec<double> gather(const double* from, Vec<double>::Bits places, Mask<double> where, Vec<double> otherwise) {
+  return Vec<double>((Vec<double>::Numbers)_mm256_mask_i64gather_pd((__m256d)otherwise.v, from, (__m256i)places,
+                                                                    (__m256d)where.bits, sizeof *from));
+}
+#else
+template <class T> Vec<T> gather(const T* from, typename Vec<T>::Bits places, Mask<T> where, Vec<T> otherwise) {
+  for (int lane = 0; lane < Vec<T>::width; ++lane) {
+    if (where.bits[lane] != 0) otherwise.v[lane] = from[places[lane]];
+  }
+  return otherwise;
+}
+#endif
+
 /// As numbers of another precision: `Vec<To>::width` elements of `from`, or the first of them.
 template <class To, class From> Vec<To> load_as(const From* from, Full) {
   if constexpr (std::is_same_v<To, From>) return load(from);

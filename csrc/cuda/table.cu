@@ -22,6 +22,7 @@ const Device& device(Precision precision) {
     list_max_pieces(table);
     list_dropout(table);
     list_noise(table);
+    list_augment_images(table);
     list_arithmetic(table);
     list_update(table);
     list_gather(table);

@@ -36,6 +36,8 @@ template <class T> Kernels<T> missing_kernels() {
   put_missing(k.max_pieces_backward);
   put_missing(k.gather_rows);
   put_missing(k.gather_labels);
+  put_missing(k.noise_rows);
+  put_missing(k.augment_images);
   put_missing(k.shuffled_order);
   put_missing(k.column_moments);
   put_missing(k.normalize_forward);

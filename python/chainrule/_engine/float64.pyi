@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from . import DeviceArray
+from . import DeviceArray, ImageChanges
 
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int32]
@@ -91,6 +91,10 @@ class Kernels:
     def max_pieces_backward(self, z: Array, dh: Array) -> Array: ...
     def gather_rows(self, x: Array, rows: Labels) -> Array: ...
     def gather_labels(self, labels: Labels, rows: Labels) -> Labels: ...
+    def noise_rows(self, x: Array, rows: Labels, *, deviation: float, seed: int, place: int, epoch: int) -> Array: ...
+    def augment_images(
+        self, x: Array, rows: Labels, changes: ImageChanges, *, seed: int, place: int, epoch: int
+    ) -> Array: ...
     def shuffled_order(self, n: int, seed: int, epoch: int) -> Labels: ...
     def column_moments(self, x: Array) -> tuple[Array, Array]:
         """(mean (d), variance (d))."""

@@ -12,6 +12,7 @@ Letters: B rows of a batch, K classes or outputs, n elements, d columns.
 
 from __future__ import annotations
 
+from chainrule.reference.augmentation import augment_images, image_maps, noise_rows
 from chainrule.reference.columns import (
     CONSTRAINTS,
     column_moments,
@@ -87,6 +88,7 @@ __all__ = [
     "activation_forward",
     "add_noise",
     "add_scaled",
+    "augment_images",
     "clip",
     "clip_norm",
     "column_moments",
@@ -102,11 +104,13 @@ __all__ = [
     "fill",
     "gather_labels",
     "gather_rows",
+    "image_maps",
     "initial_values",
     "matmul",
     "max_pieces_backward",
     "max_pieces_forward",
     "multiply",
+    "noise_rows",
     "normal_numbers",
     "normalize_backward",
     "normalize_forward",

@@ -20,6 +20,7 @@ class Purpose(IntEnum):
     SHUFFLE = 2
     DROPOUT = 3
     NOISE = 4
+    AUGMENTATION = 5
 
 
 def philox_words(counter: Sequence[Any], key: Sequence[int]) -> npt.NDArray[np.uint64]:
@@ -98,15 +99,20 @@ def shuffled_order(n: int, seed: int, epoch: int) -> npt.NDArray[np.int32]:
 
 
 def normal_numbers(n: int, seed: int, layer: int, step: int) -> npt.NDArray[np.float64]:
-    """Return n normal numbers of mean 0 and deviation 1, by the method of G. Box and M. Muller (1958).
+    """Return n normal numbers of mean 0 and deviation 1; block b makes elements 4b to 4b + 3."""
+    return normals_of_words(philox(seed, Purpose.NOISE, layer, step, np.arange((n + 3) // 4)).reshape(-1))[:n]
 
-    Words 0 and 1 of block b make elements 4b and 4b + 1, words 2 and 3 the next two:
+
+def normals_of_words(words: Words) -> npt.NDArray[np.float64]:
+    """Return a normal number for each of an even number of words, by the method of G. Box and M. Muller (1958).
+
+    Words 0 and 1 make elements 0 and 1, words 2 and 3 the next two, and so on:
     u0 = (w0 + 1/2) / 2^32, u1 = w1 / 2^32;  sqrt(-2 log u0) times cos(2 pi u1) and sin(2 pi u1)
     """
-    words = philox(seed, Purpose.NOISE, layer, step, np.arange((n + 3) // 4)).reshape(-1, 2).astype(np.float64)
-    radius, angle = np.sqrt(-2 * np.log((words[:, 0] + 0.5) * 2.0**-32)), 2 * np.pi * (words[:, 1] * 2.0**-32)
+    w = words.reshape(-1, 2).astype(np.float64)
+    radius, angle = np.sqrt(-2 * np.log((w[:, 0] + 0.5) * 2.0**-32)), 2 * np.pi * (w[:, 1] * 2.0**-32)
     pairs: npt.NDArray[np.float64] = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-    return pairs.reshape(-1)[:n]
+    return pairs.reshape(-1)
 
 
 INITIALIZERS: dict[str, Callable[[float, int, int], float]] = {
