@@ -1,6 +1,6 @@
-// Races: every kind of layer, penalty and optimizer trains, evaluates and predicts on teams of 1, 2, 3 and 5 threads,
-// which must give the same bits. .ci/run compiles it with ThreadSanitizer, which sees a barrier that is missing; no
-// other test does. It judges no values: the tests in Python do.
+// Races: every kind of layer, penalty, optimizer and augmentation trains, evaluates and predicts on teams of 1, 2, 3
+// and 5 threads, which must give the same bits. .ci/run compiles it with ThreadSanitizer, which sees a barrier that is
+// missing; no other test does. It judges no values: the tests in Python do.
 #include <cstdio>
 #include <memory>
 #include <vector>
@@ -38,6 +38,15 @@ template <class T> std::uint64_t hash(const T* array, Index n, std::uint64_t h =
   const auto* bytes = reinterpret_cast<const unsigned char*>(array);
   for (std::size_t i = 0; i < static_cast<std::size_t>(n) * sizeof(T); ++i) h = (h ^ bytes[i]) * 0x100000001b3;
   return h;
+}
+
+/// None, one, or several of either kind.
+std::vector<Changes> changes(int variant) {
+  ImageChanges images{.height = 3, .width = 7, .flip_horizontal = true, .max_shift = 1};
+  if (variant % 3 == 0) return {};
+  if (variant % 3 == 1) return {images};
+  images.max_turns = images.max_zoom = 0.2;
+  return {NoiseChanges{0.1}, images, NoiseChanges{0.2}};
 }
 
 template <class T> std::vector<std::shared_ptr<const Layer<T>>> layers(int variant) {
@@ -127,7 +136,7 @@ template <class T> std::uint64_t trained(int threads, int variant, Write gradien
 
   const Objective<T> aim = objective<T>(variant);
   Epoch<T> epoch(network, optimizer<T>(variant), aim,
-                 Sampler<T>(data, network.device(), batch_size, variant != 2, false, 3));
+                 Sampler<T>(data, network.device(), batch_size, variant != 2, false, 3, changes(variant)));
   for (std::uint64_t number = 0; number < 3; ++number) {
     epoch.begin(number);
     while (!epoch.advance(variant == 0 ? 0 : 10)) continue; // slices of one step, or one slice

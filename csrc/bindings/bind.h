@@ -20,6 +20,7 @@ template <class T> void bind_optimizers(py::module_& module);
 template <class T> void bind_penalties(py::module_& module);
 template <class T> void bind_network(py::module_& module);
 template <class T> void bind_fit(py::module_& module);
+template <class T> void bind_augmentation(py::module_& module);
 
 /// Everything that exists once for each precision.
 template <class T> void bind_precision(py::module_& module) {
@@ -30,6 +31,7 @@ template <class T> void bind_precision(py::module_& module) {
   bind_penalties<T>(module);
   bind_network<T>(module);
   bind_fit<T>(module);
+  bind_augmentation<T>(module);
 }
 
 } // namespace chainrule::bindings

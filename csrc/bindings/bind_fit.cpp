@@ -132,13 +132,14 @@ public:
   Fit(NetworkPointer<T> network, const std::shared_ptr<Loss<T>>& loss, const std::shared_ptr<Optimizer<T>>& optimizer,
       const std::vector<std::shared_ptr<Penalty<T>>>& penalties, std::vector<std::string> metrics, const py::object& x,
       const py::object& y, const py::object& weight, Index batch_size, bool shuffle, bool drop_last, std::uint64_t seed,
-      double threshold)
+      double threshold, std::vector<Changes> augment)
       : network_(std::move(network)), metrics_(std::move(metrics)),
         arrays_(network_->network(), *loss, metrics_, x, y, weight, batch_size),
         epoch_(network_->network(), optimizer,
                objective_of<T>(loss, penalties, metrics_, threshold, arrays_.data().rows(),
                                std::min(batch_size, arrays_.data().rows())),
-               Sampler<T>(arrays_.data(), network_->network().device(), batch_size, shuffle, drop_last, seed)) {}
+               Sampler<T>(arrays_.data(), network_->network().device(), batch_size, shuffle, drop_last, seed,
+                          std::move(augment))) {}
 
   Index steps() const { return epoch_.steps(); }
   bool streams() const { return arrays_.stream(network_->network()); }
@@ -304,10 +305,10 @@ template <class T> void bind_fit(py::module_& module) {
   py::class_<Fit<T>>(module, "Fit")
       .def(py::init<NetworkPointer<T>, std::shared_ptr<Loss<T>>, std::shared_ptr<Optimizer<T>>,
                     std::vector<std::shared_ptr<Penalty<T>>>, std::vector<std::string>, py::object, py::object,
-                    py::object, Index, bool, bool, std::uint64_t, double>(),
+                    py::object, Index, bool, bool, std::uint64_t, double, std::vector<Changes>>(),
            arg("network").none(false), arg("loss").none(false), arg("optimizer").none(false), arg("penalties"),
            arg("metrics"), arg("x"), arg("y"), arg("weight"), arg("batch_size"), arg("shuffle"), arg("drop_last"),
-           arg("seed"), arg("threshold"))
+           arg("seed"), arg("threshold"), arg("augment") = py::list())
       .def_property_readonly("steps_per_epoch", &Fit<T>::steps)
       .def_property_readonly("streams", &Fit<T>::streams)
       .def("run", &Fit<T>::run, arg("epoch"), arg("progress") = py::none())

@@ -15,7 +15,7 @@ constexpr Index round_up(Index bytes) {
 
 template <class T>
 Sampler<T>::Sampler(Data<T> data, const Device& device, Index batch_size, bool shuffle, bool drop_last,
-                    std::uint64_t seed)
+                    std::uint64_t seed, std::vector<Changes> changes)
     : data_(data), device_(device), batch_size_(std::min(batch_size, data.rows())), shuffles_(shuffle), seed_(seed) {
   check(data.rows() >= 1, "the data has no rows");
   check(data.rows() < Index{1} << 31, "the data has more than 2^31 - 1 rows");
@@ -24,6 +24,7 @@ Sampler<T>::Sampler(Data<T> data, const Device& device, Index batch_size, bool s
         " rows are fewer than a batch of ", batch_size);
   steps_ = drop_last ? data.rows() / batch_size_ : (data.rows() + batch_size_ - 1) / batch_size_;
   const Memory& memory = *device.memory;
+  augmentation_ = Augmentation<T>(std::move(changes), batch_size_, data.x.cols, seed, memory);
   if (data.memory != &memory) {
     lot_steps_ =
         std::clamp(lot_bytes / (batch_size_ * std::max<Index>(data.row_bytes(), 1)), Index{1}, most_steps_at_once);
@@ -50,6 +51,7 @@ template <class T> Index Sampler<T>::rows_of(Index step) const {
 }
 
 template <class T> void Sampler<T>::begin(std::uint64_t epoch) {
+  epoch_ = epoch;
   if (!shuffles_) return;
   shuffle_ = shuffle_of(seed_, epoch, data_.rows());
   if (feed_ != nullptr) return; // lots ask it row by row
@@ -71,6 +73,7 @@ template <class T> typename Sampler<T>::Lot Sampler<T>::lot_at(void* place, Inde
   next(lot.values, rows * data_.targets.values.cols);
   next(lot.weight, data_.weight != nullptr ? rows : 0);
   next(lot.labels, data_.targets.labels != nullptr ? rows : 0);
+  next(lot.numbers, shuffles_ && !augmentation_.empty() ? rows : 0);
   lot.bytes = end;
   return lot;
 }
@@ -86,6 +89,7 @@ template <class T> void Sampler<T>::collect(Index first, Index rows, const Lot& 
       if (lot.values != nullptr) copy_row(values.row(row), lot.values + i * values.cols, values.cols);
       if (lot.weight != nullptr) lot.weight[i] = data_.weight[row];
       if (lot.labels != nullptr) lot.labels[i] = data_.targets.labels[row];
+      if (lot.numbers != nullptr) lot.numbers[i] = static_cast<std::int32_t>(row);
     }
   };
   team_.run(body);
@@ -104,6 +108,7 @@ template <class T> Index Sampler<T>::prepare(Index step, Index most) {
       .weight = there.weight,
       .memory = device_.memory};
   lot_first_ = first;
+  lot_numbers_ = there.numbers;
   return steps;
 }
 
@@ -121,7 +126,20 @@ template <class T> Data<T> Sampler<T>::part_of(const Data<T>& data, Index first,
   return part;
 }
 
+template <class T> RowNumbers Sampler<T>::numbers_from(Index first) const {
+  if (!shuffles_) return {.first = first};
+  return {.numbers = feed_ != nullptr ? lot_numbers_ + (first - lot_first_) : order_.data() + first};
+}
+
 template <class T> Data<T> Sampler<T>::batch(const Pass<T>& pass, Index step) {
+  Data<T> batch = collected(pass, step);
+  if (!augmentation_.empty()) {
+    batch.x = augmentation_.apply(pass, epoch_, numbers_from(step * batch_size_), batch.x);
+  }
+  return batch;
+}
+
+template <class T> Data<T> Sampler<T>::collected(const Pass<T>& pass, Index step) {
   const Index first = step * batch_size_, rows = rows_of(step);
   if (feed_ != nullptr) return part_of(lot_, first - lot_first_, rows); // its team is one
   if (!shuffles_) {

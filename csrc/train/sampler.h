@@ -2,13 +2,14 @@
 //
 // A shuffled batch is gathered into buffers of its own; an unshuffled one is a view of the data. Where the data lie in
 // this process and the device does not, the rows of some steps ahead are collected here, in lots, and stream in while
-// the device works on the lot before.
+// the device works on the lot before. Augmentation comes last, wherever the rows come from.
 #pragma once
 
 #include <memory>
 
 #include "core/buffer.h"
 #include "nn/pass.h"
+#include "train/augmentation.h"
 #include "train/data.h"
 
 namespace chainrule {
@@ -20,13 +21,14 @@ inline constexpr Index most_steps_at_once = 16;
 template <class T> class Sampler {
 public:
   /// For steps on `device`. `data` lies in its memory, or in that of this process.
-  Sampler(Data<T> data, const Device& device, Index batch_size, bool shuffle, bool drop_last, std::uint64_t seed);
+  Sampler(Data<T> data, const Device& device, Index batch_size, bool shuffle, bool drop_last, std::uint64_t seed,
+          std::vector<Changes> changes = {});
 
   Index steps() const { return steps_; }
   Index batch_size() const { return batch_size_; }
   Index rows_of(Index step) const;
 
-  /// Sets the order of the rows for an epoch.
+  /// Sets the order of the rows for an epoch, and how they are changed.
   void begin(std::uint64_t epoch);
 
   /// Makes the batches from `step` on ready, of up to `most` steps; returns of how many. Called by one thread, before
@@ -39,12 +41,16 @@ private:
   /// Where the arrays of a lot lie, one behind the other; those that the data have not are null.
   struct Lot {
     T *x, *values, *weight;
-    std::int32_t* labels;
-    Index bytes; // of all
+    std::int32_t *labels, *numbers; // numbers: which rows they are, where augmentation asks
+    Index bytes;                    // of all
   };
   Lot lot_at(void* place, Index rows) const;
   /// Copies the rows [first, first + rows) of the epoch.
   void collect(Index first, Index rows, const Lot& lot);
+  /// The batch of a step as the data have it; ends with a barrier.
+  Data<T> collected(const Pass<T>&, Index step);
+  /// Which rows those of the epoch are, from `first` on.
+  RowNumbers numbers_from(Index first) const;
   /// The view of the rows [first, first + rows) of data that lie as `data` does.
   static Data<T> part_of(const Data<T>& data, Index first, Index rows);
 
@@ -54,6 +60,8 @@ private:
   bool shuffles_;
   std::uint64_t seed_;
   Index steps_;
+  Augmentation<T> augmentation_;
+  std::uint64_t epoch_ = 0;
   ThreadTeam team_;             // that draws the order of an epoch, or collects lots
   Shuffle shuffle_{};           // of the epoch
   Buffer<std::int32_t> order_;  // (N), drawn from it; none where lots are
@@ -65,6 +73,7 @@ private:
   Index lot_steps_ = 0;         // steps of a lot, at most
   Data<T> lot_;                 // the last one, on the device
   Index lot_first_ = 0;         // its first row in the epoch
+  const std::int32_t* lot_numbers_ = nullptr;
 };
 
 } // namespace chainrule

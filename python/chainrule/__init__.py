@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .activations import Softmax as Softmax
     from .activations import Step as Step
     from .activations import Tanh as Tanh
+    from .augmentation import Augmentation as Augmentation
+    from .augmentation import ImageAugmentation as ImageAugmentation
+    from .augmentation import NoiseAugmentation as NoiseAugmentation
+    from .augmentation import augmented as augmented
     from .bayesian import OptunaPruning as OptunaPruning
     from .callbacks import Callback as Callback
     from .callbacks import EarlyStopping as EarlyStopping
@@ -185,6 +189,7 @@ __version__: str = _engine.build_info()["version"]
 _PUBLIC = {
     "activations": ["ELU", "ActivationFunction", "Identity", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Step", "Tanh"],
     "bayesian": ["OptunaPruning"],
+    "augmentation": ["Augmentation", "ImageAugmentation", "NoiseAugmentation", "augmented"],
     "callbacks": ["Callback", "EarlyStopping", "ReduceLROnPlateau"],
     "comparison": ["Comparison", "compare", "lecture_optimizers"],
     "complexity": ["GradientReport", "WeightReport", "gradient_report", "weight_report"],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from . import checks
+from . import augmentation, checks, storage
+from .augmentation import Augmentation
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class FitOptions:
     shuffle: bool
     class_weight: Any
     drop_last: bool
+    augment: tuple[Augmentation, ...]
 
     def __post_init__(self) -> None:
         """Check them."""
@@ -31,11 +33,12 @@ class FitOptions:
         object.__setattr__(self, "validation_split", share)
 
     def plain(self) -> dict[str, Any]:
-        """Return them as JSON has them: a mapping from classes as pairs, since its keys are numbers."""
+        """Return them as JSON has them; a mapping from classes as pairs, since its keys are numbers."""
         weights = self.class_weight
         if isinstance(weights, Mapping):
             weights = [[int(number), float(factor)] for number, factor in weights.items()]
-        return {**asdict(self), "class_weight": weights}
+        options = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**options, "class_weight": weights, "augment": [storage.plain(one) for one in self.augment]}
 
     @staticmethod
     def from_plain(options: Mapping[str, Any]) -> FitOptions:
@@ -43,4 +46,6 @@ class FitOptions:
         weights = options.get("class_weight")
         if isinstance(weights, list):
             weights = {number: factor for number, factor in weights}
-        return FitOptions(**{**options, "class_weight": weights})
+        kinds = storage.by_class_name(augmentation.KNOWN)
+        augment = tuple(storage.described(one, kinds, depth=0) for one in options.get("augment", ()))
+        return FitOptions(**{**options, "class_weight": weights, "augment": augment})

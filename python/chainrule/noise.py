@@ -111,7 +111,7 @@ class GaussianNoise(Layer):
     """Adds noise while training: h = x + std * N(0, 1), new in every step; h = x in prediction.
 
     In front of the first layer it is the noise on the training examples of lecture [001], which smooths what is
-    learned; further back it disturbs hidden units.
+    learned, as is `NoiseAugmentation`, a part of the fit instead of the network; further back it disturbs hidden units.
 
     Parameters
     ----------

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from . import augmentation, checks, data, losses, optimizers, penalties, scales, standardize, training_rows
 from . import callbacks as callbacks_
-from . import checks, data, losses, optimizers, penalties, scales, standardize, training_rows
 from . import metrics as metrics_
 from . import snapshots as snapshots_
+from .augmentation import Augmentation
 from .callbacks import Callback
 from .data import Rows
+from .engine_parts import EngineParts
 from .fit_options import FitOptions
 from .fitting import Fitting, Parts, Writing
 from .history import ABOUT_THE_RUN, History
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ._engine.float32 import Evaluation as CoreEvaluation
-    from ._engine.float32 import Fit as CoreFit
-    from ._engine.float32 import Optimizer as CoreOptimizer
     from .network import Network
 
     Array = npt.NDArray[Any]
@@ -102,11 +102,10 @@ class Trainer:
         self._seed = net.seed if seed is None else checks.seed("seed", seed)
         self.epochs_done = 0
         self.history = History(self._names(validated=False))
-        self._core_loss = self._loss.build(net.engine)
+        self._parts = EngineParts(self)
         # The next two are for fitting.py and callbacks.py.
-        self.core_optimizer: CoreOptimizer = self._optimizer.prepared(net)
+        self.core_optimizer = self._parts.optimizer
         self.asked_to_stop: str | None = None
-        self._core_penalties = [part for one in self._penalty for part in one.build(net.engine)]
         # m and the rows of a batch, for penalties that divide by them: those of the last fit; 0 where there was none.
         self._penalty_rows = (0, 0)
         self._memory = Memory(net.dtype)
@@ -216,6 +215,7 @@ class Trainer:
         class_weight: str | Mapping[int, float] | None = None,
         verbose: bool | int | str = "auto",
         drop_last: bool = False,
+        augment: Augmentation | Sequence[Augmentation] = (),
         snapshots: str | os.PathLike[str] | Snapshots | None = None,
     ) -> History:
         """Train for some epochs, from where the last fit ended: epochs, optimizer state and random numbers go on.
@@ -259,6 +259,9 @@ class Trainer:
             Whether a progress bar is shown; "auto" where somebody can see it.
         drop_last : bool, default False
             Whether a last step with fewer rows is left out.
+        augment : Augmentation or sequence of Augmentation, default ()
+            How rows are changed each time they are trained on, one kind after the other; see `ImageAugmentation` and
+            `NoiseAugmentation`. Rows that are measured are not.
         snapshots : path or Snapshots, optional
             Where to write down, after each epoch or more often, all that it takes to go on; see `resume`.
 
@@ -293,6 +296,7 @@ class Trainer:
             shuffle=shuffle,
             class_weight=class_weight,
             drop_last=drop_last,
+            augment=augmentation.checked(augment, self.net.inputs),
         )
         given = (X, y, sample_weight, validation_data)
         return self._fit(given, options, callbacks, verbose, snapshots_.resolve(snapshots), None)
@@ -354,6 +358,7 @@ class Trainer:
                 trainer.fit(X, y, epochs=100, snapshots="run.snapshot")
         """
         snapshot = snapshots_.read(path)
+        augmentation.checked(snapshot.options.augment, self.net.inputs)
         given = (X, y, sample_weight, validation_data)
         return self._fit(given, snapshot.options, callbacks, verbose, snapshot.where, snapshot)
 
@@ -383,7 +388,7 @@ class Trainer:
         if snapshot is not None:
             snapshot.check_data(found)
             history = snapshot.history(list(history))
-        run = self._run(training, options.batch_size, options.shuffle, options.drop_last)
+        run = self._parts.run(training, options)
         batch = min(options.batch_size, len(training.x))
         judged = training.first(min(batch, JUDGED_ROWS))
         given_rows = [X] if validation_data is None else [X, validation_data[0]]
@@ -471,35 +476,12 @@ class Trainer:
         """Return a data set as the engine takes it."""
         return training_rows.checked_rows(self.net, self.loss, X, y, sample_weight)
 
-    def _run(self, rows: Rows, batch_size: int, shuffle: bool, drop_last: bool) -> CoreFit:
-        """Return the engine's run over `rows`."""
-        training_rows.check_steps(self.net, len(rows.x), batch_size, drop_last)
-        run: CoreFit = self.net.engine.Fit(
-            self.net.core,
-            self._core_loss,
-            self.core_optimizer,
-            self._core_penalties,
-            metrics_.of_engine(self.metrics),
-            rows.x,
-            rows.y,
-            rows.weight,
-            # More rows than there are would only make buffers larger.
-            min(batch_size, len(rows.x)),
-            shuffle,
-            drop_last,
-            self.seed,
-            self.loss.threshold(),
-        )
-        return run
-
     def _names(self, validated: bool) -> list[str]:
         """Return the names of the history."""
         measured = ["loss", *self.metrics]
         penalty = ["penalty"] if self.penalty else []
         validation = [f"val_{name}" for name in measured] if validated else []
         return [*measured, *penalty, *validation, *ABOUT_THE_RUN]
-
-    # Parts of the engine ----------------------------------------------------------------------------------------------
 
     def _writing(self, where: Snapshots | None, options: FitOptions, rows: str) -> Writing | None:
         """Return what a fit needs to write snapshots, `rows` being the fingerprint of its data; None for none."""
@@ -509,15 +491,5 @@ class Trainer:
         return Writing(where, snapshots_.head_of(self, where, options, rows), state)
 
     def _evaluation(self, rows: Rows) -> CoreEvaluation:
-        """Return what measures `rows` in evaluation mode; it holds them where the network is."""
-        self.net.check_measured()
-        evaluation: CoreEvaluation = self.net.engine.Evaluation(
-            self.net.core,
-            self._core_loss,
-            self._core_penalties,
-            metrics_.of_engine(self.metrics),
-            *rows,
-            self.loss.threshold(),
-            *self._penalty_rows,
-        )
-        return evaluation
+        """Return what measures `rows`."""
+        return self._parts.evaluation(rows, self._penalty_rows)

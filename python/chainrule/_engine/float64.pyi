@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from . import DeviceArray, ImageChanges
+from . import DeviceArray, ImageChanges, NoiseChanges
 
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int32]
@@ -462,6 +462,7 @@ class Fit:
         drop_last: bool,
         seed: int,
         threshold: float,  # of a yes: 0 for logits, 0.5 for probabilities
+        augment: Sequence[ImageChanges | NoiseChanges] = (),
     ) -> None: ...
     @property
     def steps_per_epoch(self) -> int: ...
@@ -511,3 +512,8 @@ class RunState:
     def is_here(self) -> bool: ...  # whether the network has the parameters that were kept
     def content(self) -> RunContent: ...  # what was kept, copied
     def take(self, arena: Array, states: Sequence[Array], passes: int, updates: int, rate: float) -> None: ...
+
+def augment(
+    x: Array, changes: Sequence[ImageChanges | NoiseChanges], seed: int, epoch: int, rows: Labels | None = None
+) -> Array:
+    """Rows as a fit on the CPU has them in an epoch; numbered 0, 1, ... unless `rows` says how."""
