@@ -113,7 +113,7 @@ def test_rows_are_numbered_in_the_training_part() -> None:
 
 def test_only_training_rows_are_changed() -> None:
     one = trainer(metrics=["accuracy"])
-    validation = (X[:20], LABELS[:20])
+    validation = (X[:20] + 1, LABELS[:20])
     before = X.copy()
     history = one.fit(X, LABELS, epochs=2, shuffle=False, augment=KINDS["all"], validation_data=validation, verbose=0)
     assert_array_equal(X, before)

@@ -13,6 +13,7 @@ import chainrule as cr
 from chainrule.remedies import ADVICE
 
 
+@pytest.mark.filterwarnings("ignore::chainrule.scales.DataWarning")  # true of the two runs on raw inputs
 @pytest.mark.parametrize("make", RUNS, ids=lambda make: make.__name__)
 def test_what_a_run_suffers_from_is_named_and_nothing_else(make: Callable[[], Run]) -> None:
     run = make()

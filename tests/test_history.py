@@ -16,14 +16,14 @@ def fit(loss="cross_entropy", y=LABELS, **options):
 
 def test_the_rows_of_both_parts():
     assert fit().rows == (12, 0)
-    assert fit(validation_data=(X[:5], LABELS[:5])).rows == (12, 5)
+    assert fit(validation_data=(-X[:5], LABELS[:5])).rows == (12, 5)
     assert fit(validation_split=0.25).rows == (9, 3)
     assert cr.History(["loss"]).rows is None
 
 
 @pytest.mark.parametrize("reduction", ["mean", "mean_rows", "sum"])
 def test_whether_losses_are_sums(reduction):
-    history = fit(cr.MeanSquaredError(reduction=reduction), NUMBERS, validation_data=(X[:6], NUMBERS[:6]))
+    history = fit(cr.MeanSquaredError(reduction=reduction), NUMBERS, validation_data=(-X[:6], NUMBERS[:6]))
     assert history.summed == (reduction == "sum")
     assert cr.MeanSquaredError(reduction=reduction).is_sum == history.summed
     assert not cr.Poisson().is_sum

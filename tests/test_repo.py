@@ -200,7 +200,7 @@ def test_everything_public_has_a_row_in_the_catalogue(name: str) -> None:
 
 # What the slides show, by the names that docs/lectures.md gives it, in its order.
 GROUPS = {
-    "DATA": 3,
+    "DATA": 11,
     "NET": 8,
     "ACT": 11,
     "LOSS": 7,
@@ -209,11 +209,20 @@ GROUPS = {
     "GD": 4,
     "OPT": 6,
     "SCH": 6,
+    "LR": 2,
     "INIT": 6,
     "REG": 14,
     "BN": 1,
+    "LOOP": 4,
     "STOP": 4,
-    "MET": 2,
+    "MET": 3,
+    "DIAG": 6,
+    "HP": 3,
+    "CV": 1,
+    "ENS": 1,
+    "TL": 1,
+    "MIS": 7,
+    "GPU": 4,
 }
 SHOWN = [f"{group}-{number}" for group, last in GROUPS.items() for number in range(1, last + 1)]
 SHOWN.insert(SHOWN.index("OPT-6") + 1, "Rprop")

@@ -43,7 +43,7 @@ def test_a_column_of_years_is_told_with_its_figures(dtype):
     assert f"root mean square of its numbers is {size:.3g}" in message
     assert f"column 2 has mean {mean:.3g} and deviation {deviation:.3g}" in message
     assert "cr.split first" in message
-    assert "BatchNorm()" in message
+    assert "Standardize()" in message
 
 
 UNNORMALISED = {

@@ -123,7 +123,7 @@ def test_from_every_snapshot_to_the_same_end(monkeypatch, tmp_path, device, opti
         {"class_weight": {0: 1.0, 1: 2.5, 2: 0.5}},
         {"class_weight": "balanced"},
         {"validation_freq": 2},
-        {"validation_data": (X[:7], LABELS[:7]), "validation_split": 0.0},
+        {"validation_data": (-X[:7], LABELS[:7]), "validation_split": 0.0},
         {"sample_weight": np.arange(101.0)},
     ],
     ids=lambda options: ",".join(options),

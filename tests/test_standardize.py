@@ -306,6 +306,7 @@ def test_no_warning_where_nothing_is_wrong():
             trainer(network(dtype=dtype)).fit(X, Y, epochs=1, verbose=False)
 
 
+@pytest.mark.filterwarnings("ignore::chainrule.scales.DataWarning")  # that raw columns hide it is the point
 def test_it_learns_what_raw_columns_hide():
     """Classes that lie apart in a column of small numbers beside one of large numbers."""
     x, y = problem(rows=200)

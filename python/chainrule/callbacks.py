@@ -38,6 +38,10 @@ class Callback:
         """Return the attributes but the trainer, for pickle and copy: a trainer can be neither."""
         return {name: value for name, value in vars(self).items() if name != "trainer"}
 
+    def chooses_by(self) -> tuple[str, ...]:
+        """Return the figures by which the callback ends a fit or keeps an epoch; whose rows then test no more."""
+        return ()
+
     def state_dict(self) -> dict[str, Any]:
         """Return what the callback has found so far, for snapshots: numbers, strings, lists, dicts, arrays by name.
 
@@ -184,6 +188,10 @@ class EarlyStopping(Callback):
                 kept.weights.restore()
                 history.restored_epoch = kept.epoch
         self._forget()
+
+    def chooses_by(self) -> tuple[str, ...]:
+        """Return the monitored figure."""
+        return (self.monitor,)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best figure and the weights that may be wanted back."""

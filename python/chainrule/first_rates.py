@@ -258,7 +258,7 @@ def _loss(trainer: Trainer, X: Any, y: Any, fit: Mapping[str, Any]) -> float:
     """Return the loss in evaluation mode, rows weighted as in the fit."""
     rows = training_rows.checked_rows(trainer.net, trainer.loss, X, y, fit.get("sample_weight"))
     rows = training_rows.with_class_weight(trainer.net, trainer.loss, rows, fit.get("class_weight"))
-    return trainer.evaluate(cast(Any, rows.x), rows.y, rows.weight)["loss"]
+    return trainer.evaluate(cast(Any, rows.x), rows.y, rows.weight, allow_seen=True)["loss"]
 
 
 def _limit(before: float, exploded: float) -> float:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from . import augmentation, checks, storage
-from .augmentation import Augmentation
+from . import checks
+from .augmentation import KNOWN, Augmentation
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,10 @@ class FitOptions:
         weights = self.class_weight
         if isinstance(weights, Mapping):
             weights = [[int(number), float(factor)] for number, factor in weights.items()]
+        from .storage import plain
+
         options = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {**options, "class_weight": weights, "augment": [storage.plain(one) for one in self.augment]}
+        return {**options, "class_weight": weights, "augment": [plain(one) for one in self.augment]}
 
     @staticmethod
     def from_plain(options: Mapping[str, Any]) -> FitOptions:
@@ -46,6 +48,8 @@ class FitOptions:
         weights = options.get("class_weight")
         if isinstance(weights, list):
             weights = {number: factor for number, factor in weights}
-        kinds = storage.by_class_name(augmentation.KNOWN)
-        augment = tuple(storage.described(one, kinds, depth=0) for one in options.get("augment", ()))
+        from .storage import by_class_name, described
+
+        kinds = by_class_name(KNOWN)
+        augment = tuple(described(one, kinds, depth=0) for one in options.get("augment", ()))
         return FitOptions(**{**options, "class_weight": weights, "augment": augment})

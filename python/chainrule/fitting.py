@@ -6,23 +6,22 @@ Whether the run has diverged is decided here; what it goes back to is kept in di
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from . import metrics, snapshots
+from . import metrics
 from .divergence import LastGood, updates_went_wrong, went_wrong, whole_sentence
-from .snapshots import Place
 
 if TYPE_CHECKING:
-    from ._engine.float32 import EpochRecord, RunState
+    from ._engine import EpochRecord
     from ._engine.float32 import Evaluation as CoreEvaluation
     from ._engine.float32 import Fit as CoreFit
     from .callbacks import Callback
     from .fit_options import FitOptions
     from .progress import Progress
-    from .snapshots import Snapshot, Snapshots
+    from .snapshots import Snapshot, Writer
     from .trainer import Trainer
 
 
@@ -32,14 +31,6 @@ class Parts(NamedTuple):
     run: CoreFit
     judged: CoreEvaluation  # a few rows, on which the last update is judged
     validation: CoreEvaluation | None
-
-
-class Writing(NamedTuple):
-    """What a fit needs to write snapshots."""
-
-    where: Snapshots
-    head: Mapping[str, Any]  # of all of them
-    now: RunState  # room for the state of the moment
 
 
 class Fitting:
@@ -52,7 +43,7 @@ class Fitting:
         options: FitOptions,
         called: Sequence[Callback],
         progress: Progress,
-        writing: Writing | None,
+        writer: Writer | None,
     ) -> None:
         self._trainer = trainer
         self._history = trainer.history
@@ -60,7 +51,7 @@ class Fitting:
         self._epochs, self._validation_freq = options.epochs, options.validation_freq
         self._called = called
         self._progress = progress
-        self._writing = writing
+        self._writer = writer
         self._good = LastGood(trainer.net.engine, trainer.net.core, trainer.core_optimizer)
 
     def run(self) -> bool:
@@ -73,8 +64,8 @@ class Fitting:
 
     def resume(self, snapshot: Snapshot) -> bool:
         """Walk the epochs that are left; return whether the loss diverged."""
-        assert self._writing is not None  # to the same file
-        trainer, state, place = self._trainer, self._writing.now, snapshot.place
+        assert self._writer is not None  # to the same file
+        trainer, state, place = self._trainer, self._writer.state, snapshot.place
         now, good, before = snapshot.document["states"]
         trainer.asked_to_stop = None
         self._begin_callbacks()
@@ -134,8 +125,8 @@ class Fitting:
             for callback in self._called:
                 callback.on_epoch_end(number, logs)
             over = number == last or trainer.asked_to_stop is not None
-            if self._writing and (over or history.epochs % self._writing.where.every_epochs == 0):
-                self._write(self._writing, Place(number, 0, ()))
+            if self._writer and (over or history.epochs % self._writer.where.every_epochs == 0):
+                self._writer.write((number, 0, ()), self._good, self._called)
         # No further step judges the last update.
         if np.isfinite(self._judged.run()["loss"]):
             return None
@@ -151,19 +142,12 @@ class Fitting:
             run.begin(number - 1)
         trainer.net.parameter_changes += 1
         trainer.net.gradients_of = 0  # the steps leave gradients, of parameters before these
-        writing = self._writing
-        pause = (writing and writing.where.every_steps) or run.steps_per_epoch
+        pause = (self._writer and self._writer.where.every_steps) or run.steps_per_epoch
         while not run.advance((done // pause + 1) * pause, self._progress.step):
             done, totals = run.so_far()
-            if writing is not None:  # else nothing pauses
-                self._write(writing, Place(number - 1, done, totals))
+            if self._writer is not None:  # else nothing pauses
+                self._writer.write((number - 1, done, totals), self._good, self._called)
         return run.record()
-
-    def _write(self, writing: Writing, place: Place) -> None:
-        """Write a snapshot."""
-        writing.now.keep()
-        states = (writing.now.content(), *self._good.contents())
-        snapshots.write(writing.where, writing.head, self._trainer, place, states, self._called)
 
     def _back_before_last(self, place: str) -> str:
         """Take the last epoch back, whose weights give no finite loss; return what happened."""

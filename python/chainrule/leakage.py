@@ -19,10 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import fingerprints
-from .callbacks import Callback, EarlyStopping
+from .callbacks import Callback
 from .fingerprints import MOST_NUMBERS, NUMBERS_OF_A_FIT, Fingerprints
-from .recorders import ModelCheckpoint
-from .stopping import StopWhen
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -160,12 +158,7 @@ class Memory:
 def chooser(callbacks: Sequence[Callback]) -> str | None:
     """Return the first callback that ends a fit, or keeps weights, by figures of the validation part; None for none."""
     for callback in callbacks:
-        names: Sequence[str] = ()
-        if isinstance(callback, StopWhen):
-            names = callback.rule.monitored()
-        elif isinstance(callback, EarlyStopping) or (isinstance(callback, ModelCheckpoint) and callback.save_best_only):
-            names = [callback.monitor]
-        if any(name.startswith("val_") for name in names):
+        if any(name.startswith("val_") for name in callback.chooses_by()):
             return type(callback).__name__
     return None
 

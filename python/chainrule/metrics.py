@@ -14,7 +14,7 @@ from . import checks
 from .class_counts import FIGURES, ClassCounts
 
 if TYPE_CHECKING:
-    from ._engine.float32 import EpochRecord
+    from ._engine import EpochRecord
     from .loss import Loss
 
 # The words, with an example of those that have a number.

@@ -80,6 +80,10 @@ class ModelCheckpoint(Callback):
             self._best = value
         self.trainer.net.save(self._target(epoch, self.trainer.history.last()))
 
+    def chooses_by(self) -> tuple[str, ...]:
+        """Return the monitored figure, where it chooses."""
+        return (self.monitor,) if self.save_best_only else ()
+
     def state_dict(self) -> dict[str, Any]:
         """Return the best figure so far."""
         return {"best": self._best}

@@ -111,7 +111,7 @@ class Setup:
             callbacks=self.callbacks,
             **watched,
         )
-        found, held_out = (self._error(trainer.evaluate(*part)) for part in (training, validation))
+        found, held_out = (self._error(trainer.evaluate(*part, allow_seen=True)) for part in (training, validation))
         return found, held_out, diverged
 
     def _error(self, scores: Mapping[str, float]) -> float:

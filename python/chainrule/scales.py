@@ -17,6 +17,7 @@ import numpy as np
 
 from .layers import Activation, BatchNorm
 from .noise import Dropout, GaussianNoise
+from .standardize import Standardize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ def warn(layers: Sequence[Layer], x: object, stacklevel: int) -> None:
     if found:
         warnings.warn(
             f"X is not normalised: {found}. Bring each column to mean 0 and deviation 1, with the figures of the "
-            "training part alone (cr.split first), or begin the network with BatchNorm()",
+            "training part alone (cr.split first), or begin the network with Standardize()",
             DataWarning,
             stacklevel=stacklevel + 1,
         )
@@ -72,7 +73,7 @@ def warn(layers: Sequence[Layer], x: object, stacklevel: int) -> None:
 def normalises(layers: Sequence[Layer]) -> bool:
     """Return whether a network begins with a layer that normalises its inputs."""
     first = next((layer for layer in layers if not isinstance(layer, (Activation, Dropout, GaussianNoise))), None)
-    return isinstance(first, BatchNorm) or type(first).__name__ == "Standardize"
+    return isinstance(first, (BatchNorm, Standardize))
 
 
 def evidence(x: npt.NDArray[np.float64]) -> str:

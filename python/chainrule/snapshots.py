@@ -27,9 +27,10 @@ from .fit_options import FitOptions
 from .history import History
 
 if TYPE_CHECKING:
-    from ._engine.float32 import RunContent
+    from ._engine.float32 import RunContent, RunState
     from .callbacks import Callback
     from .data import Rows
+    from .divergence import LastGood
     from .trainer import Trainer
 
 FORMAT = 1
@@ -88,6 +89,10 @@ class Snapshots:
         if self.every_steps is not None:
             checks.whole("every_steps", self.every_steps)
 
+    def writer(self, trainer: Trainer, options: FitOptions, training: Rows, validation: Rows | None) -> Writer:
+        """Return what writes the snapshots of a fit."""
+        return Writer(self, trainer, options, fingerprint(training, validation))
+
 
 def resolve(value: object) -> Snapshots | None:
     """Return the argument `snapshots` of a fit, and check that the first one could be written."""
@@ -125,6 +130,7 @@ def write(
     history = trainer.history
     document = {
         **head,
+        "first_epoch": history.first_epoch,
         "epochs_done": place.epochs_done,
         "steps": place.steps,
         "totals": list(place.totals),
@@ -142,6 +148,22 @@ def write(
     storage.write_whole(target, content, f"{target}.part")
 
 
+class Writer:
+    """What writes the snapshots of a fit, which has the options and the fingerprint `rows` of its data."""
+
+    def __init__(self, where: Snapshots, trainer: Trainer, options: FitOptions, rows: str) -> None:
+        self.where, self.rows = where, rows
+        self._trainer = trainer
+        self._head = head_of(trainer, where, options, rows)
+        self.state: RunState = trainer.net.engine.RunState(trainer.net.core, trainer.core_optimizer)
+
+    def write(self, place: tuple[int, int, Sequence[float]], good: LastGood, called: Sequence[Callback]) -> None:
+        """Write what is now, at a `Place`, what the fit would go back to, and what the callbacks know."""
+        self.state.keep()
+        states = (self.state.content(), *good.contents())
+        write(self.where, self._head, self._trainer, Place(*place), states, called)
+
+
 def head_of(trainer: Trainer, where: Snapshots, options: FitOptions, data: str) -> dict[str, Any]:
     """Return what all snapshots of a fit begin with."""
     return {
@@ -151,7 +173,6 @@ def head_of(trainer: Trainer, where: Snapshots, options: FitOptions, data: str) 
         "data": data,
         "options": options.plain(),
         "snapshots": {"every_epochs": where.every_epochs, "every_steps": where.every_steps},
-        "first_epoch": trainer.history.first_epoch,
     }
 
 

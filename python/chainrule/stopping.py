@@ -292,6 +292,10 @@ class StopWhen(Callback):
         if not isinstance(self.rule, StoppingRule):
             raise TypeError(f"rule must be a StoppingRule, such as Stagnates(); got {checks.shown(self.rule)}")
 
+    def chooses_by(self) -> tuple[str, ...]:
+        """Return the figures of the rule."""
+        return self.rule.monitored()
+
     def on_train_begin(self, logs: Mapping[str, float]) -> None:
         """Check that what the rule looks at will be there."""
         self.rule.check(self.trainer.history)

@@ -17,26 +17,25 @@ import numpy as np
 from . import augmentation, checks, data, losses, optimizers, penalties, scales, standardize, training_rows
 from . import callbacks as callbacks_
 from . import metrics as metrics_
-from . import snapshots as snapshots_
 from .augmentation import Augmentation
 from .callbacks import Callback
 from .data import Rows
 from .engine_parts import EngineParts
 from .fit_options import FitOptions
-from .fitting import Fitting, Parts, Writing
+from .fitting import Fitting, Parts
 from .history import ABOUT_THE_RUN, History
 from .leakage import Memory
 from .losses import Loss
 from .optimizers import Optimizer
 from .penalties import Penalty
-from .scores import ClassScores, scores_of
-from .snapshots import Snapshot, Snapshots
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ._engine.float32 import Evaluation as CoreEvaluation
     from .network import Network
+    from .scores import ClassScores
+    from .snapshots import Snapshot, Snapshots
 
     Array = npt.NDArray[Any]
 
@@ -299,7 +298,12 @@ class Trainer:
             augment=augmentation.checked(augment, self.net.inputs),
         )
         given = (X, y, sample_weight, validation_data)
-        return self._fit(given, options, callbacks, verbose, snapshots_.resolve(snapshots), None)
+        where = None
+        if snapshots is not None:
+            from .snapshots import resolve
+
+            where = resolve(snapshots)
+        return self._fit(given, options, callbacks, verbose, where, None)
 
     def resume(
         self,
@@ -357,7 +361,9 @@ class Trainer:
             else:
                 trainer.fit(X, y, epochs=100, snapshots="run.snapshot")
         """
-        snapshot = snapshots_.read(path)
+        from .snapshots import read
+
+        snapshot = read(path)
         augmentation.checked(snapshot.options.augment, self.net.inputs)
         given = (X, y, sample_weight, validation_data)
         return self._fit(given, snapshot.options, callbacks, verbose, snapshot.where, snapshot)
@@ -383,10 +389,10 @@ class Trainer:
         )
         counted = training.weight
         training = training_rows.with_class_weight(self.net, self.loss, training, options.class_weight)
-        found = snapshots_.fingerprint(training, validation) if where else ""
+        writer = where.writer(self, options, training, validation) if where else None
         history = History(self._names(validation is not None), self.epochs_done + 1)
-        if snapshot is not None:
-            snapshot.check_data(found)
+        if snapshot is not None and writer is not None:
+            snapshot.check_data(writer.rows)
             history = snapshot.history(list(history))
         run = self._parts.run(training, options)
         batch = min(options.batch_size, len(training.x))
@@ -407,7 +413,7 @@ class Trainer:
                 history.weighted = any(part is not None and part.weight is not None for part in (training, validation))
                 self.history = history
                 parts = Parts(run, self._evaluation(judged), validation and self._evaluation(validation))
-                fitting = Fitting(self, parts, options, called, progress, self._writing(where, options, found))
+                fitting = Fitting(self, parts, options, called, progress, writer)
                 diverged = fitting.run() if snapshot is None else fitting.resume(snapshot)
             except BaseException as error:
                 interrupted = isinstance(error, KeyboardInterrupt)
@@ -466,6 +472,8 @@ class Trainer:
             If the targets are no classes, or X and y do not suit.
         """
         rows = self._rows(X, y, None)
+        from .scores import scores_of
+
         if isinstance(rows.x, np.ndarray):
             return scores_of(self.loss, rows.y, self.net.core.predict(rows.x))
         return scores_of(self.loss, rows.y, self.net.core.predict_there(rows.x).numpy())
@@ -482,13 +490,6 @@ class Trainer:
         penalty = ["penalty"] if self.penalty else []
         validation = [f"val_{name}" for name in measured] if validated else []
         return [*measured, *penalty, *validation, *ABOUT_THE_RUN]
-
-    def _writing(self, where: Snapshots | None, options: FitOptions, rows: str) -> Writing | None:
-        """Return what a fit needs to write snapshots, `rows` being the fingerprint of its data; None for none."""
-        if where is None:
-            return None
-        state = self.net.engine.RunState(self.net.core, self.core_optimizer)
-        return Writing(where, snapshots_.head_of(self, where, options, rows), state)
 
     def _evaluation(self, rows: Rows) -> CoreEvaluation:
         """Return what measures `rows`."""

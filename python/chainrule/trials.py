@@ -272,7 +272,7 @@ class Runner:
             trainer = trainer if place == 0 else self.trainer(settings)
             start = time.perf_counter()
             failure = self.fitted(trainer, settings, training, validation, called)
-            score = trainer.evaluate(*validation)[self.monitor.removeprefix("val_")]
+            score = trainer.evaluate(*validation, allow_seen=True)[self.monitor.removeprefix("val_")]
             seconds += time.perf_counter() - start
             if not failure and not math.isfinite(score):
                 failure = f"{self.monitor} is {score}"

@@ -18,6 +18,25 @@ class BuildInfo(TypedDict):
     cuda: bool  # a CUDA table is compiled in
     sanitize: bool
 
+class LayerInfo(TypedDict):
+    kind: str  # "Dense", "Activation", "Dropout"
+    inputs: int
+    outputs: int
+    parameters: int  # that are learned
+    statistics: int  # that are kept beside them
+
+class EpochRecord(TypedDict):
+    finished: bool  # False where the loss stopped being finite
+    loss: float  # data loss: the mean over rows, or the sum where the loss is a sum
+    penalty: float  # penalty of the weights at the end of the epoch
+    scores: dict[str, float]  # metric by name, mean over rows
+    # (3, K), in double precision: rows of each class, rows predicted to be, both. (3, 0) unless asked for.
+    class_counts: npt.NDArray[Any]
+    steps: int  # steps done
+    rows: int  # rows seen
+    gradient_norm: float  # of the last update, with penalties, clipped; 0 in an evaluation
+    seconds: float
+
 class GPU(TypedDict):
     name: str
     compute_capability: tuple[int, int]

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from . import DeviceArray, ImageChanges, NoiseChanges
+from . import DeviceArray, EpochRecord, ImageChanges, LayerInfo, NoiseChanges
 
 Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int32]
@@ -369,13 +369,6 @@ class ProximalL1(Penalty):
         self, weights: float, biases: float, factor: float, per: str, layers: Sequence[int] | None
     ) -> None: ...
 
-class LayerInfo(TypedDict):
-    kind: str  # "Dense", "Activation", "Dropout"
-    inputs: int
-    outputs: int
-    parameters: int  # that are learned
-    statistics: int  # that are kept beside them
-
 class Network:
     """The layers, their parameters in one arena, and the buffers of one step. Safe to call from several threads:
     one call at a time runs, the others wait without holding the interpreter lock."""
@@ -432,18 +425,6 @@ class Network:
         """Memory that a training step needs beside parameters, gradients and optimizer state."""
     def threads(self, batch_size: int) -> int:
         """Threads that a training step of that size would use now."""
-
-class EpochRecord(TypedDict):
-    finished: bool  # False where the loss stopped being finite
-    loss: float  # data loss: the mean over rows, or the sum where the loss is a sum
-    penalty: float  # penalty of the weights at the end of the epoch
-    scores: dict[str, float]  # metric by name, mean over rows
-    # (3, K), in double precision: rows of each class, rows predicted to be, both. (3, 0) unless asked for.
-    class_counts: npt.NDArray[Any]
-    steps: int  # steps done
-    rows: int  # rows seen
-    gradient_norm: float  # of the last update, with penalties, clipped; 0 in an evaluation
-    seconds: float
 
 class Fit:
     """One run of training: holds the data, walks whole epochs."""
