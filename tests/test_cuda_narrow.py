@@ -50,7 +50,7 @@ def trainer(layers: list[cr.Layer], inputs: int, dtype: str, device: str = "cuda
 
 def is_narrow(one: cr.Trainer) -> bool:
     """Whether the steps of a trainer are taken as one."""
-    return bool(one.net.core.takes_narrow_steps(one._core_loss))
+    return bool(one.net.core.takes_narrow_steps(one.loss.build(one.net.engine)))
 
 
 def assert_same_course(

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data, drawing, losses, training_rows
+from . import checks, data, losses, training_rows
+from .plots import canvas
 from .repeated_fits import checked_builder, fit_diverges, made
 from .trainer import Trainer
 
@@ -363,20 +364,20 @@ def bias_variance_bars(results: Mapping[str, BiasVariance], ax: Axes | None = No
         raise TypeError(f"results must map names to what bias_variance returned; got {checks.shown(results)}")
     if len({one.kind for one in results.values()}) != 1:
         raise ValueError("results must hold at least one result, all for numbers or all for classes")
-    ax = drawing.axes(ax, "bars of bias and variance")
+    ax = canvas.new_axes("bars of bias and variance", ax)
     across = np.arange(len(results))
     models = list(results.values())
     bias, variance, noise = (
         np.array([getattr(one, name) or 0.0 for one in models]) for name in ("bias", "variance", "noise")
     )
     name = "squared bias" if models[0].kind == "numbers" else "bias"
-    ax.bar(across, bias, 0.6, color=drawing.BLUE, label=name)
-    ax.bar(across, variance, 0.6, bottom=np.where(variance > 0, bias, 0), color=drawing.VERMILION, label="variance")
+    ax.bar(across, bias, 0.6, color=canvas.BLUE, label=name)
+    ax.bar(across, variance, 0.6, bottom=np.where(variance > 0, bias, 0), color=canvas.VERMILION, label="variance")
     if noise.any():
         top = bias + np.maximum(variance, 0)
         ax.bar(across, noise, 0.6, bottom=top, color="0.8", label="noise")
     ax.plot(across, [one.error for one in models], "_", color="black", markersize=26, label="error")
     ax.set_xticks(across, list(results))
-    drawing.plain(ax, "", "mean squared error" if models[0].kind == "numbers" else "share of wrong classes")
+    canvas.plain(ax, "", "mean squared error" if models[0].kind == "numbers" else "share of wrong classes")
     ax.legend(frameon=False)
     return ax

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data, drawing, topology, training_rows
+from . import checks, data, topology, training_rows
 from ._engine import shuffled_order
 from .losses import Loss
+from .plots import canvas
 from .repeated_fits import Setup, checked_builder, made, noted
 
 if TYPE_CHECKING:
@@ -142,8 +143,8 @@ class ErrorCurve:
     def _draw(self, ax: Axes, across: Any) -> None:
         """Draw medians and quartiles of both parts."""
         for errors, colour, name in (
-            (self.training, drawing.BLUE, "training"),
-            (self.validation, drawing.VERMILION, "validation"),
+            (self.training, canvas.BLUE, "training"),
+            (self.validation, canvas.VERMILION, "validation"),
         ):
             low, middle, high = np.quantile(errors, [0.25, 0.5, 0.75], axis=1)
             ax.fill_between(across, low, high, color=colour, alpha=0.18, linewidth=0)
@@ -193,16 +194,16 @@ class ComplexityCurve(ErrorCurve):
         Medians and quartiles of both parts, the least mean validation error plus one standard error, and the simplest
         size below that. ImportError if matplotlib is missing.
         """
-        ax = drawing.axes(ax, "curves of errors")
+        ax = canvas.new_axes("curves of errors", ax)
         across = range(len(self.sizes))
         self._draw(ax, across)
         chosen = self.sizes.index(self.simplest)
         of_best = self.validation[self.sizes.index(self.best)]
         limit = float(of_best.mean()) + standard_error(of_best)
-        ax.axhline(limit, color=drawing.QUIET, linewidth=1, linestyle=":", label="best mean + one standard error")
-        ax.axvline(chosen, color=drawing.GREEN, linewidth=1.2, linestyle="--", label=f"simplest: {self.simplest}")
+        ax.axhline(limit, color=canvas.QUIET, linewidth=1, linestyle=":", label="best mean + one standard error")
+        ax.axvline(chosen, color=canvas.GREEN, linewidth=1.2, linestyle="--", label=f"simplest: {self.simplest}")
         ax.set_xticks(list(across), [str(size) for size in self.sizes])
-        drawing.plain(ax, "size of the model", self.measure)
+        canvas.plain(ax, "size of the model", self.measure)
         ax.legend(frameon=False)
         return ax
 
@@ -250,12 +251,12 @@ class DataSizeCurve(ErrorCurve):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the errors over the number of training rows, and return the Axes; ImportError without matplotlib."""
-        ax = drawing.axes(ax, "curves of errors")
+        ax = canvas.new_axes("curves of errors", ax)
         ax.set_xscale("log")
         self._draw(ax, self.rows)
         ax.set_xticks(self.rows, [str(count) for count in self.rows])
         ax.minorticks_off()
-        drawing.plain(ax, "training rows", self.measure)
+        canvas.plain(ax, "training rows", self.measure)
         ax.legend(frameon=False)
         return ax
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data, drawing, training_rows
+from . import checks, data, training_rows
 from .adaptive import Rprop
+from .plots import canvas
 from .trainer import Trainer
 
 if TYPE_CHECKING:
@@ -301,13 +302,13 @@ def rate_range_curve(tested: RateRange, ax: Axes | None = None) -> Axes:
     """
     if not isinstance(tested, RateRange):
         raise TypeError(f"tested must be a RateRange, which lr_range_test returns; got {checks.shown(tested)}")
-    ax = drawing.axes(ax, "curves of a range test")
+    ax = canvas.new_axes("curves of a range test", ax)
     ax.set_xscale("log")
-    ax.plot(tested.rates, tested.losses, ".", color=drawing.QUIET, markersize=3, label="loss of a batch")
-    ax.plot(tested.rates, tested.smoothed, color=drawing.BLUE, label="smoothed")
+    ax.plot(tested.rates, tested.losses, ".", color=canvas.QUIET, markersize=3, label="loss of a batch")
+    ax.plot(tested.rates, tested.smoothed, color=canvas.BLUE, label="smoothed")
     for rate, colour, name in (
-        (tested.steepest, drawing.GREEN, "steepest fall"),
-        (tested.tenth_of_least, drawing.VERMILION, "a tenth of the least loss's"),
+        (tested.steepest, canvas.GREEN, "steepest fall"),
+        (tested.tenth_of_least, canvas.VERMILION, "a tenth of the least loss's"),
     ):
         if rate is not None:
             ax.axvline(rate, color=colour, linestyle="--", linewidth=1.2, label=f"{name}: {rate:.2g}")
@@ -316,6 +317,6 @@ def rate_range_curve(tested: RateRange, ax: Axes | None = None) -> Axes:
     low, start = float(finite.min()), float(finite[0])
     margin = max(start - low, 0.05 * abs(low), 1e-12)
     ax.set_ylim(low - 0.25 * margin, max(start, low) + 0.75 * margin)
-    drawing.plain(ax, "learning rate", "loss")
+    canvas.plain(ax, "learning rate", "loss")
     ax.legend(frameon=False)
     return ax
