@@ -395,6 +395,14 @@ def test_the_figures_of_the_readme_are_the_stored_ones() -> None:
     assert report.stale() == [], "run python benchmarks/report.py"
 
 
+def test_the_page_of_the_architecture_names_every_file_of_the_package() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    part = page.split("## The files of `python/chainrule`")[1].split("\n## ")[0]
+    named = sorted(name for row in part.splitlines() if row[:2] == "| " for name in re.findall(r"`(\w+)`", row))
+    files = {path.stem for path in PACKAGE.glob("*.py")} | {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert named == sorted(files - {"__init__", "__main__"}), "docs/architecture.md lists each file once, by subject"
+
+
 def test_importing_loads_nothing_heavy() -> None:
     heavy = ("sklearn", "matplotlib", "tqdm", "safetensors", "scipy", "argparse", "csv", "pandas", "torch")
     code = f"import sys, chainrule; print([m for m in {heavy} if m in sys.modules])"
