@@ -48,6 +48,20 @@ def test_shown_on_a_terminal(verbose: bool | int | str, monkeypatch: pytest.Monk
     assert re.fullmatch(r"epoch 1/2 \|.*\| <.*, loss=0\.5, val_loss=0\.25, accuracy=0\.875", last.rstrip())
 
 
+def test_a_bar_begins_where_a_snapshot_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tqdm", reason="without tqdm there is no bar")
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with bar(4, 10, True) as progress:
+        progress.skip(3)
+        progress.step(5, 0.5)
+        assert progress._bar.n == 35  # type: ignore[attr-defined]
+        assert progress._bar.initial == 30  # type: ignore[attr-defined]
+        progress.epoch(4, {"loss": 0.5})
+    last = stream.getvalue().rstrip().splitlines()[-1].split("\r")[-1]
+    assert re.match(r"epoch 4/4 \|[#█]+\| <00:00", last)
+
+
 def test_the_bar_fills_by_the_epochs_of_this_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tqdm", reason="without tqdm there is no bar")
     stream = Terminal()
