@@ -12,6 +12,7 @@
 #include "nn/layers/dropout.h"
 #include "nn/layers/gaussian_noise.h"
 #include "nn/layers/maxout.h"
+#include "nn/layers/standardize.h"
 #include "nn/losses/cross_entropy.h"
 #include "nn/losses/elementwise_loss.h"
 #include "nn/optimizers/nadam.h"
@@ -68,15 +69,16 @@ template <class T> std::vector<std::shared_ptr<const Layer<T>>> layers(int varia
           std::make_shared<Maxout<T>>(affine(3 * 33, unit_norm), 3),
           std::make_shared<DropConnect<T>>(affine(34), LayerActivation(odd ? "softmax" : "tanh", 0), 0.4, odd),
           std::make_shared<ActivationLayer<T>>(LayerActivation("elu", 1)),
+          std::make_shared<Standardize<T>>(),
           std::make_shared<Dense<T>>(affine(outputs), LayerActivation("identity", 0), std::vector<T>{})};
 }
 
-/// Which of the ten layers learn: all, some, or only the last.
+/// Which of the eleven layers learn: all, some, or only the last.
 std::vector<bool> trainable(int variant) {
-  std::vector<bool> learns(10, true);
+  std::vector<bool> learns(11, true);
   if (variant == 3) learns[0] = learns[2] = learns[7] = false;
   if (variant == 4) learns[5] = learns[6] = false;
-  if (variant == 5) learns.assign(10, false), learns[9] = true;
+  if (variant == 5) learns.assign(11, false), learns[10] = true;
   return learns;
 }
 
@@ -118,6 +120,10 @@ template <class T> std::uint64_t trained(int threads, int variant, Write gradien
   set_thread_limit(threads);
   Network<T> network(cpu::device(), inputs, layers<T>(variant), 7);
   network.set_trainable(trainable(variant));
+  for (const Parameter& parameter : network.parameters()) {
+    if (parameter.name != "inverse_scale") continue;
+    for (Index i = 0; i < parameter.size(); ++i) network.arena()[parameter.offset + i] = 2;
+  }
 
   std::vector<T> x, values, weight;
   std::vector<std::int32_t> labels;
@@ -139,7 +145,7 @@ template <class T> std::uint64_t trained(int threads, int variant, Write gradien
                  Sampler<T>(data, network.device(), batch_size, variant != 2, false, 3, changes(variant)));
   for (std::uint64_t number = 0; number < 3; ++number) {
     epoch.begin(number);
-    while (!epoch.advance(variant == 0 ? 0 : 10)) continue; // slices of one step, or one slice
+    while (!epoch.advance(variant == 0 ? 0 : 10, epoch.steps())) continue; // slices of one step, or one slice
   }
   Evaluation<T> evaluation(network, aim, data);
   while (!evaluation.advance(1)) continue;
