@@ -335,3 +335,15 @@ def test_on_the_gpu(dtype):
         other.predict(X)
     other.adapt(X)
     assert other.predict(X).tobytes() == measured(alone(dtype=dtype), X).predict(X).tobytes()
+
+
+def test_a_fit_that_is_refused_measures_nothing():
+    x, y = problem(rows=50)
+    net = cr.Network([cr.Standardize(), cr.Dense(3)], inputs=4)
+    learner = cr.Trainer(net, loss="cross_entropy")
+    with pytest.raises(ValueError, match="val_loss"):
+        learner.fit(x, y, callbacks=[cr.EarlyStopping(patience=2)], verbose=False)
+    with pytest.raises(RuntimeError, match="has no mean and scale yet"):
+        net.predict(x)
+    learner.fit(x + 9, y, epochs=1, verbose=False)
+    np.testing.assert_allclose(net.statistics()["0.mean"], (x + 9).mean(axis=0), rtol=1e-6)

@@ -218,11 +218,25 @@ def warn_of_coarse_steps(net: Network, number: int, found: Moments) -> None:
         )
 
 
-def measure_missing(net: Network, x: Array | DeviceArray, weight: Array | None) -> None:
-    """Give the layers that have no figures yet those of the rows to train on, as `measure` does."""
+def measure_missing(net: Network, x: Array | DeviceArray, weight: Array | None) -> Callable[[], None]:
+    """Give the layers that have no figures yet those of the rows to train on, as `measure` does.
+
+    Returns
+    -------
+    callable
+        Takes the figures back, for a fit that is refused before its first step.
+    """
     missing = unmeasured(net)
+    before = {name: array.copy() for name, array in net.statistics().items()} if missing else {}
     if missing:
         measure(net, x, weight, missing)
+
+    def take_back() -> None:
+        if missing:
+            net.core.assign({**net.core.parameters(), **before})
+            net.predict_as_is = predictor(net)
+
+    return take_back
 
 
 def adapt(net: Network, X: object, sample_weight: object) -> None:

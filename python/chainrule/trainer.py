@@ -403,10 +403,10 @@ class Trainer:
         from .progress import bar
 
         with bar(options.epochs, run.steps_per_epoch, verbose) as progress:
+            steps, take_back = self.net.core.steps, standardize.measure_missing(self.net, training.x, counted)
             if not self._running.acquire(blocking=False):
                 raise RuntimeError("this trainer is fitting already")
             try:
-                standardize.measure_missing(self.net, training.x, counted)
                 self._penalty_rows = (len(training.x), batch)
                 history.rows = len(training.x), len(validation.x) if validation else 0
                 history.summed = self.loss.is_sum
@@ -416,6 +416,8 @@ class Trainer:
                 fitting = Fitting(self, parts, options, called, progress, writer)
                 diverged = fitting.run() if snapshot is None else fitting.resume(snapshot)
             except BaseException as error:
+                if self.net.core.steps == steps:  # nothing was trained: nothing has changed
+                    take_back()
                 interrupted = isinstance(error, KeyboardInterrupt)
                 self.history.stop_reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
                 raise
