@@ -67,6 +67,14 @@ def test_validation_every_third_epoch_and_at_the_end():
     assert history.best_epoch in (3, 6, 7)
 
 
+def test_the_epoch_that_a_callback_made_the_last_is_validated():
+    stop = cr.StopWhen(cr.Lasts(4))
+    history = trainer(network()).fit(*problem(), epochs=9, validation_split=0.3, validation_freq=3, callbacks=[stop])
+    assert [epoch for epoch, _ in history.measured("val_loss")] == [3, 4]
+    all_looks = trainer(network()).fit(*problem(), epochs=4, validation_split=0.3)
+    assert history["val_loss"][-1] == all_looks["val_loss"][-1]
+
+
 def test_a_second_fit_counts_its_own_epochs():
     learner = trainer(network())
     for _ in range(2):

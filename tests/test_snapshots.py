@@ -7,66 +7,18 @@ stop after a given snapshot, by an exception.
 from __future__ import annotations
 
 import csv
-import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from gpu import needs_gpu
-from problems import CLOCKED, bits, network, problem
+from problems import CLOCKED, bits, network
+from snapshot_runs import FIT, LABELS, X, network_of, snapshots_of, spoilt, trainer_of
 
 import chainrule as cr
 from chainrule import snapshots
-
-safetensors = pytest.importorskip("safetensors", reason="snapshots need safetensors")
-
-X, LABELS = problem(rows=101)
-FIT = {"epochs": 5, "batch_size": 16, "validation_split": 0.2}  # 80 rows, 5 steps
-
-
-class StoppedError(Exception):
-    """Ends a fit after a snapshot."""
-
-
-def network_of(dtype="float32", device="cpu"):
-    layers = [
-        cr.Dense(12, activation="relu"),
-        cr.BatchNorm(),
-        cr.Dropout(rate=0.3),
-        cr.DropConnect(6, rate=0.2),
-        cr.GaussianNoise(std=0.1),
-        cr.Dense(3),
-    ]
-    return cr.Network(layers, inputs=4, seed=2, dtype=dtype, device=device)
-
-
-def trainer_of(net, **options):
-    options = {"loss": "cross_entropy", "optimizer": cr.Adam(lr=0.01), "metrics": ["accuracy"], **options}
-    return cr.Trainer(net, **options)
-
-
-def snapshots_of(monkeypatch, learner, path, *, stop_after=None, **options):
-    """Fit until the given snapshot is written, the last one if None; return how many were."""
-    write, count = snapshots.write, 0
-
-    def stopping(*arguments):
-        nonlocal count
-        write(*arguments)
-        count += 1
-        if count == stop_after:
-            raise StoppedError
-
-    monkeypatch.setattr(snapshots, "write", stopping)
-    try:
-        learner.fit(X, LABELS, snapshots=cr.Snapshots(path, **options.pop("often", {})), **options)
-    except StoppedError:
-        pass
-    finally:
-        monkeypatch.undo()
-    return count
 
 
 def figures(history):
@@ -272,6 +224,106 @@ def test_a_run_that_diverges_does_so_again(monkeypatch, tmp_path):
         same(learner, whole)
 
 
+def test_layers_that_a_callback_has_unfrozen_stay_so(monkeypatch, tmp_path):
+    class Thawing(cr.Callback):
+        def on_epoch_end(self, epoch, logs):
+            if epoch == 2:
+                self.trainer.net.unfreeze()
+                self.trainer.net.freeze(2)
+
+    def made():
+        net = network()
+        net.freeze(0)
+        return trainer_of(net)
+
+    whole = made()
+    whole.fit(X, LABELS, callbacks=[Thawing()], **FIT)
+    for stop_after in (1, 2, 4):
+        options = FIT | {"callbacks": [Thawing()]}
+        snapshots_of(monkeypatch, made(), tmp_path / "run", stop_after=stop_after, **options)
+        learner = made()
+        learner.resume(tmp_path / "run", X, LABELS, callbacks=[Thawing()])
+        same(learner, whole)
+        assert learner.net.frozen == whole.net.frozen == (2,)
+
+
+def test_a_snapshot_of_parameters_that_are_not_finite_takes_no_place(tmp_path):
+    net = cr.Network([cr.Dense(1)], inputs=4)
+    learner = cr.Trainer(net, loss="mse", optimizer=cr.SGD(lr=3e38))
+    often = cr.Snapshots(tmp_path / "run", every_steps=1)
+    with pytest.warns(cr.DivergenceWarning):
+        learner.fit(X, 1000 * X[:, :1], epochs=2, batch_size=50, snapshots=often)
+    assert not (tmp_path / "run").exists()  # it diverged at its first step
+
+
+@pytest.mark.filterwarnings("ignore:X is not normalised:chainrule.DataWarning")
+def test_an_optimizer_whose_moments_overflowed_goes_on(monkeypatch, tmp_path):
+    def made():
+        net = cr.Network([cr.Dense(1)], inputs=4)
+        return cr.Trainer(net, loss="mse", optimizer=cr.Adam(lr=1e-3))
+
+    # Errors of 1e18 have squares in float32; gradients of 1e21 do not.
+    rows, y = 1e4 * X, X[:, 0] + 1e18 * (np.arange(101) < 3)
+    whole = made()
+    whole.fit(rows, y, **FIT)
+    assert not all(np.isfinite(state).all() for state in whole.core_optimizer.state())
+    snapshots_of(monkeypatch, made(), tmp_path / "run", rows=(rows, y), stop_after=3, **FIT)
+    learner = made()
+    learner.resume(tmp_path / "run", rows, y)
+    same(learner, whole)
+
+
+def test_the_seconds_of_an_epoch_are_those_of_both_runs(monkeypatch, tmp_path):
+    begin = []
+
+    def slow(*arguments):
+        begin.append(time.perf_counter())
+        time.sleep(0.02)
+
+    monkeypatch.setattr(snapshots, "write", slow)  # what a snapshot takes is no training
+    learner = trainer_of(network())
+    learner.fit(X, LABELS, epochs=1, batch_size=16, snapshots=cr.Snapshots(tmp_path / "run", every_steps=1))
+    assert learner.history["seconds"][0] < begin[-1] - begin[0]
+    monkeypatch.undo()
+    path = tmp_path / "run"
+    snapshots_of(monkeypatch, trainer_of(network()), path, stop_after=3, often={"every_steps": 1}, **FIT)
+    spoilt(path, lambda document, tensors: document.update(seconds=document["seconds"] + 1000.0))
+    learner = trainer_of(network())
+    learner.resume(path, X, LABELS)
+    assert learner.history["seconds"][0] > 1000
+
+
+def test_nan_and_names_that_a_callback_keeps(monkeypatch, tmp_path):
+    class Keeping(cr.Callback):
+        kept: dict = {}  # noqa: RUF012 - nobody changes it
+
+        def state_dict(self):
+            return {"a": {"b": np.array([1.0, np.nan])}, "a.b": np.arange(3), "tensor": 3.0}
+
+        def load_state_dict(self, state):
+            self.kept = dict(state)
+
+    options = FIT | {"callbacks": [Keeping()]}
+    snapshots_of(monkeypatch, trainer_of(network()), tmp_path / "run", stop_after=1, **options)
+    keeping = Keeping()
+    trainer_of(network()).resume(tmp_path / "run", X, LABELS, callbacks=[keeping])
+    np.testing.assert_array_equal(keeping.kept["a"]["b"], [1.0, np.nan])
+    np.testing.assert_array_equal(keeping.kept["a.b"], [0, 1, 2])
+    assert keeping.kept["tensor"] == 3.0
+
+
+def test_a_log_keeps_what_an_earlier_run_wrote(monkeypatch, tmp_path):
+    log = tmp_path / "log.csv"
+    trainer_of(network()).fit(X, LABELS, callbacks=[cr.CSVLogger(log)], **FIT)
+    options = FIT | {"callbacks": [cr.CSVLogger(log, append=True)]}
+    snapshots_of(monkeypatch, trainer_of(network()), tmp_path / "run", stop_after=2, **options)
+    with open(log, "a") as file:
+        file.write("3,0.5,0.")  # the power failed
+    trainer_of(network()).resume(tmp_path / "run", X, LABELS, callbacks=[cr.CSVLogger(log, append=True)])
+    with open(log, newline="") as file:
+        assert [int(line["epoch"]) for line in csv.DictReader(file)] == [1, 2, 3, 4, 5] * 2
+
+
 # Killed ---------------------------------------------------------------------------------------------------------------
 
 KILLS = 30
@@ -316,126 +368,3 @@ def test_killed_thirty_times(tmp_path):
             run += 1
     said, _ = started(str(tmp_path / f"{run}.snapshot")).communicate(timeout=60)
     assert said == whole
-
-
-# What is refused ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def snapshot(monkeypatch, tmp_path) -> Path:
-    path = tmp_path / "run"
-    options = FIT | {"callbacks": [cr.EarlyStopping(patience=9)]}
-    snapshots_of(monkeypatch, trainer_of(network()), path, stop_after=2, **options)
-    return path
-
-
-def refused(path, learner, message, *, X=X, y=LABELS, error=ValueError, **options):
-    options = {"callbacks": [cr.EarlyStopping(patience=9)], **options}
-    before = bits(learner.net), learner.epochs_done, learner.learning_rate
-    with pytest.raises(error, match=message):
-        learner.resume(path, X, y, **options)
-    assert (bits(learner.net), learner.epochs_done, learner.learning_rate) == before
-
-
-def test_another_trainer_is_refused(snapshot):
-    refused(snapshot, trainer_of(network("float64")), "another network")
-    refused(snapshot, trainer_of(network(), optimizer=cr.Adam(lr=0.02)), "another optimizer")
-    refused(snapshot, trainer_of(network(), loss=cr.CrossEntropy(label_smoothing=0.1)), "another loss")
-    refused(snapshot, trainer_of(network(), penalty=cr.L2(0.1)), "another penalty")
-    refused(snapshot, trainer_of(network(), metrics=[]), "another metrics")
-    refused(snapshot, trainer_of(network(), seed=99), "another seed")
-
-
-def test_other_data_are_refused(snapshot):
-    other = X.copy()
-    other[3, 2] = np.nextafter(np.float32(other[3, 2]), np.float32(9))
-    for data in ({"X": other}, {"X": X[:-1], "y": LABELS[:-1]}, {"y": (LABELS + 1) % 3}):
-        refused(snapshot, trainer_of(network()), "other data", **data)
-    refused(snapshot, trainer_of(network()), "other data", sample_weight=np.full(101, 2.0))
-
-
-def test_other_callbacks_are_refused(snapshot):
-    for callbacks in ([], [cr.ReduceLROnPlateau()], [cr.EarlyStopping(patience=9), cr.ReduceLROnPlateau()]):
-        refused(snapshot, trainer_of(network()), "had the callbacks EarlyStopping", callbacks=callbacks)
-
-
-def test_no_file_no_folder_and_no_path(tmp_path):
-    refused(tmp_path / "none", trainer_of(network()), "does not exist", error=FileNotFoundError)
-    with pytest.raises(FileNotFoundError, match="folder of snapshots="):
-        trainer_of(network()).fit(X, LABELS, snapshots=tmp_path / "none" / "run")
-    with pytest.raises(TypeError, match="snapshots must be a path"):
-        trainer_of(network()).fit(X, LABELS, snapshots=3)
-    for options in ({"every_epochs": 0}, {"every_steps": 0}, {"every_steps": 1.5}):
-        with pytest.raises((TypeError, ValueError), match="every_"):
-            cr.Snapshots("run", **options)
-
-
-def test_a_network_is_no_snapshot(snapshot, tmp_path):
-    network().save(tmp_path / "net")
-    refused(tmp_path / "net", trainer_of(network()), "does not hold a snapshot")
-    with pytest.raises(ValueError, match="does not hold a network"):
-        cr.load(snapshot)
-
-
-def test_a_file_cut_anywhere_is_refused(snapshot):
-    whole = snapshot.read_bytes()
-    for length in sorted({0, 1, 7, 8, 9, len(whole) // 3, len(whole) // 2, len(whole) - 1}):
-        snapshot.write_bytes(whole[:length])
-        refused(snapshot, trainer_of(network()), "is not a whole safetensors file")
-
-
-def spoilt(path, change):
-    """Change the document of a snapshot, or its tensors."""
-    from safetensors import safe_open
-    from safetensors.numpy import save_file
-
-    with safe_open(path, framework="numpy") as file:
-        document = json.loads(file.metadata()[snapshots.KEY])
-        tensors = {name: file.get_tensor(name).copy() for name in file.keys()}  # noqa: SIM118 - a file is no mapping
-    change(document, tensors)
-    save_file(tensors, path, metadata={snapshots.KEY: json.dumps(document)})
-
-
-CHANGES = {
-    "format": lambda document, tensors: document.update(format=2),
-    "a field less": lambda document, tensors: document.pop("states"),
-    "a type": lambda document, tensors: document.update(options=[]),
-    "a bool": lambda document, tensors: document.update(epochs_done=True),
-    "an option": lambda document, tensors: document["options"].update(batch_size=-1),
-    "an unknown option": lambda document, tensors: document["options"].update(more=1),
-    "how often": lambda document, tensors: document["snapshots"].update(every_epochs="x"),
-    "epochs": lambda document, tensors: document.update(epochs_done=3),
-    "steps": lambda document, tensors: document.update(steps=10**6, totals=[0.0, 0.0]),
-    "totals": lambda document, tensors: document.update(steps=1, totals=[0.0]),
-    "no number": lambda document, tensors: document.update(steps=1, totals=["x", None]),
-    "history": lambda document, tensors: document["history"]["columns"].pop("loss"),
-    "a figure": lambda document, tensors: document["history"]["columns"]["loss"].pop(),
-    "a text": lambda document, tensors: document["history"]["columns"].update(loss=["x", "y"]),
-    "an epoch": lambda document, tensors: document["history"].update(not_validated=[7]),
-    "best": lambda document, tensors: document["history"].update(best_epoch="x"),
-    "states": lambda document, tensors: document["states"].pop(),
-    "a state": lambda document, tensors: document["states"].__setitem__(0, None),
-    "an unknown part": lambda document, tensors: document["states"][0].update(more=1),
-    "passes": lambda document, tensors: document["states"][0].update(passes=2**63),
-    "a rate": lambda document, tensors: document["states"][0].update(rate="x"),
-    "a tensor less": lambda document, tensors: tensors.pop("now.arena"),
-    "a short tensor": lambda document, tensors: tensors.update({"now.arena": tensors["now.arena"][:-1]}),
-    "a dtype": lambda document, tensors: tensors.update({"now.arena": tensors["now.arena"].astype("int16")}),
-    "NaN": lambda document, tensors: tensors["now.states.0"].__setitem__(0, np.nan),
-    "a callback": lambda document, tensors: document["callbacks"][0].update(state=[]),
-    "its weights": lambda document, tensors: tensors.update({"callback0.kept.weights.arena": np.zeros(3, "float32")}),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_spoilt_file_is_refused(snapshot, change):
-    spoilt(snapshot, CHANGES[change])
-    refused(snapshot, trainer_of(network()), "snapshot")
-
-
-def test_a_document_as_deep_as_a_well_is_refused(snapshot):
-    deep: list = []
-    for _ in range(900):
-        deep = [deep]
-    spoilt(snapshot, lambda document, tensors: document["callbacks"][0].update(state={"deep": deep}))
-    refused(snapshot, trainer_of(network()), "nested too deeply")

@@ -144,7 +144,7 @@ public:
   Index steps() const { return epoch_.steps(); }
   bool streams() const { return arrays_.stream(network_->network()); }
 
-  void begin(std::uint64_t number, Index steps, const std::vector<double>& totals) {
+  void begin(std::uint64_t number, Index steps, const std::vector<double>& totals, double seconds) {
     const Running running(running_, "fit");
     const double start = seconds_now();
     begun_ = false;
@@ -153,7 +153,7 @@ public:
       if (steps > 0) epoch_.resume({steps, totals});
     });
     begun_ = true;
-    seconds_ = seconds_now() - start;
+    seconds_ = seconds + (seconds_now() - start);
   }
 
   bool advance(Index end, const py::object& progress) {
@@ -178,7 +178,7 @@ public:
   }
 
   py::dict run(std::uint64_t number, const py::object& progress) {
-    begin(number, 0, {});
+    begin(number, 0, {}, 0);
     advance(steps(), progress);
     return record();
   }
@@ -187,7 +187,7 @@ public:
     const Running running(running_, "fit");
     check_begun();
     const EpochSoFar so_far = network_->alone([&](Network<T>&) { return epoch_.so_far(); });
-    return py::make_tuple(so_far.steps, so_far.totals);
+    return py::make_tuple(so_far.steps, so_far.totals, seconds_);
   }
 
   py::dict record() {
@@ -312,7 +312,8 @@ template <class T> void bind_fit(py::module_& module) {
       .def_property_readonly("steps_per_epoch", &Fit<T>::steps)
       .def_property_readonly("streams", &Fit<T>::streams)
       .def("run", &Fit<T>::run, arg("epoch"), arg("progress") = py::none())
-      .def("begin", &Fit<T>::begin, arg("epoch"), arg("steps") = Index{0}, arg("totals") = std::vector<double>{})
+      .def("begin", &Fit<T>::begin, arg("epoch"), arg("steps") = Index{0}, arg("totals") = std::vector<double>{},
+           arg("seconds") = 0.0)
       .def("advance", &Fit<T>::advance, arg("end"), arg("progress") = py::none())
       .def("so_far", &Fit<T>::so_far)
       .def("record", &Fit<T>::record);

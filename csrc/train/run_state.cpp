@@ -79,7 +79,11 @@ template <class T> void RunState<T>::take(const Network<T>& network, const RunCo
   for (std::size_t i = 0; i < states; ++i) check_size(content.states[i], states_[i], "a state");
 
   const Memory& memory = network.memory();
-  copy_in(memory, arena_.data(), content.arena.data(), arena_.size());
+  copy(memory, arena_.data(), network.arena(), arena_.size());
+  for (const Parameter& parameter : network.parameters()) {
+    if (parameter.role == Role::constant) continue;
+    copy_in(memory, arena_.data() + parameter.offset, content.arena.data() + parameter.offset, parameter.size());
+  }
   for (std::size_t i = 0; i < states; ++i) {
     copy_in(memory, states_[i].data(), content.states[i].data(), states_[i].size());
   }

@@ -35,7 +35,8 @@ public:
 
   /// What was kept last. `network` is the one of the constructor, here and below.
   RunContent<T> content(const Network<T>& network) const;
-  /// Takes what another run kept in place of what was kept before; its arrays must have the sizes of this one's.
+  /// Takes what another run kept in place of what was kept before; its arrays must have the sizes of this one's. What
+  /// is given with the layers, and what fills the arena up, stays as it is.
   void take(const Network<T>& network, const RunContent<T>& content);
 
 private:

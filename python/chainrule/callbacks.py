@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from . import checks
 from .metrics import large_is_good
 
@@ -211,6 +213,8 @@ class EarlyStopping(Callback):
         content = state["weights"]
         weights = None if content is None else self._weights()
         if weights is not None:
+            if not np.isfinite(content["arena"]).all():
+                raise ValueError("weights that EarlyStopping kept have NaN or infinity")
             weights.take(**content)
         return Kept(float(state["value"]), int(state["epoch"]), weights)
 

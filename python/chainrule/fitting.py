@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from . import metrics
+from . import checks, metrics
 from .divergence import LastGood, updates_went_wrong, went_wrong, whole_sentence
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Fitting:
         assert self._writer is not None  # to the same file
         trainer, state, place = self._trainer, self._writer.state, snapshot.place
         now, good, before = snapshot.document["states"]
+        layers = len(trainer.net.layers)
         trainer.asked_to_stop = None
         self._begin_callbacks()
         with snapshot.believed():
@@ -74,10 +75,14 @@ class Fitting:
                 callback.load_state_dict(kept["state"])
             state.take(**now)
             self._good.take(good, before)
-            self._run.begin(place.epochs_done, place.steps, place.totals)
+            self._run.begin(place.epochs_done, place.steps, place.totals, place.seconds)
+            frozen = [checks.whole("frozen", one, least=0, most=layers - 1) for one in snapshot.document["frozen"]]
         trainer.asked_to_stop = snapshot.document["stop"]
         trainer.epochs_done = place.epochs_done
         trainer.net.parameter_changes += 1
+        trainer.net.unfreeze()  # a callback may have frozen others since
+        if frozen:
+            trainer.net.freeze(*frozen)
         state.restore()
         self._progress.skip(self._history.epochs)
         return self._finish(self._walk(place.steps))
@@ -125,8 +130,10 @@ class Fitting:
             for callback in self._called:
                 callback.on_epoch_end(number, logs)
             over = number == last or trainer.asked_to_stop is not None
+            if over and self._validation is not None and "val_loss" not in logs:
+                history.complete_last(self._measured(self._validation))
             if self._writer and (over or history.epochs % self._writer.where.every_epochs == 0):
-                self._writer.write((number, 0, ()), self._good, self._called)
+                self._writer.write((number, 0, (), 0.0), self._good, self._called)
         # No further step judges the last update.
         if np.isfinite(self._judged.run()["loss"]):
             return None
@@ -144,9 +151,10 @@ class Fitting:
         trainer.net.gradients_of = 0  # the steps leave gradients, of parameters before these
         pause = (self._writer and self._writer.where.every_steps) or run.steps_per_epoch
         while not run.advance((done // pause + 1) * pause, self._progress.step):
-            done, totals = run.so_far()
-            if self._writer is not None:  # else nothing pauses
-                self._writer.write((number - 1, done, totals), self._good, self._called)
+            done, totals, seconds = run.so_far()
+            # Else nothing pauses. Of parameters that are not finite the next step will tell; nobody goes on from them.
+            if self._writer is not None and trainer.net.core.is_finite():
+                self._writer.write((number - 1, done, totals, seconds), self._good, self._called)
         return run.record()
 
     def _back_before_last(self, place: str) -> str:
@@ -164,15 +172,12 @@ class Fitting:
 
     def _logs(self, record: EpochRecord, rate: float, number: int) -> dict[str, float]:
         """Return what the history gets of an epoch."""
-        words = self._trainer.metrics
-        logs = {"loss": record["loss"], **metrics.figures(words, record)}
+        logs = {"loss": record["loss"], **metrics.figures(self._trainer.metrics, record)}
         if self._trainer.penalty:
             logs["penalty"] = record["penalty"]
         done = number - self._history.first_epoch + 1
         if self._validation is not None and (done % self._validation_freq == 0 or done == self._epochs):
-            measured = self._validation.run()
-            logs["val_loss"] = measured["loss"]
-            logs.update({f"val_{name}": score for name, score in metrics.figures(words, measured).items()})
+            logs.update(self._measured(self._validation))
         seconds = record["seconds"]
         return {
             **logs,
@@ -181,3 +186,9 @@ class Fitting:
             "samples_per_second": record["rows"] / seconds if seconds > 0 else float("inf"),
             "seconds": seconds,
         }
+
+    def _measured(self, validation: CoreEvaluation) -> dict[str, float]:
+        """Return the figures of the validation part."""
+        record = validation.run()
+        scores = metrics.figures(self._trainer.metrics, record)
+        return {"val_loss": record["loss"], **{f"val_{name}": score for name, score in scores.items()}}

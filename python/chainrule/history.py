@@ -101,6 +101,12 @@ class History(Mapping[str, list[float]]):
         for name, values in self._columns.items():
             values.append(float(record.get(name, math.nan) if name.startswith("val_") else record[name]))
 
+    def complete_last(self, record: Mapping[str, float]) -> None:
+        """Give the last epoch the figures of the validation part, which it lacks."""
+        for name, value in record.items():
+            self._columns[name][-1] = float(value)
+        self._not_validated.discard(self.epochs - 1)
+
     def drop_last(self) -> None:
         """Take the last epoch back."""
         for values in self._columns.values():

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import os
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from typing import Any
 from . import checks
 from .callbacks import HOOKS, MODES, Callback, check_monitored, checked_monitor, is_better
 from .data import all_finite
-from .storage import check_folder, checked_path, needs_safetensors
+from .storage import check_folder, checked_path, needs_safetensors, write_whole
 
 # Numbers the event files that this process opens.
 OPENED = itertools.count()
@@ -150,15 +151,18 @@ class CSVLogger(Callback):
         self._write("a", [epoch, *self.trainer.history.last().values()])
 
     def _keep_up_to(self, last: int, names: list[str]) -> None:
-        """Take the lines of later epochs out: a fit that goes on from a snapshot does them again."""
+        """Take the last lines out that are of later epochs: a fit that goes on from a snapshot does them again."""
         lines: list[list[str]] = []
         if os.path.exists(self.path):
             with open(self.path, newline="", encoding="utf-8") as file:
-                lines = list(csv.reader(file, delimiter=self.separator))
-        kept = [line for line in lines[1:] if len(line) == len(names) and line[0].isdigit() and int(line[0]) <= last]
-        self._write("w", names)
-        for line in kept:
-            self._write("a", line)
+                lines = list(csv.reader(file, delimiter=self.separator))[1:]
+        # The last line may be cut.
+        while lines and not (len(lines[-1]) == len(names) and lines[-1][0].isdigit() and int(lines[-1][0]) <= last):
+            del lines[-1]
+        text = io.StringIO()
+        csv.writer(text, delimiter=self.separator, lineterminator="\n").writerows([names, *lines])
+        target = checked_path(self.path)
+        write_whole(target, text.getvalue().encode(), f"{target}.part")
 
     def _write(self, mode: str, values: list[Any]) -> None:
         with open(self.path, mode, newline="", encoding="utf-8") as file:

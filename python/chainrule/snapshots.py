@@ -47,12 +47,16 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "epochs_done": int,
     "steps": int,
     "totals": list,
+    "seconds": float,
+    "frozen": list,
     "stop": (str, type(None)),
     "history": dict,
     "states": list,
     "callbacks": list,
 }
 STATES = ("now", "good", "before")
+# The key that stands for an array of the file in the document.
+TENSOR = "__tensor__"
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,7 @@ class Place(NamedTuple):
     epochs_done: int
     steps: int
     totals: Sequence[float]
+    seconds: float
 
 
 def write(
@@ -134,6 +139,8 @@ def write(
         "epochs_done": place.epochs_done,
         "steps": place.steps,
         "totals": list(place.totals),
+        "seconds": place.seconds,
+        "frozen": list(trainer.net.frozen),
         "stop": trainer.asked_to_stop,
         "history": history.state_dict(),
         "states": [packed(state, name, tensors) for name, state in zip(STATES, states, strict=True)],
@@ -157,7 +164,7 @@ class Writer:
         self._head = head_of(trainer, where, options, rows)
         self.state: RunState = trainer.net.engine.RunState(trainer.net.core, trainer.core_optimizer)
 
-    def write(self, place: tuple[int, int, Sequence[float]], good: LastGood, called: Sequence[Callback]) -> None:
+    def write(self, place: tuple[int, int, Sequence[float], float], good: LastGood, called: Sequence[Callback]) -> None:
         """Write what is now, at a `Place`, what the fit would go back to, and what the callbacks know."""
         self.state.keep()
         states = (self.state.content(), *good.contents())
@@ -205,9 +212,13 @@ def fingerprint(training: Rows, validation: Rows | None) -> str:
 def packed(value: Any, name: str, tensors: dict[str, Any]) -> Any:
     """Return `value` as JSON's values, its arrays put into `tensors` under names that begin with `name`."""
     if isinstance(value, np.ndarray):
+        while name in tensors:  # keys with dots in them
+            name += "'"
         tensors[name] = value
-        return {"tensor": name}
+        return {TENSOR: name}
     if isinstance(value, Mapping):
+        if TENSOR in value:
+            raise ValueError(f"{TENSOR!r} stands for arrays in a snapshot; {name} uses it as a name")
         return {str(key): packed(one, f"{name}.{key}", tensors) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [packed(one, f"{name}.{i}", tensors) for i, one in enumerate(value)]
@@ -231,7 +242,7 @@ class Snapshot(NamedTuple):
     @property
     def place(self) -> Place:
         """How far the fit had come."""
-        return Place(self.document["epochs_done"], self.document["steps"], self.document["totals"])
+        return Place(*(self.document[name] for name in Place._fields))
 
     def check_for(self, trainer: Trainer, called: Sequence[Callback]) -> None:
         """Raise ValueError where the trainer or the callbacks are others than those that the snapshot was made with."""
@@ -295,6 +306,11 @@ def read(path: str | os.PathLike[str]) -> Snapshot:
         _check_document(document)
         for part in ("states", "callbacks"):
             document[part] = _unpacked(document[part], file, 0)
+        # Moments of an optimizer may have overflowed: the fit goes on with them as it would have done.
+        for name, state in zip(STATES, document["states"], strict=True):
+            arena = state.get("arena") if isinstance(state, dict) else None
+            if isinstance(arena, np.ndarray) and not np.isfinite(arena).all():
+                raise storage.HostileError(f"the parameters of the state {name!r} have NaN or infinity")
         try:
             where = Snapshots(target, **document["snapshots"])
             options = FitOptions.from_plain(document["options"])
@@ -328,13 +344,10 @@ def _unpacked(value: Any, file: Any, depth: int) -> Any:
     if depth > 32:  # deeper than any callback's state, and far from Python's own limit
         raise storage.HostileError("its document is nested too deeply")
     if isinstance(value, dict):
-        if sorted(value) == ["tensor"]:
-            if value["tensor"] not in file.keys():  # noqa: SIM118 - a file is no mapping
-                raise storage.HostileError(f"the tensor {checks.shown(value['tensor'])} is missing")
-            tensor = file.get_tensor(value["tensor"])
-            if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
-                raise storage.HostileError(f"tensor {value['tensor']!r} has NaN or infinity")
-            return tensor
+        if TENSOR in value:
+            if value[TENSOR] not in file.keys():  # noqa: SIM118 - a file is no mapping
+                raise storage.HostileError(f"the tensor {checks.shown(value[TENSOR])} is missing")
+            return file.get_tensor(value[TENSOR])
         return {key: _unpacked(one, file, depth + 1) for key, one in value.items()}
     if isinstance(value, list):
         return [_unpacked(one, file, depth + 1) for one in value]

@@ -451,13 +451,13 @@ class Fit:
     def streams(self) -> bool: ...  # whether the data have no room where the network is
     def run(self, epoch: int, progress: Callable[[int, float], Any] | None = None) -> EpochRecord:
         """A whole epoch: begin, advance and record."""
-    def begin(self, epoch: int, steps: int = 0, totals: Sequence[float] = ()) -> None:
+    def begin(self, epoch: int, steps: int = 0, totals: Sequence[float] = (), seconds: float = 0.0) -> None:
         """Start an epoch; after the steps that `so_far` told of, where there are any."""
     def advance(self, end: int, progress: Callable[[int, float], Any] | None = None) -> bool:
         """Go up to step `end`, or to the end of the epoch; return whether it is over. Every 50 ms: handles signals
         (KeyboardInterrupt leaves a consistent network) and calls progress(steps done, mean loss so far); an exception
         from it ends the epoch and passes on."""
-    def so_far(self) -> tuple[int, list[float]]: ...  # steps done, and the totals that they added up
+    def so_far(self) -> tuple[int, list[float], float]: ...  # steps done, what they added up, seconds
     def record(self) -> EpochRecord: ...
 
 class Evaluation:
