@@ -203,3 +203,45 @@ def test_builders_that_do_not_suit(find):
 def test_options_that_do_not_suit(find, options, message):
     with pytest.raises((ValueError, TypeError), match=message):
         find(make_trainer, X, Y, **options)
+
+
+def standardized(rate, figures=None):
+    net = cr.Network([cr.Standardize(), cr.Dense(1, bias=False)], inputs=1, dtype="float64", seed=1)
+    if figures is not None:
+        net.adapt(figures)
+    return cr.Trainer(net, loss="mse", optimizer=cr.SGD(rate))
+
+
+@pytest.mark.parametrize("rule", [cr.try_rates, cr.cut_rates])
+@pytest.mark.parametrize("fit", [{}, {"validation_split": 0.25}, {"sample_weight": [1.0, 2.0, 3.0, 4.0]}])
+def test_a_network_that_standardizes_was_never_fitted(rule, fit):
+    rows = 100 + 10 * X
+    tried = rule(standardized, rows, Y, start=3.0, epochs=4, batch_size=4, **fit)
+    assert len(tried.rates) > 1
+    assert tried.works
+    # The fit measured them, from its own rows, as one alone does.
+    plain = standardized(tried.rate)
+    plain.fit(rows, Y, epochs=4, batch_size=4, verbose=False, **fit)
+    assert bits(tried.net) == bits(plain.net)
+
+
+def test_the_loss_before_is_that_of_the_rows_that_are_trained_on():
+    # The mean and scale come from the training part, as in the fit; the loss from all rows.
+    rows, share = 100 + 10 * X, 0.25
+    fitted = standardized(0.1)
+    fitted.fit(rows, Y, epochs=1, validation_split=share, verbose=False)
+    known = standardized(0.1)
+    statistics = {name: value for name, value in fitted.net.state_dict().items() if name in fitted.net.statistics()}
+    known.net.load_state_dict({**known.net.state_dict(), **statistics})
+    before = known.evaluate(rows, Y)["loss"]
+    tried = cr.try_rates(standardized, rows, Y, start=300.0, trials=1, epochs=2, batch_size=4, validation_split=share)
+    assert tried.decisions[0].reason.startswith(f"it does not work: the loss was {before:.4g} and is ")
+
+
+def test_a_coarse_dtype_is_warned_of_once():
+    def make(rate):
+        return cr.Trainer(cr.Network([cr.Standardize(), cr.Dense(1)], inputs=1), loss="mse", optimizer=cr.SGD(rate))
+
+    with pytest.warns(cr.StandardizeWarning) as said:
+        assert cr.try_rates(make, 1e9 + 100 * X, Y, trials=1, **FIT).works
+    assert len([one for one in said if one.category is cr.StandardizeWarning]) == 1

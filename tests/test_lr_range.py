@@ -279,6 +279,27 @@ def test_a_loss_that_is_not_finite_ends_it():
     tested.plot()
 
 
+def standardized(figures=None):
+    net = cr.Network([cr.Standardize(), cr.Dense(6, activation="tanh"), cr.Dense(3)], inputs=4, seed=2, dtype="float64")
+    if figures is not None:
+        net.adapt(*figures)
+    return trainer(net)
+
+
+@pytest.mark.parametrize("weight", [None, np.arange(60.0)])
+def test_before_a_first_fit_the_copy_is_standardized(weight):
+    X, y = problem()
+    X = 50 + 7 * X
+    fresh, options = standardized(), {"sample_weight": weight, "class_weight": {0: 5.0, 1: 1.0, 2: 1.0}, "steps": 30}
+    tested = cr.lr_range_test(fresh, X, y, **options)
+    # By the figures that a fit would have measured: a row counts by its own weight, not by that of its class.
+    known = cr.lr_range_test(standardized((X, weight)), X, y, **options)
+    np.testing.assert_array_equal(tested.losses, known.losses)
+    assert not fresh.net.statistics()["0.inverse_scale"].any()
+    with pytest.raises(RuntimeError, match="has no mean and scale yet"):
+        fresh.net.predict(X)
+
+
 # Pictures, and what does not suit -------------------------------------------------------------------------------------
 
 

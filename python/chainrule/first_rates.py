@@ -12,11 +12,12 @@ during a fit `lr_policies`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from . import checks, training_rows
+from . import checks, standardize, training_rows
 from .callbacks import Callback, checked
 from .lr_policies import RateDecision
 from .repeated_fits import checked_builder, fit_diverges, noted
@@ -25,6 +26,7 @@ from .trainer import Trainer
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from .data import Rows
     from .history import History
     from .network import Network
 
@@ -255,10 +257,23 @@ def _made(make: Callable[[float], Any], rate: float, seen: list[Network]) -> Tra
 
 
 def _loss(trainer: Trainer, X: Any, y: Any, fit: Mapping[str, Any]) -> float:
-    """Return the loss in evaluation mode, rows weighted as in the fit."""
+    """Return the loss in evaluation mode, rows weighted as in the fit; the trainer's network stays as it is."""
     rows = training_rows.checked_rows(trainer.net, trainer.loss, X, y, fit.get("sample_weight"))
+    if standardize.unmeasured(trainer.net):
+        trainer = Trainer(_measured(trainer, rows, fit), loss=trainer.loss)
     rows = training_rows.with_class_weight(trainer.net, trainer.loss, rows, fit.get("class_weight"))
     return trainer.evaluate(cast(Any, rows.x), rows.y, rows.weight, allow_seen=True)["loss"]
+
+
+def _measured(trainer: Trainer, rows: Rows, fit: Mapping[str, Any]) -> Network:
+    """Return a copy of the network whose layers that standardize have the figures which the fit will give them."""
+    share, held_out = fit.get("validation_split", 0.0), fit.get("validation_data")
+    training, _ = training_rows.validated_apart(trainer.net, trainer.loss, rows, share, held_out, trainer.seed)
+    net = trainer.net.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", standardize.StandardizeWarning)  # the fit warns
+        standardize.measure_missing(net, training.x, training.weight)
+    return net
 
 
 def _limit(before: float, exploded: float) -> float:

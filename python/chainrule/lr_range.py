@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data, training_rows
+from . import checks, data, standardize, training_rows
 from .adaptive import Rprop
 from .plots import canvas
 from .trainer import Trainer
@@ -153,7 +153,8 @@ def lr_range_test(
     ----------
     trainer : Trainer
         Network, loss, penalties and optimizer to test; the optimizer's `lr`, a schedule too, gives way to the rising
-        rate, and its memory starts empty. Nothing of the trainer and its network changes, not one bit.
+        rate, and its memory starts empty. Nothing of the trainer and its network changes, not one bit: a
+        `Standardize` that has no figures yet gets those of `X` in the copy.
     X, y : array
         As in `Trainer.fit`: rows to train on.
     least, most : float, default 1e-6 and 10.0
@@ -198,10 +199,12 @@ def lr_range_test(
     data.check_finite(trainer.net.core.parameters(), "tested")
     # Batches are taken one by one, which is done on the host.
     rows = training_rows.checked_rows(trainer.net, trainer.loss, data.real("X", X), y, sample_weight)
+    counted = rows.weight
     rows = training_rows.with_class_weight(trainer.net, trainer.loss, rows, class_weight)
     training_rows.check_steps(trainer.net, len(rows.x), batch_size, False)
     rates = least * (most / least) ** (np.arange(steps) / (steps - 1))
     stepper = _Stepper(trainer, rates, len(rows.x))
+    standardize.measure_missing(stepper.net, rows.x, counted)
 
     losses: list[float] = []
     smoothed: list[float] = []
@@ -232,12 +235,12 @@ class _Stepper:
         self._penalties = [part for one in trainer.penalty for part in _by_factor(one, trainer.net, factors)]
         for penalty, factor in self._penalties:
             penalty.check_decay(factor * float(rates[-1]))
-        self._net = trainer.net.copy().train()
+        self.net = trainer.net.copy().train()
         self._loss, self._rates, self._rows = trainer.loss, rates, rows
 
     def step(self, number: int, batch: Rows) -> float:
         """Do one step; return the loss before it."""
-        net, counts = self._net, (self._rows, len(batch.y))
+        net, counts = self.net, (self._rows, len(batch.y))
         assert isinstance(batch.x, np.ndarray)
         net.zero_grad()
         loss = self._loss(net(batch.x), batch.y, batch.weight)
