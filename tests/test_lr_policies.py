@@ -26,7 +26,7 @@ def played(callbacks, losses, val_losses=None, rate=0.1):
     rates = []
     for number, loss in enumerate(losses, 1):
         logs = {"loss": loss, "learning_rate": fake.learning_rate}
-        if val_losses is not None:
+        if val_losses is not None and val_losses[number - 1] is not None:
             logs["val_loss"] = val_losses[number - 1]
         fake.history.add(logs)
         rates.append(fake.learning_rate)
@@ -98,6 +98,36 @@ def test_another_figure_can_be_looked_at():
     assert decay.decisions[0].reason.startswith("stalled: val_loss")
 
 
+def by_hand(changed):
+    """Return a callback that sets the rate after some epochs."""
+
+    class ByHand(cr.Callback):
+        def on_epoch_end(self, epoch, logs):
+            self.trainer.learning_rate = changed.get(epoch, self.trainer.learning_rate)
+
+    return ByHand()
+
+
+@pytest.mark.parametrize(("changed", "expected"), [({4: 0.2}, {4: 0.2}), ({3: 0.2}, {3: 0.2}), ({}, {6: 0.05})])
+def test_a_loss_explodes_at_the_same_rate_since_the_look_before(changed, expected):
+    seen = [None, None, 1.0, None, None, 3.0]
+    decay = cr.DecayRate("val_loss", when=["exploding"])
+    assert changes(played([by_hand(changed), decay], [1.0] * 6, seen)) == expected
+
+
+def test_epochs_between_the_looks_are_counted():
+    decay = cr.DecayRate("val_loss", when=["stalled"], window=2)
+    assert changes(played([decay], [1.0] * 6, [None, 1.0] * 3)) == {6: 0.05}
+    assert decay.decisions[0].reason == "stalled: val_loss is not below 1 for 4 epochs"
+    decay = cr.DecayRate("val_loss", when=["fluctuating"], window=2)
+    assert changes(played([decay], [1.0] * 6, [None, 1.0, None, 2.0, None, 1.0])) == {6: 0.05}
+    assert decay.decisions[0].reason.endswith("and 0 on, in 4 epochs")
+    # 1.5 % from look to look, three epochs apart, is 0.5 % an epoch.
+    increase = cr.IncreaseRate("val_loss", when=["slow"], window=2, slow=0.01)
+    assert changes(played([increase], [1.0] * 7, [1.0, None, None, 0.985, None, None, 0.97])) == {7: 0.2}
+    assert increase.decisions[0].reason == "slow: val_loss fell by 0.50% an epoch, less than 1.00%"
+
+
 # Raise ----------------------------------------------------------------------------------------------------------------
 
 
@@ -120,6 +150,17 @@ def test_overfitting():
     assert increase.decisions[0].reason == "overfitting: loss 1 to 0.8, val_loss 1 to 1.2"
     assert changes(played([increase], [1.0, 0.9, 0.8], [1.0, 0.9, 0.8])) == {}
     assert changes(played([increase], [1.0, 1.1, 1.2], [1.0, 1.1, 1.2])) == {}
+
+
+def test_overfitting_compares_the_losses_of_the_looks():
+    # Looks after epochs 4, 8, 12 and 16. The loss falls from 4 to 16, and rises over the last epochs.
+    losses = [1.0] * 4 + [0.5] * 8 + [0.6, 0.7, 0.8, 0.9]
+    looks = [None, None, None, 1.0, None, None, None, 1.1, None, None, None, 1.2, None, None, None, 1.3]
+    increase = cr.IncreaseRate("val_loss", when=["overfitting"], window=3)
+    assert changes(played([increase], losses, looks)) == {16: 0.2}
+    assert increase.decisions[0].reason == "overfitting: loss 1 to 0.9, val_loss 1 to 1.3"
+    # And the other way round: it falls over the last epochs only.
+    assert changes(played([increase], [0.5] * 4 + [1.0] * 8 + [0.9, 0.8, 0.7, 0.6], looks)) == {}
 
 
 def test_a_jump_and_the_landing():

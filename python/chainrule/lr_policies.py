@@ -84,13 +84,12 @@ class _RatePolicy(Callback):
         """Take what an earlier run has decided."""
         self._decisions = [RateDecision(**one) for one in state["decisions"]]
 
-    def _figures(self, name: str | None = None) -> list[float]:
-        """Return a figure since the rate changed last: before that, another rate was at work."""
+    def _looks(self, name: str) -> list[tuple[int, float]]:
+        """Return a figure and its epochs since the rate changed last: before that, another rate was at work."""
         history = self.trainer.history
         rates = history["learning_rate"]
         since = next((n for n in range(len(rates), 0, -1) if rates[n - 1] != rates[-1]), 0)
-        looks = history.measured(self.monitor if name is None else name)
-        return [value for epoch, value in looks if epoch >= history.first_epoch + since]
+        return [look for look in history.measured(name) if look[0] >= history.first_epoch + since]
 
     def _change(self, epoch: int, rate: float, reason: str) -> bool:
         """Set the rate, unless another callback has just done so; return whether it was changed."""
@@ -115,8 +114,9 @@ class DecayRate(_RatePolicy):
         fluctuating   over the window, |last - first| < steady * sum of |changes|, with at least one rise and one fall
         stalled       no loss of the window is below the least one before it
 
-    The last two look at epochs since the rate changed last, and wait for `window` of them and one before. The rate must
-    be a number: a schedule would not heed it. `ReduceLROnPlateau` is the third rule alone, with Keras's options.
+    The last two look at epochs since the rate changed last, and wait for `window` of them and one before. With
+    `validation_freq` above 1, only epochs after which `monitor` was measured count. The rate must be a number: a
+    schedule would not heed it. `ReduceLROnPlateau` is the third rule alone, with Keras's options.
 
     Parameters
     ----------
@@ -170,11 +170,12 @@ class DecayRate(_RatePolicy):
 
     def _exploding(self) -> str | None:
         """Return whether the loss is far above its least, and rising."""
-        values = [value for _, value in self.trainer.history.measured(self.monitor)]
-        rates = self.trainer.history["learning_rate"]
-        # The first epoch of a rate begins where the one before it has led, and shows that one's fault.
-        if len(values) < 2 or rates[-1] != rates[-2]:
+        history = self.trainer.history
+        looks = history.measured(self.monitor)
+        # The first figure of a rate begins where the one before it has led, and shows that one's fault.
+        if len(looks) < 2 or len(set(history["learning_rate"][looks[-2][0] - history.first_epoch :])) > 1:
             return None
+        values = [value for _, value in looks]
         least, before, now = min(values[:-1]), values[-2], values[-1]
         if not (now > before and now > self.exploded * least > 0):
             return None
@@ -182,28 +183,30 @@ class DecayRate(_RatePolicy):
 
     def _fluctuating(self) -> str | None:
         """Return whether the loss goes up and down and gets nowhere."""
-        values = self._figures()
-        if len(values) <= self.window:
+        looks = self._looks(self.monitor)
+        if len(looks) <= self.window:
             return None
-        changes = np.diff(values[-1 - self.window :])
+        seen = looks[-1 - self.window :]
+        changes, epochs = np.diff([value for _, value in seen]), seen[-1][0] - seen[0][0]
         way, progress = float(np.abs(changes).sum()), abs(float(changes.sum()))
         if not ((changes > 0).any() and (changes < 0).any() and progress < self.steady * way):
             return None
-        return f"fluctuating: {self.monitor} went {way:.4g} up and down, and {progress:.4g} on, in {self.window} epochs"
+        return f"fluctuating: {self.monitor} went {way:.4g} up and down, and {progress:.4g} on, in {epochs} epochs"
 
     def _stalled(self) -> str | None:
         """Return whether the loss has stopped decreasing."""
-        return _stalled(self.monitor, self._figures(), self.window)
+        return _stalled(self.monitor, self._looks(self.monitor), self.window)
 
 
-def _stalled(monitor: str, values: Sequence[float], window: int) -> str | None:
+def _stalled(monitor: str, looks: Sequence[tuple[int, float]], window: int) -> str | None:
     """Return whether a window of losses has none below the least before it."""
-    if len(values) <= window:
+    if len(looks) <= window:
         return None
+    values = [value for _, value in looks]
     least, since = min(values[:-window]), min(values[-window:])
     if since < least:
         return None
-    return f"stalled: {monitor} is not below {least:.4g} for {window} epochs"
+    return f"stalled: {monitor} is not below {least:.4g} for {looks[-1][0] - looks[-1 - window][0]} epochs"
 
 
 INCREASES = ("slow", "overfitting", "minimum")
@@ -219,8 +222,9 @@ class IncreaseRate(_RatePolicy):
         overfitting   over the window val_loss rose and loss fell
         minimum       no loss of the window is below the least one before it: a jump
 
-    They look at epochs since the rate changed last, and wait for `window` of them and one before. The first two raise
-    the rate for good. A jump raises it for `jump_epochs`, after which the rate is what it was: what lies in another
+    They look at epochs since the rate changed last, and wait for `window` of them and one before. With
+    `validation_freq` above 1, only epochs after which their figures were measured count. The first two raise the rate
+    for good. A jump raises it for `jump_epochs`, after which the rate is what it was: what lies in another
     valley then descends there; without the noise of batches a minimum has no gradient to jump by. "Loss has stopped
     decreasing" is the slide's reason to decay too (`DecayRate`), so jumps are made only where they are asked for. The
     rate must be a number: a schedule would not heed it.
@@ -309,27 +313,29 @@ class IncreaseRate(_RatePolicy):
 
     def _slowly(self) -> str | None:
         """Return whether the loss decreases, but very slowly."""
-        values = self._figures()
-        if len(values) <= self.window:
+        looks = self._looks(self.monitor)
+        if len(looks) <= self.window:
             return None
-        seen = values[-1 - self.window :]
-        fell = all(later < one for one, later in itertools.pairwise(seen))
-        share = (seen[0] - seen[-1]) / abs(seen[0]) / self.window if seen[0] else math.inf
+        (first, before), (last, now) = looks[-1 - self.window], looks[-1]
+        fell = all(later < one for (_, one), (_, later) in itertools.pairwise(looks[-1 - self.window :]))
+        share = (before - now) / abs(before) / (last - first) if before else math.inf
         if not (fell and share < self.slow):
             return None
         return f"slow: {self.monitor} fell by {share:.2%} an epoch, less than {self.slow:.2%}"
 
     def _overfitting(self) -> str | None:
         """Return whether the validation loss rises while that of training falls."""
-        training, held_out = self._figures("loss"), self._figures("val_loss")
-        if len(held_out) <= self.window:
+        looks = self._looks("val_loss")
+        if len(looks) <= self.window:
             return None
-        (before, now), (val_before, val_now) = ((one[-1 - self.window], one[-1]) for one in (training, held_out))
+        (first, val_before), (last, val_now) = looks[-1 - self.window], looks[-1]
+        training = dict(self._looks("loss"))
+        before, now = training[first], training[last]
         if not (now < before and val_now > val_before):
             return None
         return f"overfitting: loss {before:.4g} to {now:.4g}, val_loss {val_before:.4g} to {val_now:.4g}"
 
     def _in_minimum(self) -> str | None:
         """Return whether the loss stays where it is."""
-        reason = _stalled(self.monitor, self._figures(), self.window)
+        reason = _stalled(self.monitor, self._looks(self.monitor), self.window)
         return None if reason is None else f"a jump, {reason}"
