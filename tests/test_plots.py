@@ -69,6 +69,45 @@ def test_losses_that_are_not_numbers() -> None:
     assert len(loss.get_lines()) == 1  # there is no best epoch to mark
 
 
+def validated_now_and_then(looks: dict[int, float], epochs: int, first_epoch: int = 1) -> History:
+    history = History(["loss", "val_loss"], first_epoch)
+    for epoch in range(first_epoch, first_epoch + epochs):
+        record = {"loss": 2.0 - epoch / 16}
+        history.add({**record, "val_loss": looks[epoch]} if epoch in looks else record)
+    return history
+
+
+def test_validation_now_and_then_is_a_line_with_dots() -> None:
+    looks = {6: 2.0, 8: 1.5, 10: 1.75}
+    history = validated_now_and_then(looks, 6, first_epoch=5)
+    (ax,) = learning_curves(history)
+    training, validation, _, best = ax.get_lines()
+    assert training.get_xdata().tolist() == list(range(5, 11))
+    assert dict(zip(*validation.get_data(), strict=True)) == looks
+    assert (training.get_marker(), validation.get_marker()) == ("", "o")
+    assert (best.get_xdata().tolist(), best.get_ydata().tolist()) == ([8], [1.5])
+    # Judged by the training part, an epoch may be best after which nothing was validated: it is marked there.
+    history.best_epoch = 9
+    assert learning_curves(history)[0].get_lines()[-1].get_ydata().tolist() == [2.0 - 9 / 16]
+
+
+def test_runs_validated_now_and_then_are_compared() -> None:
+    runs = {"each": validated_now_and_then({1: 3.0, 2: 2.0, 3: 1.0}, 3), "second": validated_now_and_then({2: 0.5}, 3)}
+    ax = compared_curves(runs, "val_loss")
+    each, second = ax.get_lines()
+    assert dict(zip(*each.get_data(), strict=True)) == {1: 3.0, 2: 2.0, 3: 1.0}
+    assert dict(zip(*second.get_data(), strict=True)) == {2: 0.5}
+    assert (each.get_marker(), second.get_marker(), ax.get_yscale()) == ("", "o", "log")
+
+
+def test_a_run_stopped_before_its_first_validation() -> None:
+    history = validated_now_and_then({}, 3)
+    (ax,) = learning_curves(history)
+    assert [line.get_label() for line in ax.get_lines()] == ["training"]
+    with pytest.raises(ValueError, match="no epoch after which val_loss was measured; there is nothing to draw"):
+        compared_curves({"a": history}, "val_loss")
+
+
 def test_nothing_to_draw() -> None:
     with pytest.raises(ValueError, match="no finished epoch"):
         learning_curves(History(["loss"]))

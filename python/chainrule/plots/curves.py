@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def compared_curves(histories: Mapping[str, History], name: str = "loss", ax: Ax
     ImportError
         If matplotlib is missing.
     ValueError, TypeError
-        If `histories` is no mapping from names to histories, holds no run, or none with a finished epoch.
+        If `histories` is no mapping from names to histories, holds no run, or none with an epoch that has the figure.
     KeyError
         If a history does not have the name.
     """
@@ -111,14 +111,14 @@ def compared_curves(histories: Mapping[str, History], name: str = "loss", ax: Ax
         _check_history(f"histories[{run!r}]", history)
     if not any(history.epochs for history in runs.values()):
         raise ValueError("histories hold no finished epoch; there is nothing to draw")
-    columns_of = {run: history[name] for run, history in runs.items()}
+    looks = {run: history.measured(name) for run, history in runs.items()}
+    if not any(looks.values()):
+        raise ValueError(f"histories hold no epoch after which {name} was measured; there is nothing to draw")
     # Of a height for all names.
     ax = new_axes("compared curves", ax, (7.0, max(3.6, 0.26 * len(runs))))
     for (run, history), style in zip(runs.items(), styles(), strict=False):
-        epochs = range(history.first_epoch, history.first_epoch + history.epochs)
-        marker = "o" if history.epochs == 1 else ""
-        ax.plot(epochs, columns_of[run], label=run, marker=marker, **style)
-    if name.endswith("loss") and all(value > 0 for values in columns_of.values() for value in values):
+        _line(ax, history, name, label=run, **style)
+    if name.endswith("loss") and all(value > 0 for measured in looks.values() for _, value in measured):
         log_scale(ax, "y")
     plain(ax, "epoch", name)
     whole_numbers_across(ax)
@@ -208,19 +208,26 @@ def _check_history(argument: str, value: object) -> None:
 
 def _panel(ax: Axes, history: History, name: str) -> None:
     """Draw one figure of the run over its epochs."""
-    epochs = range(history.first_epoch, history.first_epoch + history.epochs)
-    # A single epoch is a point: a line through it would not be seen.
-    marker = "o" if history.epochs == 1 else ""
-    ax.plot(epochs, history[name], color=BLUE, marker=marker, label="training")
-    marked = name
-    if f"val_{name}" in history:
-        marked = f"val_{name}"
-        ax.plot(epochs, history[marked], color=VERMILION, marker=marker, label="validation")
+    _line(ax, history, name, color=BLUE, label="training")
+    known = dict(history.measured(name))
+    validated = dict(history.measured(f"val_{name}")) if f"val_{name}" in history else {}
+    if validated:  # a run may have been stopped before its first validation
+        _line(ax, history, f"val_{name}", color=VERMILION, label="validation")
+    # A callback that looks at the training part may find an epoch best that was not validated.
+    known |= validated
     best = history.best_epoch
     if best is not None:
-        value = history[marked][best - history.first_epoch]
+        value = known[best]
         ax.axvline(best, color=QUIET, linewidth=1, linestyle=":", zorder=0)
         ax.plot([best], [value], "o", color=QUIET, label=f"best epoch: {best} ({value:.4g})")
     plain(ax, "epoch", name)
     whole_numbers_across(ax)
     legend(ax)
+
+
+def _line(ax: Axes, history: History, name: str, **look: Any) -> None:
+    """Draw a figure at the epochs that have it: what is validated now and then is a line too, with a dot at each."""
+    looks = history.measured(name)
+    # A line through a single epoch would not be seen.
+    marker = "o" if len(looks) == 1 or len(looks) < history.epochs else ""
+    ax.plot([epoch for epoch, _ in looks], [value for _, value in looks], marker=marker, markersize=4, **look)
