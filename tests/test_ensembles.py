@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from gpu import needs_gpu
 from problems import problem, softmax
 
 import chainrule as cr
@@ -56,6 +57,19 @@ def test_numbers_are_averaged(regressors):
     np.testing.assert_allclose(regressors.spread(X1), said.std(axis=0), **CLOSE)
     assert regressors.predict(X1).shape == (60, 1)
     assert len(regressors) == 5
+
+
+@needs_gpu
+def test_rows_on_the_gpu_are_answered_on_the_host():
+    nets = [cr.Network([cr.Dense(3)], inputs=4, seed=seed, device="cuda", dtype="float64") for seed in (1, 2, 3)]
+    together = cr.Ensemble(nets, loss="cross_entropy")
+    holder = cr.Network([cr.Dense(4, bias=False)], inputs=len(X), dtype="float64", device="cuda")
+    holder.load_state_dict({"0.weight": X})
+    there = holder.device_arrays()["0.weight"]
+    for asked in (together.members, together.predict, together.predict_classes, together.votes, together.spread):
+        found = asked(there)
+        assert type(found) is np.ndarray
+        np.testing.assert_array_equal(found, asked(X))
 
 
 def test_the_squared_error_of_the_mean_is_never_above_the_mean_of_the_squared_errors(regressors):

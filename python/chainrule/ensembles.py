@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import checks, losses, training_rows
+from ._engine import DeviceArray
 from .callbacks import Callback
 from .losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson
 from .network import Network
@@ -90,7 +91,10 @@ class Ensemble:
         return f"Ensemble({len(self)} networks of {self.networks[0].inputs} inputs, loss={self.loss!r})"
 
     def members(self, X: npt.ArrayLike) -> Floats:
-        """Return what each network says, (M, N, K) in float64: probabilities of classes, or numbers."""
+        """Return what each network says, (M, N, K) in float64: probabilities of classes, or numbers.
+
+        Rows may lie on the networks' GPU, as for `Network.predict`; the answers come to the host, here and below.
+        """
         return np.stack([meant(self.loss, net.predict(X)) for net in self.networks])
 
     def predict(self, X: npt.ArrayLike) -> Floats:
@@ -170,9 +174,10 @@ class Ensemble:
         return isinstance(self.loss, (CrossEntropy, BinaryCrossEntropy))
 
 
-def meant(loss: Loss, outputs: npt.ArrayLike) -> Floats:
-    """Return what outputs (N, K) mean by the loss they were trained with, in float64."""
-    z: Floats = np.asarray(outputs, dtype=np.float64)
+def meant(loss: Loss, outputs: npt.ArrayLike | DeviceArray) -> Floats:
+    """Return what outputs (N, K) mean by the loss they were trained with, in float64, on the host."""
+    host = outputs.numpy() if isinstance(outputs, DeviceArray) else outputs
+    z: Floats = np.asarray(host, dtype=np.float64)
     with np.errstate(over="ignore", under="ignore"):
         if isinstance(loss, CrossEntropy) and loss.from_logits:
             e = np.exp(z - z.max(axis=1, keepdims=True))
