@@ -92,6 +92,20 @@ def test_steps_that_blur_a_column_are_told():
         assert np.abs(better.predict(x) - exact).max() < 1e-6
 
 
+@pytest.mark.parametrize("way", ["adapt", "fit", "lr_range_test"])
+def test_the_warning_names_the_line_of_the_caller(way):
+    seconds, y = 1.7e9 + rows(50, 1) * 1000, np.zeros(50)
+    learner = cr.Trainer(cr.Network([cr.Standardize(), cr.Dense(1)], inputs=1), loss="mse")
+    calls = {
+        "adapt": lambda: learner.net.adapt(seconds),
+        "fit": lambda: learner.fit(seconds, y, epochs=1, verbose=False),
+        "lr_range_test": lambda: cr.lr_range_test(learner, seconds, y, steps=5),
+    }
+    with pytest.warns(cr.StandardizeWarning) as said:
+        calls[way]()
+    assert [one.filename for one in said] == [__file__]
+
+
 @pytest.mark.parametrize("count", [1, 2, 7, 64, 65])
 def test_sizes(dtype, count):
     for width in (1, 3, 17):

@@ -272,7 +272,7 @@ def _measured(trainer: Trainer, rows: Rows, fit: Mapping[str, Any]) -> Network:
     net = trainer.net.copy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", standardize.StandardizeWarning)  # the fit warns
-        standardize.measure_missing(net, training.x, training.weight)
+        standardize.measure_missing(net, training.x, training.weight, stacklevel=1)
     return net
 
 

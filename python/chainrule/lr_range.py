@@ -204,7 +204,7 @@ def lr_range_test(
     training_rows.check_steps(trainer.net, len(rows.x), batch_size, False)
     rates = least * (most / least) ** (np.arange(steps) / (steps - 1))
     stepper = _Stepper(trainer, rates, len(rows.x))
-    standardize.measure_missing(stepper.net, rows.x, counted)
+    standardize.measure_missing(stepper.net, rows.x, counted, stacklevel=2)
 
     losses: list[float] = []
     smoothed: list[float] = []

@@ -146,7 +146,9 @@ def predictor(net: Network) -> Callable[[object, object], Array | None]:
     return Unmeasured(net) if places(net.layers) else net.core.predictor()
 
 
-def measure(net: Network, x: Array | DeviceArray, weight: Array | None, numbers: Sequence[int]) -> None:
+def measure(
+    net: Network, x: Array | DeviceArray, weight: Array | None, numbers: Sequence[int], stacklevel: int
+) -> None:
     """Give some layers the figures of rows.
 
     Parameters
@@ -158,6 +160,8 @@ def measure(net: Network, x: Array | DeviceArray, weight: Array | None, numbers:
         How often each row counts, not all 0.
     numbers : sequence of int
         Which layers, in ascending order: a later one is measured with the figures of those before it.
+    stacklevel : int
+        As that of `warnings.warn`, seen from the caller.
 
     Raises
     ------
@@ -172,7 +176,7 @@ def measure(net: Network, x: Array | DeviceArray, weight: Array | None, numbers:
         found = moments(given_to(net, number, host, new), shared=layer.shared, weight=weight)
         new[f"{number}.mean"] = found.means.astype(net.dtype)
         new[f"{number}.inverse_scale"] = inverse_scales(net, number, found)
-        warn_of_coarse_steps(net, number, found)
+        warn_of_coarse_steps(net, number, found, stacklevel + 1)
     net.parameter_changes += 1
     net.core.assign(new)
 
@@ -203,7 +207,7 @@ def inverse_scales(net: Network, number: int, found: Moments) -> Array:
     return inverse
 
 
-def warn_of_coarse_steps(net: Network, number: int, found: Moments) -> None:
+def warn_of_coarse_steps(net: Network, number: int, found: Moments, stacklevel: int) -> None:
     """Warn of columns whose numbers, in the network's dtype, have steps that are large beside their deviation."""
     steps = np.spacing(np.abs(found.means).astype(net.dtype)).astype(np.float64) / found.scales
     coarse = (steps > COARSEST_STEP) & ~found.constant
@@ -214,11 +218,11 @@ def warn_of_coarse_steps(net: Network, number: int, found: Moments) -> None:
             f"and deviates by {found.scales[column]:.4g}; {net.dtype} has steps of {steps[column]:.1%} of that there, "
             'which blur it. Subtract a number near the mean before, or take dtype="float64"',
             StandardizeWarning,
-            stacklevel=5,
+            stacklevel=stacklevel + 1,
         )
 
 
-def measure_missing(net: Network, x: Array | DeviceArray, weight: Array | None) -> Callable[[], None]:
+def measure_missing(net: Network, x: Array | DeviceArray, weight: Array | None, stacklevel: int) -> Callable[[], None]:
     """Give the layers that have no figures yet those of the rows to train on, as `measure` does.
 
     Returns
@@ -229,7 +233,7 @@ def measure_missing(net: Network, x: Array | DeviceArray, weight: Array | None) 
     missing = unmeasured(net)
     before = {name: array.copy() for name, array in net.statistics().items()} if missing else {}
     if missing:
-        measure(net, x, weight, missing)
+        measure(net, x, weight, missing, stacklevel + 1)
 
     def take_back() -> None:
         if missing:
@@ -248,4 +252,4 @@ def adapt(net: Network, X: object, sample_weight: object) -> None:
     if len(x) == 0:
         raise ValueError(f"X must have at least one row; got shape {x.shape}")
     weight = None if sample_weight is None else data.weights("sample_weight", sample_weight, len(x), net.dtype)
-    measure(net, x, weight, numbers)
+    measure(net, x, weight, numbers, stacklevel=3)

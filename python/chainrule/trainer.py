@@ -403,7 +403,8 @@ class Trainer:
         from .progress import bar
 
         with bar(options.epochs, run.steps_per_epoch, verbose) as progress:
-            steps, take_back = self.net.core.steps, standardize.measure_missing(self.net, training.x, counted)
+            steps = self.net.core.steps
+            take_back = standardize.measure_missing(self.net, training.x, counted, stacklevel=3)
             if not self._running.acquire(blocking=False):
                 raise RuntimeError("this trainer is fitting already")
             try:
