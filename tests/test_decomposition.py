@@ -10,7 +10,6 @@ import pytest
 from problems import problem
 
 import chainrule as cr
-from chainrule.decomposition import bias_variance_bars
 
 
 def sine(rows, seed, noise=0.3):
@@ -314,17 +313,17 @@ def test_several_labels_at_once_are_no_classes():
 
 
 def test_the_picture(models, tmp_path):
-    pytest.importorskip("matplotlib")
-    ax = bias_variance_bars({"a line": models[0], "30 units": models[30]})
-    heights = np.array([[bar.get_height() for bar in group] for group in ax.containers])
-    expected = [[getattr(models[units], part) for units in (0, 30)] for part in ("bias", "variance", "noise")]
-    np.testing.assert_allclose(heights, expected)
-    bottoms = np.array([[bar.get_y() for bar in group] for group in ax.containers])
-    np.testing.assert_allclose(bottoms, [[0, 0], expected[0], np.sum(expected[:2], axis=0)])
-    assert ax.get_lines()[0].get_ydata().tolist() == [models[0].error, models[30].error]
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["a line", "30 units"]
-    ax.figure.savefig(tmp_path / "parts.png")
-    assert models[0].plot(ax) is ax
+    ax = pytest.importorskip("matplotlib.figure").Figure().add_subplot()
+    result = models[30]
+    assert result.plot(ax) is ax
+    assert result.noise > 0
+    parts = [result.bias, result.variance, result.noise]
+    bars = [bar for (bar,) in ax.containers]
+    np.testing.assert_allclose([bar.get_height() for bar in bars], parts)
+    np.testing.assert_allclose([bar.get_y() for bar in bars], [0, *np.cumsum(parts[:2])])
+    assert ax.get_lines()[0].get_ydata().tolist() == [result.error]
+    assert ax.get_ylabel() == "expected squared error"
+    result.plot().figure.savefig(tmp_path / "parts.png")
 
 
 def test_variance_below_0_hangs_below_the_axis():
@@ -334,17 +333,11 @@ def test_variance_below_0_hangs_below_the_axis():
     bias, variance = ax.containers
     assert (bias[0].get_height(), variance[0].get_y()) == (1.0, 0.0)
     assert variance[0].get_height() == pytest.approx(-1 / 3)
+    assert ax.get_legend_handles_labels()[1] == ["error", "bias", "variance"]
+    assert ax.get_ylabel() == "share of wrong classes"
 
 
-def test_pictures_that_cannot_be(models, monkeypatch):
-    classes = cr.decomposed([[1], [0]], [1], kind="classes")
-    for wrong in ({}, {"a": models[0], "b": classes}):
-        with pytest.raises(
-            ValueError, match="results must hold at least one result, all for numbers or all for classes"
-        ):
-            bias_variance_bars(wrong)
-    with pytest.raises(TypeError, match="results must map names to what bias_variance returned; got 3"):
-        bias_variance_bars(3)  # type: ignore[arg-type]
+def test_the_picture_needs_matplotlib(models, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match="bars of bias and variance need matplotlib"):
+    with pytest.raises(ImportError, match="bias and variance need matplotlib"):
         models[0].plot()

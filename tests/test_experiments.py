@@ -322,6 +322,8 @@ def test_the_picture_of_rows(tmp_path):
     # From 0.275, the least quartile, to the greatest median of 1.1 and two thirds of that further.
     assert (bottom, top) == pytest.approx((0.275 - 0.05 * 1.375, 0.275 + 1.05 * 1.375))
     assert [label.get_text() for label in ax.get_xticklabels()] == ["10", "20"]
+    assert ax.get_ylabel() == "loss"
+    assert ax.get_lines()[1].get_label() == "validation, median and quartiles"
     ax.figure.savefig(tmp_path / "rows.png")
 
 
@@ -334,7 +336,7 @@ def test_the_picture_where_all_errors_are_alike(tmp_path):
 
 def test_pictures_need_matplotlib(complexity, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r'curves of errors need matplotlib: pip install "chainrule\[plot\]"'):
+    with pytest.raises(ImportError, match=r'error curves need matplotlib: pip install "chainrule\[plot\]"'):
         complexity.plot()
 
 

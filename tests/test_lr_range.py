@@ -14,7 +14,6 @@ from problems import LABELS, NUMBERS, bits, classifier, network, problem, traine
 from problems import X as ROWS_OF_12
 
 import chainrule as cr
-from chainrule.lr_range import rate_range_curve
 
 # A parabola: a linear network of one weight, all rows in a batch. J(w) = 1/2 CURVATURE (w - 1)^2.
 X_LINE = np.array([[1.0], [-2.0], [3.0], [0.5]])
@@ -308,10 +307,11 @@ def test_the_picture(tmp_path):
     tested = on_line(least=1e-3)
     ax = figure.add_subplot()
     assert tested.plot(ax) is ax
-    drawn, smoothed, *marks = ax.get_lines()
+    drawn, smoothed, *marked = ax.get_lines()
     np.testing.assert_array_equal(np.column_stack(drawn.get_data()), np.column_stack([tested.rates, tested.losses]))
     np.testing.assert_array_equal(smoothed.get_ydata(), tested.smoothed)
-    assert [line.get_xdata()[0] for line in marks] == [tested.steepest, tested.tenth_of_least]
+    dots = {line.get_label().partition(":")[0]: line.get_xdata()[0] for line in marked if line.get_marker() == "o"}
+    assert dots == {"steepest fall": tested.steepest, "a tenth of the least loss's": tested.tenth_of_least}
     assert (ax.get_xscale(), ax.get_xlabel(), ax.get_ylabel()) == ("log", "learning rate", "loss")
     low, high = ax.get_ylim()
     # The start and the least loss are seen, the end is not: it would hide them.
@@ -319,9 +319,22 @@ def test_the_picture(tmp_path):
     tested.plot().figure.savefig(tmp_path / "rates.png")
 
 
-def test_the_picture_needs_matplotlib_and_a_result(monkeypatch):
-    with pytest.raises(TypeError, match=r"tested must be a RateRange, .*; got 3"):
-        rate_range_curve(3)  # type: ignore[arg-type]
+def test_the_picture_of_a_loss_that_never_fell():
+    pytest.importorskip("matplotlib")
+    ax = measured(10.0 ** np.arange(-6, -1), [1.0, 1.1, 1.2, 1.4, 1.8]).plot()
+    assert [line.get_label() for line in ax.get_lines()] == ["loss of a step", "smoothed"]
+    assert len(ax.patches) == 0
+
+
+def test_the_picture_reaches_a_rate_below_those_tried():
+    pytest.importorskip("matplotlib")
+    tested = measured(10.0 ** np.arange(-2, 3, 0.5), [2.0, 1.0, 3.0, *[9.0] * 7])
+    ax = tested.plot()
+    assert ax.get_xlim() == (tested.tenth_of_least, tested.rates[-1])
+    assert tested.tenth_of_least < tested.rates[0]
+
+
+def test_the_picture_needs_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r'pip install "chainrule\[plot\]"'):
         on_line().plot()

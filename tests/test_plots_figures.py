@@ -43,7 +43,23 @@ def test_the_range_of_learning_rates():
     assert ax.get_xscale() == "log"
     low, high = ax.get_ylim()
     assert low < 0.5 < 2.0 < high < 3.0
-    assert list(lines(plots.learning_rate_range(RATES[:2], [1, np.nan]))) == ["loss"]
+    ax = plots.learning_rate_range(RATES[:2], [1, np.nan])
+    assert (list(lines(ax)), len(ax.patches)) == (["loss"], 0)  # it never fell
+
+
+def test_the_range_of_learning_rates_smoothed_and_marked():
+    noisy = np.array([2.0, 2.5, 0.25, 0.5, 9.0])
+    ax = plots.learning_rate_range(RATES, LOSSES, {"low": 1e-5, "good": 1e-2}, unsmoothed=noisy)
+    drawn = lines(ax)
+    assert np.array_equal(drawn["loss of a step"], np.column_stack([RATES, noisy]))
+    assert np.array_equal(drawn["smoothed"], np.column_stack([RATES, LOSSES]))
+    assert np.array_equal(drawn["good: 0.01"], [[1e-2, 1.0]])
+    # No loss is known there, but the rate is seen.
+    assert np.array_equal(drawn["low: 1e-05"], [[1e-5, np.nan]], equal_nan=True)
+    assert ax.get_xlim() == (1e-5, 1.0)
+    # Of equal ones the last is the least: there it begins to rise.
+    (shaded,) = plots.learning_rate_range(RATES, [2, 1, 1, 1, 5]).patches
+    assert shaded.get_x() == 0.1
 
 
 def test_schedules_over_the_epochs():
@@ -219,14 +235,46 @@ def test_bars_of_bias_and_variance():
     assert len(plots.bias_variance(["one"], [1], [1]).containers) == 2
 
 
+def test_bars_of_errors_that_were_measured():
+    options = {"noise": [0.25, 0.0], "error": [1.5, 0.125], "kind": "classes"}
+    ax = plots.bias_variance(["small", "large"], [0.5, 0.25], [0.125, -0.125], **options)
+    bars = [[(bar.get_y(), bar.get_height()) for bar in part] for part in ax.containers]
+    # Variance below 0 hangs below the axis, and the next part stands on the bias.
+    assert bars == [[(0, 0.5), (0, 0.25)], [(0.5, 0.125), (0, -0.125)], [(0.625, 0.25), (0.25, 0)]]
+    assert lines(ax)["error"].tolist() == [[0, 1.5], [1, 0.125]]
+    assert written(ax) == ["1.5", "0.12"]
+    assert [text.xy for text in ax.texts] == [(0, 1.5), (1, 0.25)]  # above all of the bar
+    assert ax.get_ylabel() == "share of wrong classes"
+
+
 def test_errors_over_complexity():
     ax = plots.error_curve([1, 2, 30], [3, 2, 1], [[3, 5], [2, 4], [6, 6]], across="units", error="mse")
     drawn = lines(ax)
     assert drawn["training"].tolist() == [[1, 3], [2, 2], [30, 1]]
-    assert drawn["validation"].tolist() == [[1, 4], [2, 3], [30, 6]]
+    assert drawn["validation, mean and range"].tolist() == [[1, 4], [2, 3], [30, 6]]
     assert drawn["best: 2"].tolist() == [[2, 3]]
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_xscale()) == ("units", "mse", "log")
     assert list(lines(plots.error_curve([1, 2], [1, 1], [2, 2], mark_best=False))) == ["training", "validation"]
+
+
+def test_errors_over_sizes_that_have_names():
+    training, validation = [[1, 2, 3, 4, 5]] * 3, [[2, 3, 4, 5, 96], [1, 2, 3, 4, np.inf], [1, 2, 3, np.inf, np.inf]]
+    ax = plots.error_curve(["(2, 2)", "(4, 4)", "(8, 8)"], training, validation, spread="quartiles")
+    drawn = lines(ax)
+    assert drawn["training, median and quartiles"].tolist() == [[0, 3], [1, 3], [2, 3]]
+    assert drawn["validation, median and quartiles"].tolist() == [[0, 4], [1, 3], [2, 3]]
+    assert drawn["best: (4, 4)"].tolist() == [[1, 3]]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["(2, 2)", "(4, 4)", "(8, 8)"]
+    # From the least quartile to the greatest finite one, with a margin of 5 %: runs of 96 and more are not seen.
+    assert ax.get_ylim() == pytest.approx((2 - 0.15, 5 + 0.15))
+    ax = plots.error_curve(["a", "b"], [[1, 1], [1, 1]], [[1, 1], [np.inf, 1]], mark_best=False)
+    assert lines(ax)["validation, mean and range"].tolist() == [[0, 1], [1, np.inf]]
+
+
+def test_a_band_that_reaches_far_leaves_the_picture():
+    ax = plots.error_curve([1, 2], [0, 0], [[1, 3], [0, 100]], mark_best=False)
+    # The greatest mean, 50, lies at three fifths.
+    assert ax.get_ylim() == pytest.approx((-0.05 * 250 / 3, 1.05 * 250 / 3))
 
 
 def test_layouts_of_searches():
@@ -251,10 +299,9 @@ WRONG = [
     ("rates must be above 0 and ascend", lambda: plots.learning_rate_range([1, 1], [1, 1])),
     (r"losses must have shape \(2,\); got \(3,\)", lambda: plots.learning_rate_range([1, 2], [1, 1, 1])),
     ("losses must hold a finite number", lambda: plots.learning_rate_range([1, 2], [np.nan, np.inf])),
-    (
-        "suggestion must be a finite number at least 1 and at most 2",
-        lambda: plots.learning_rate_range([1, 2], [1, 2], 3),
-    ),
+    ("suggestion must be a finite number above 0", lambda: plots.learning_rate_range([1, 2], [1, 2], 0)),
+    (r"suggestion\['a'\] must be a finite", lambda: plots.learning_rate_range([1, 2], [1, 2], {"a": np.inf})),
+    (r"unsmoothed must have shape \(2,\)", lambda: plots.learning_rate_range([1, 2], [1, 2], unsmoothed=[1])),
     ("plans must hold at least 1 of", lambda: plots.schedules({}, 3)),
     ("epochs must be a whole number", lambda: plots.schedules({"a": 0.1}, 0)),
     (r"plans\['a'\] must be a finite number above 0", lambda: plots.schedules({"a": 0}, 1)),
@@ -288,9 +335,16 @@ WRONG = [
     (r"curves\['a'\] must be a pair", lambda: plots.fits([1], [1], {"a": 3})),
     (r"y must have shape \(2,\)", lambda: plots.fits([1, 2], [1], {"a": ([1], [1])})),
     ("variance must be at least 0; got -1", lambda: plots.bias_variance(["a"], [1], [-1])),
+    ("bias_squared must be at least 0; got -1", lambda: plots.bias_variance(["a"], [-1], [1], kind="classes")),
+    ("noise must be at least 0; got -1", lambda: plots.bias_variance(["a"], [1], [1], noise=-1)),
+    (r"noise must have shape \(1,\); got \(2,\)", lambda: plots.bias_variance(["a"], [1], [1], noise=[1, 1])),
+    (r"error must have shape \(1,\); got \(2,\)", lambda: plots.bias_variance(["a"], [1], [1], error=[1, 1])),
+    ("kind='words' is unknown", lambda: plots.bias_variance(["a"], [1], [1], kind="words")),
     ("sizes must be above 0 and ascend", lambda: plots.error_curve([2, 1], [1, 1], [1, 1])),
     ("training must have an error for each of the 2 sizes", lambda: plots.error_curve([1, 2], [1], [1, 1])),
-    ("validation must hold finite numbers", lambda: plots.error_curve([1, 2], [1, 1], [1, np.nan])),
+    ("validation must have finite errors at one size", lambda: plots.error_curve([1, 2], [1, 1], [np.inf, np.nan])),
+    ("sizes must", lambda: plots.error_curve([], [], [])),
+    ("spread='sd' is unknown", lambda: plots.error_curve([1, 2], [1, 1], [1, 1], spread="sd")),
     ("given both, or neither", lambda: plots.search_layouts([[1, 2]], [[1, 2]], [1])),
     (r"grid must have shape \(rows, 2\)", lambda: plots.search_layouts([1, 2], [[1, 2]])),
     ("names must be two names", lambda: plots.search_layouts([[1, 2]], [[1, 2]], names="ab")),

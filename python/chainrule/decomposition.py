@@ -9,14 +9,13 @@ trains, `decomposed` does the sums for predictions from wherever. Nothing is sai
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data, losses, training_rows
-from .plots import canvas
+from . import checks, data, losses, plots, training_rows
 from .repeated_fits import checked_builder, fit_diverges, made
 from .trainer import Trainer
 
@@ -94,8 +93,11 @@ class BiasVariance:
         return f"<BiasVariance of {len(self.predictions)} runs: error {self.error:.4g} = {parts}{diverged}>"
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the parts as a bar, and return the Axes; several models: see `bias_variance_bars` of this module."""
-        return bias_variance_bars({"model": self}, ax)
+        """Draw the parts as a bar, and return the Axes; `chainrule.plots.bias_variance` draws several models."""
+        noise, error = self.noise or 0.0, [self.error]
+        return plots.bias_variance(
+            ["model"], [self.bias], [self.variance], noise=noise, error=error, kind=self.kind, ax=ax
+        )
 
 
 def decomposed(
@@ -331,53 +333,3 @@ def _labels(loss: Loss, targets: Array) -> Array:
     members = loss.memberships(targets)
     assert members is not None
     return members if members.ndim == 1 else members.argmax(axis=1)
-
-
-# The picture ----------------------------------------------------------------------------------------------------------
-
-
-def bias_variance_bars(results: Mapping[str, BiasVariance], ax: Axes | None = None) -> Axes:
-    """Draw bias and variance of several models, one bar each, the one on top of the other.
-
-    Noise, where it is known, stands on top of both, and a mark is at the whole error: it lies elsewhere than the bar's
-    end by the remainder. Variance below 0, which classes may have, hangs below the axis.
-
-    Parameters
-    ----------
-    results : mapping of str to BiasVariance
-        The models by name, all for numbers or all for classes.
-    ax : matplotlib Axes, optional
-        Where to draw. By default a new figure is made.
-
-    Returns
-    -------
-    matplotlib Axes
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is missing.
-    ValueError, TypeError
-        If `results` is no mapping to results, is empty, or mixes kinds.
-    """
-    if not isinstance(results, Mapping) or not all(isinstance(one, BiasVariance) for one in results.values()):
-        raise TypeError(f"results must map names to what bias_variance returned; got {checks.shown(results)}")
-    if len({one.kind for one in results.values()}) != 1:
-        raise ValueError("results must hold at least one result, all for numbers or all for classes")
-    ax = canvas.new_axes("bars of bias and variance", ax)
-    across = np.arange(len(results))
-    models = list(results.values())
-    bias, variance, noise = (
-        np.array([getattr(one, name) or 0.0 for one in models]) for name in ("bias", "variance", "noise")
-    )
-    name = "squared bias" if models[0].kind == "numbers" else "bias"
-    ax.bar(across, bias, 0.6, color=canvas.BLUE, label=name)
-    ax.bar(across, variance, 0.6, bottom=np.where(variance > 0, bias, 0), color=canvas.VERMILION, label="variance")
-    if noise.any():
-        top = bias + np.maximum(variance, 0)
-        ax.bar(across, noise, 0.6, bottom=top, color="0.8", label="noise")
-    ax.plot(across, [one.error for one in models], "_", color="black", markersize=26, label="error")
-    ax.set_xticks(across, list(results))
-    canvas.plain(ax, "", "mean squared error" if models[0].kind == "numbers" else "share of wrong classes")
-    ax.legend(frameon=False)
-    return ax

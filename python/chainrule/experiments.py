@@ -18,7 +18,7 @@ import numpy as np
 from . import checks, data, topology, training_rows
 from ._engine import shuffled_order
 from .losses import Loss
-from .plots import canvas
+from .plots import canvas, error_curve
 from .repeated_fits import Setup, checked_builder, made, noted
 
 if TYPE_CHECKING:
@@ -140,21 +140,10 @@ class ErrorCurve:
         count = int(self.diverged.sum())
         return [*lines, *([f"{count} of {self.diverged.size} runs diverged"] if count else [])]
 
-    def _draw(self, ax: Axes, across: Any) -> None:
+    def _drawn(self, sizes: Any, across: str, ax: Axes | None) -> Axes:
         """Draw medians and quartiles of both parts."""
-        for errors, colour, name in (
-            (self.training, canvas.BLUE, "training"),
-            (self.validation, canvas.VERMILION, "validation"),
-        ):
-            low, middle, high = np.quantile(errors, [0.25, 0.5, 0.75], axis=1)
-            ax.fill_between(across, low, high, color=colour, alpha=0.18, linewidth=0)
-            ax.plot(across, middle, color=colour, marker="o", markersize=4, label=f"{name}, median and quartiles")
-        # A few bad runs must not make the rest flat: the greatest median lies at three fifths of the height, or above.
-        low, high = (np.quantile([self.training, self.validation], share, axis=2) for share in (0.25, 0.75))
-        least, greatest = low.min(), max(self.training_median.max(), self.validation_median.max())
-        height = min(high.max() - least, (greatest - least) * 5 / 3)
-        if 0 < height < math.inf:
-            ax.set_ylim(least - 0.05 * height, least + 1.05 * height)
+        options: dict[str, Any] = {"across": across, "error": self.measure, "spread": "quartiles", "mark_best": False}
+        return error_curve(sizes, self.training, self.validation, **options, ax=ax)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -194,17 +183,13 @@ class ComplexityCurve(ErrorCurve):
         Medians and quartiles of both parts, the least mean validation error plus one standard error, and the simplest
         size below that. ImportError if matplotlib is missing.
         """
-        ax = canvas.new_axes("curves of errors", ax)
-        across = range(len(self.sizes))
-        self._draw(ax, across)
+        ax = self._drawn([str(size) for size in self.sizes], "size of the model", ax)
         chosen = self.sizes.index(self.simplest)
         of_best = self.validation[self.sizes.index(self.best)]
         limit = float(of_best.mean()) + standard_error(of_best)
         ax.axhline(limit, color=canvas.QUIET, linewidth=1, linestyle=":", label="best mean + one standard error")
         ax.axvline(chosen, color=canvas.GREEN, linewidth=1.2, linestyle="--", label=f"simplest: {self.simplest}")
-        ax.set_xticks(list(across), [str(size) for size in self.sizes])
-        canvas.plain(ax, "size of the model", self.measure)
-        ax.legend(frameon=False)
+        canvas.legend(ax)
         return ax
 
 
@@ -251,13 +236,10 @@ class DataSizeCurve(ErrorCurve):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the errors over the number of training rows, and return the Axes; ImportError without matplotlib."""
-        ax = canvas.new_axes("curves of errors", ax)
+        ax = self._drawn(self.rows, "training rows", ax)
         ax.set_xscale("log")
-        self._draw(ax, self.rows)
         ax.set_xticks(self.rows, [str(count) for count in self.rows])
         ax.minorticks_off()
-        canvas.plain(ax, "training rows", self.measure)
-        ax.legend(frameon=False)
         return ax
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from . import checks, data, standardize, training_rows
 from .adaptive import Rprop
-from .plots import canvas
+from .plots import learning_rate_range
 from .trainer import Trainer
 
 if TYPE_CHECKING:
@@ -120,8 +120,10 @@ class RateRange:
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw loss over rate, and return the Axes; see `rate_range_curve`."""
-        return rate_range_curve(self, ax)
+        """Draw the losses, as they were and smoothed, with both rates; see `chainrule.plots.learning_rate_range`."""
+        marks = {"steepest fall": self.steepest, "a tenth of the least loss's": self.tenth_of_least}
+        known = {name: rate for name, rate in marks.items() if rate is not None}
+        return learning_rate_range(self.rates, self.smoothed, known, ax, unsmoothed=self.losses)
 
 
 def lr_range_test(
@@ -278,48 +280,3 @@ def _batches(rows: Rows, batch_size: int, seed: int) -> Any:
         for chosen, _ in data.batches(numbers, numbers, batch_size=size, seed=seed, epoch=epoch, drop_last=True):
             yield rows.take(chosen)
         epoch += 1
-
-
-# The picture ----------------------------------------------------------------------------------------------------------
-
-
-def rate_range_curve(tested: RateRange, ax: Axes | None = None) -> Axes:
-    """Draw the loss over the learning rate, as it was and smoothed, with the two rates that may be suggested.
-
-    Parameters
-    ----------
-    tested : RateRange
-    ax : matplotlib Axes, optional
-        Where to draw. By default a new figure is made.
-
-    Returns
-    -------
-    matplotlib Axes
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is missing.
-    TypeError
-        If `tested` is no RateRange.
-    """
-    if not isinstance(tested, RateRange):
-        raise TypeError(f"tested must be a RateRange, which lr_range_test returns; got {checks.shown(tested)}")
-    ax = canvas.new_axes("curves of a range test", ax)
-    ax.set_xscale("log")
-    ax.plot(tested.rates, tested.losses, ".", color=canvas.QUIET, markersize=3, label="loss of a batch")
-    ax.plot(tested.rates, tested.smoothed, color=canvas.BLUE, label="smoothed")
-    for rate, colour, name in (
-        (tested.steepest, canvas.GREEN, "steepest fall"),
-        (tested.tenth_of_least, canvas.VERMILION, "a tenth of the least loss's"),
-    ):
-        if rate is not None:
-            ax.axvline(rate, color=colour, linestyle="--", linewidth=1.2, label=f"{name}: {rate:.2g}")
-    # What diverges would leave all else flat.
-    finite = tested.smoothed[np.isfinite(tested.smoothed)]
-    low, start = float(finite.min()), float(finite[0])
-    margin = max(start - low, 0.05 * abs(low), 1e-12)
-    ax.set_ylim(low - 0.25 * margin, max(start, low) + 0.75 * margin)
-    canvas.plain(ax, "learning rate", "loss")
-    ax.legend(frameon=False)
-    return ax

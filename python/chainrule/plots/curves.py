@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _NOT_METRICS = ("loss", "penalty", *ABOUT_THE_RUN)
 # Beside each other; more metrics go into further rows.
 _COLUMNS = 3
+# What is drawn of several repeats.
+_SPREADS = {"range": "mean and range", "quartiles": "median and quartiles"}
 
 
 def learning_curves(history: History, ax: Axes | None = None) -> Panels:
@@ -127,12 +129,13 @@ def compared_curves(histories: Mapping[str, History], name: str = "loss", ax: Ax
 
 
 def error_curve(
-    sizes: npt.ArrayLike,
+    sizes: npt.ArrayLike | Sequence[str],
     training: npt.ArrayLike,
     validation: npt.ArrayLike,
     *,
     across: str = "number of parameters",
     error: str = "error",
+    spread: str = "range",
     mark_best: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
@@ -143,14 +146,17 @@ def error_curve(
 
     Parameters
     ----------
-    sizes : array of shape (n,)
-        Above 0, ascending; drawn on a logarithmic axis if they span more than a factor of 10.
+    sizes : array of shape (n,), or sequence of str
+        Above 0, ascending; drawn on a logarithmic axis if they span more than a factor of 10. Or names, evenly spaced.
     training, validation : array of shape (n,) or (n, repeats)
-        Errors of each size. Of several repeats the mean is drawn, and a band from the least to the greatest.
+        Errors of each size. Where runs diverged they may be infinite or NaN.
     across, error : str
         What the axes are called.
+    spread : {"range", "quartiles"}
+        What is drawn of several repeats: the mean, and a band from the least to the greatest; or the median, and a band
+        between the quartiles.
     mark_best : bool, default True
-        Whether the least (mean) validation error is marked, and both sides of it are named.
+        Whether the least point of the validation line is marked, and both sides of it are named.
     ax : matplotlib Axes, optional
         Where to draw. By default a new figure is made.
 
@@ -164,26 +170,37 @@ def error_curve(
         If matplotlib is missing.
     ValueError, TypeError
         If an argument does not suit.
+
+    Notes
+    -----
+    A few bad runs must not make the rest flat: the greatest point of a line lies at three fifths of the height, or
+    above, and a band that reaches further leaves the picture.
     """
-    found = vector("sizes", sizes, least=2)
-    if found[0] <= 0 or (np.diff(found) <= 0).any():
-        raise ValueError(f"sizes must be above 0 and ascend; got {checks.shown(sizes)}")
+    found, names = _sizes(sizes)
+    word = checks.word("spread", spread, _SPREADS)
     both = {"training": _repeats("training", training, len(found))}
     both["validation"] = _repeats("validation", validation, len(found))
+    bands = {name: _band(name, errors, word) for name, errors in both.items()}
     across, error = text("across", across), text("error", error)
     mark_best = checks.flag("mark_best", mark_best)
     ax = new_axes("error curves", ax)
-    for (name, values), colour in zip(both.items(), (BLUE, VERMILION), strict=True):
-        ax.plot(found, values.mean(axis=1), color=colour, marker="o", markersize=4, label=name)
-        if values.shape[1] > 1:
-            ax.fill_between(found, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.2, linewidth=0)
-    if found[-1] > 10 * found[0]:
+    for (name, (low, middle, high)), colour in zip(bands.items(), (BLUE, VERMILION), strict=True):
+        several = both[name].shape[1] > 1
+        label = f"{name}, {_SPREADS[word]}" if several else name
+        ax.plot(found, middle, color=colour, marker="o", markersize=4, label=label)
+        if several:
+            ax.fill_between(found, low, high, color=colour, alpha=0.2, linewidth=0)
+    _limit_height(ax, np.array(list(bands.values())))
+    if names is not None:
+        ax.set_xticks(found, names)
+    elif found[-1] > 10 * found[0]:
         log_scale(ax, "x")
     if mark_best:
-        means = both["validation"].mean(axis=1)
-        best = int(means.argmin())
+        line = bands["validation"][1]
+        best = int(np.where(np.isfinite(line), line, np.inf).argmin())
+        known = f"{found[best]:g}" if names is None else names[best]
         ax.axvline(found[best], color=QUIET, linewidth=1, linestyle=":", zorder=0)
-        ax.plot([found[best]], [means[best]], "o", color=QUIET, zorder=4, label=f"best: {found[best]:g}")
+        ax.plot([found[best]], [line[best]], "o", color=QUIET, zorder=4, label=f"best: {known}")
         ax.set_title("← underfits", loc="left", color=QUIET)
         ax.set_title("overfits →", loc="right", color=QUIET)
     plain(ax, across, error)
@@ -191,13 +208,44 @@ def error_curve(
     return ax
 
 
+def _sizes(value: object) -> tuple[Array, list[str] | None]:
+    """Return where sizes are drawn, and their names if they are names."""
+    if isinstance(value, (list, tuple)) and value and all(isinstance(one, str) for one in value):
+        return np.arange(len(value), dtype=np.float64), list(value)
+    found = vector("sizes", value, least=2)
+    if found[0] <= 0 or (np.diff(found) <= 0).any():
+        raise ValueError(f"sizes must be above 0 and ascend; got {checks.shown(value)}")
+    return found, None
+
+
 def _repeats(argument: str, value: object, rows: int) -> Array:
     """Return errors as (rows, repeats)."""
-    found = numbers(argument, value, True)
-    checked = columns(argument, found[:, None] if found.ndim == 1 else found)
+    found = numbers(argument, value, False)
+    checked = columns(argument, found[:, None] if found.ndim == 1 else found, finite=False)
     if len(checked) != rows:
         raise ValueError(f"{argument} must have an error for each of the {rows} sizes; got shape {found.shape}")
     return checked
+
+
+def _band(argument: str, errors: Array, spread: str) -> Array:
+    """Return where the band of each size begins, where the line is, and where the band ends, (3, rows)."""
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        if spread == "quartiles":
+            low, high = np.quantile(errors, [0.25, 0.75], axis=1)
+            middle = np.median(errors, axis=1)
+        else:
+            low, middle, high = errors.min(axis=1), errors.mean(axis=1), errors.max(axis=1)
+    if not np.isfinite(middle).any():
+        raise ValueError(f"{argument} must have finite errors at one size at least; there is none")
+    return np.array([low, middle, high])
+
+
+def _limit_height(ax: Axes, bands: Array) -> None:
+    """Let the axis end where a few bad runs do not make the rest flat, by the bands of both parts (2, 3, rows)."""
+    low, line, high = (part[np.isfinite(part)] for part in (bands[:, :2], bands[:, 1], bands))
+    height = min(high.max() - low.min(), (line.max() - low.min()) * 5 / 3)
+    if height > 0:
+        ax.set_ylim(low.min() - 0.05 * height, low.min() + 1.05 * height)
 
 
 def _check_history(argument: str, value: object) -> None:

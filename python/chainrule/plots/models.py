@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from .canvas import Panels
 
+# What the bias of errors of a kind is called, and the error.
+_KINDS = {"numbers": ("bias²", "expected squared error"), "classes": ("bias", "share of wrong classes")}
 # Up to here the numbers fit into the cells, and the shares below them.
 _MOST_NUMBERED, _MOST_SHARES = 20, 6
 # Points across and up of the regions: with fewer, edges are seen to be steps.
@@ -256,19 +258,26 @@ def bias_variance(
     bias_squared: npt.ArrayLike,
     variance: npt.ArrayLike,
     *,
-    noise: float = 0.0,
+    noise: npt.ArrayLike = 0.0,
+    error: npt.ArrayLike | None = None,
+    kind: str = "numbers",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what the expected squared error of models is made of: bias^2 + variance, and noise ([003]).
+    """Draw what the error of models is made of: bias^2 + variance, and noise ([003]).
 
     Parameters
     ----------
     models : sequence of str
         Their names, the simplest first.
     bias_squared, variance : array of shape (models,)
-        At least 0.
-    noise : float, default 0.0
-        The variance of the noise in the targets, which no model takes away.
+        At least 0. Bias of classes is 0 or 1 in each row, its own square; their variance may be below 0, and then hangs
+        below the axis.
+    noise : float or array of shape (models,), default 0.0
+        The error of the truth itself, which no model takes away: the variance of the noise in the targets.
+    error : array of shape (models,), optional
+        The whole error, where it was measured: a mark at each bar, since chance makes it another than the sum.
+    kind : {"numbers", "classes"}
+        Whether errors are squared differences, or 0 and 1.
     ax : matplotlib Axes, optional
         Where to draw. By default a new figure is made.
 
@@ -282,28 +291,43 @@ def bias_variance(
         If matplotlib is missing.
     ValueError, TypeError
         If an argument does not suit.
+
+    Examples
+    --------
+    Of several results of `chainrule.bias_variance`, by name:
+
+    >>> each = results.values()
+    >>> parts = [one.bias for one in each], [one.variance for one in each]
+    >>> plots.bias_variance(list(results), *parts, error=[one.error for one in each])
     """
     if not isinstance(models, (list, tuple)) or not models:
         raise TypeError(f"models must be a list of names, at least one; got {checks.shown(models)}")
     names = [string(f"models[{i}]", one) for i, one in enumerate(models)]
+    called, upwards = _KINDS[checks.word("kind", kind, _KINDS)]
     parts = {
-        "bias²": vector("bias_squared", bias_squared, length=len(names)),
+        "bias_squared": vector("bias_squared", bias_squared, length=len(names)),
         "variance": vector("variance", variance, length=len(names)),
+        "noise": vector("noise", noise if np.ndim(noise) else [noise] * len(names), length=len(names)),
     }
-    for argument, values in zip(("bias_squared", "variance"), parts.values(), strict=True):
-        if (values < 0).any():
+    for argument, values in parts.items():
+        if (values < 0).any() and (argument, kind) != ("variance", "classes"):
             raise ValueError(f"{argument} must be at least 0; got {values.min()}")
-    if checks.number("noise", noise, least=0):
-        parts["noise"] = np.full(len(names), float(noise))
+    whole = sum(parts.values(), np.zeros(len(names)))
+    if error is not None:
+        whole = vector("error", error, length=len(names))
     ax = new_axes("bias and variance", ax)
-    places, floor = np.arange(len(names)), np.zeros(len(names))
+    places, top = np.arange(len(names)), np.zeros(len(names))
     looks: tuple[dict[str, Any], ...] = ({"color": BLUE}, {"color": VERMILION, "hatch": "///"}, {"color": "0.75"})
-    for (name, values), look in zip(parts.items(), looks, strict=False):
-        ax.bar(places, values, bottom=floor, width=0.6, label=name, edgecolor="white", linewidth=0, **look)
-        floor = floor + values
-    for place, total in zip(places, floor, strict=True):
-        ax.annotate(f"{total:.2g}", (place, total), ha="center", va="bottom")
-    plain(ax, "", "expected squared error")
+    for name, values, look in zip((called, "variance", "noise"), parts.values(), looks, strict=True):
+        if name != "noise" or values.any():
+            floor = np.where(values < 0, 0, top)
+            ax.bar(places, values, bottom=floor, width=0.6, label=name, edgecolor="white", linewidth=0, **look)
+            top = top + np.maximum(values, 0)
+    if error is not None:
+        ax.plot(places, whole, "_", color="black", markersize=26, label="error")
+    for place, height, total in zip(places, np.maximum(top, whole), whole, strict=True):
+        ax.annotate(f"{total:.2g}", (place, height), ha="center", va="bottom")
+    plain(ax, "", upwards)
     ax.set_xticks(places, names)
     ax.margins(y=0.1)
     ax.tick_params(axis="x", length=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +13,12 @@ from chainrule.schedules import Schedule
 
 from .canvas import (
     BLUE,
+    GREEN,
+    PURPLE,
     QUIET,
+    SKY,
     VERMILION,
     Array,
-    legend,
     legend_beside,
     log_scale,
     named,
@@ -31,7 +34,12 @@ if TYPE_CHECKING:
 
 
 def learning_rate_range(
-    rates: npt.ArrayLike, losses: npt.ArrayLike, suggestion: float | None = None, ax: Axes | None = None
+    rates: npt.ArrayLike,
+    losses: npt.ArrayLike,
+    suggestion: float | Mapping[str, float] | None = None,
+    ax: Axes | None = None,
+    *,
+    unsmoothed: npt.ArrayLike | None = None,
 ) -> Axes:
     """Draw the loss against a learning rate that was raised step by step (Smith 2017).
 
@@ -41,10 +49,12 @@ def learning_rate_range(
         Above 0, ascending, at least two.
     losses : array of shape (n,)
         The loss at each. Where it diverged it may be NaN or infinite; at least one is finite.
-    suggestion : float, optional
-        A rate to mark.
+    suggestion : float or mapping of str to float, optional
+        A rate to mark, or several by name; above 0.
     ax : matplotlib Axes, optional
         Where to draw. By default a new figure is made.
+    unsmoothed : array of shape (n,), optional
+        Where `losses` are smoothed: what they were before. Drawn as dots, some of which may leave the picture.
 
     Returns
     -------
@@ -59,8 +69,8 @@ def learning_rate_range(
 
     Notes
     -----
-    The axis of the losses ends a little above the greatest one before the least: what diverges leaves it upwards. The
-    rates from the least loss on are shaded.
+    The axis of the losses ends a little above the greatest one before the least: what diverges leaves it upwards. Where
+    the loss fell and rose again, the rates from the least loss on, the last of equal ones, are shaded.
     """
     tried = vector("rates", rates, least=2)
     if tried[0] <= 0 or (np.diff(tried) <= 0).any():
@@ -69,22 +79,39 @@ def learning_rate_range(
     finite = np.isfinite(found)
     if not finite.any():
         raise ValueError("losses must hold a finite number; all are NaN or infinite")
-    marked = None if suggestion is None else checks.number("suggestion", suggestion, least=tried[0], most=tried[-1])
-    ax = new_axes("the range of learning rates", ax)
-    least = int(np.where(finite, found, np.inf).argmin())
+    marks = _marks(suggestion)
+    noisy = None if unsmoothed is None else vector("unsmoothed", unsmoothed, length=len(tried), finite=False)
+    ax = new_axes("the range of learning rates", ax, (7.0, 3.4))
+    least = len(tried) - 1 - int(np.where(finite, found, np.inf)[::-1].argmin())
     before = found[: least + 1][finite[: least + 1]]
     room = 0.3 * (before.max() - found[least]) or 0.1 * abs(found[least]) or 1.0
-    ax.plot(tried, found, color=BLUE, label="loss")
-    if marked is not None:
-        value = np.interp(np.log(marked), np.log(tried[finite]), found[finite])
-        ax.axvline(marked, color=QUIET, linewidth=1, linestyle=":", zorder=0)
-        ax.plot([marked], [value], "o", color=QUIET, zorder=4, label=f"suggestion: {marked:.2g}")
-    ax.axvspan(tried[least], tried[-1], color=VERMILION, alpha=0.12, linewidth=0, zorder=0, label="too high")
+    if noisy is not None:
+        ax.plot(tried, noisy, ".", color=QUIET, markersize=3, label="loss of a step")
+    ax.plot(tried, found, color=BLUE, label="loss" if noisy is None else "smoothed")
+    for (name, rate), colour in zip(marks.items(), cycle((GREEN, PURPLE, SKY)), strict=False):
+        ax.axvline(rate, color=colour, linewidth=1.2, linestyle="--", zorder=0)
+        value = np.interp(np.log(rate), np.log(tried[finite]), found[finite])
+        # No loss is known of rates that were not tried.
+        place = [value if tried[0] <= rate <= tried[-1] else np.nan]
+        ax.plot([rate], place, "o", color=colour, zorder=4, label=f"{name}: {rate:.2g}")
+    if 0 < least < len(tried) - 1:
+        ax.axvspan(tried[least], tried[-1], color=VERMILION, alpha=0.12, linewidth=0, zorder=0, label="too high")
     plain(ax, "learning rate", "loss")
-    ax.set(xlim=(tried[0], tried[-1]), ylim=(found[least] - room / 3, before.max() + room))
+    ends = [tried[0], tried[-1], *marks.values()]
+    ax.set(xlim=(min(ends), max(ends)), ylim=(found[least] - room / 3, before.max() + room))
     log_scale(ax, "x")
-    legend(ax)
+    legend_beside(ax)
     return ax
+
+
+def _marks(suggestion: object) -> dict[str, float]:
+    """Return rates to mark, by name."""
+    if suggestion is None:
+        return {}
+    if not isinstance(suggestion, Mapping):
+        return {"suggestion": checks.number("suggestion", suggestion, above=0)}
+    given = named("suggestion", suggestion, "rates")
+    return {name: checks.number(f"suggestion[{name!r}]", rate, above=0) for name, rate in given.items()}
 
 
 def schedules(
