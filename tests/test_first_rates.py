@@ -178,13 +178,21 @@ def test_no_divergence_is_warned_of_and_other_warnings_are():
 def test_builders_that_do_not_suit(find):
     with pytest.raises(TypeError, match="make_trainer must be a function of a learning rate"):
         find(make_trainer(0.1), X, Y)
-    with pytest.raises(TypeError, match="make_trainer must return a Trainer; got Network"):
+    with pytest.raises(TypeError, match=r"make_trainer\(.*\) must return a Trainer; got Network"):
         find(lambda rate: make_trainer(rate).net, X, Y)
     with pytest.raises(ValueError, match=r"must give the optimizer this rate; it has lr=0.125"):
         find(lambda rate: make_trainer(0.125), X, Y)
     net = make_trainer(0.1).net
-    with pytest.raises(ValueError, match="must make a new network at each call"):
+    with pytest.raises(ValueError, match="must return a new Trainer of a new Network at each call"):
         find(lambda rate: cr.Trainer(net, loss="mse", optimizer=cr.SGD(rate)), X, Y, start=1e100, **FIT)
+
+    def trained(rate):
+        trainer = make_trainer(rate)
+        trainer.fit(X, Y, verbose=False, **FIT)
+        return trainer
+
+    with pytest.raises(ValueError, match="this one has been trained before"):
+        find(trained, X, Y, start=0.01, **FIT)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ during a fit `lr_policies`.
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -22,6 +23,7 @@ from .callbacks import Callback, checked
 from .lr_policies import RateDecision
 from .repeated_fits import checked_builder, fit_diverges, noted
 from .trainer import Trainer
+from .trials import new_trainer
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -115,7 +117,8 @@ def try_rates(
     Raises
     ------
     ValueError, TypeError
-        If an argument does not suit, or `make_trainer` returns a trainer with another rate or the same network again.
+        If an argument does not suit, or `make_trainer` returns a trainer with another rate, the same network again, or
+        a trainer that has been trained before.
 
     Examples
     --------
@@ -180,7 +183,8 @@ def cut_rates(
     Raises
     ------
     ValueError, TypeError
-        If an argument does not suit, or `make_trainer` returns a trainer with another rate or the same network again.
+        If an argument does not suit, or `make_trainer` returns a trainer with another rate, the same network again, or
+        a trainer that has been trained before.
 
     Examples
     --------
@@ -224,7 +228,7 @@ def _tried(
     rates: list[float] = []
     histories: list[History] = []
     decisions: list[RateDecision] = []
-    seen: list[Network] = []
+    seen: weakref.WeakSet[Network] = weakref.WeakSet()
     while True:
         trainer = _made(make, rate, seen)
         before = _loss(trainer, X, y, fit)
@@ -241,18 +245,13 @@ def _tried(
         rate /= found[1]
 
 
-def _made(make: Callable[[float], Any], rate: float, seen: list[Network]) -> Trainer:
+def _made(make: Callable[[float], Any], rate: float, seen: weakref.WeakSet[Network]) -> Trainer:
     """Return a new trainer with a rate."""
-    trainer = make(rate)
-    if not isinstance(trainer, Trainer):
-        raise TypeError(f"make_trainer must return a Trainer; got {checks.shown(trainer)}")
+    trainer = new_trainer(f"make_trainer({rate:g})", make(rate), seen)
     if trainer.optimizer.lr != rate:
         raise ValueError(
             f"make_trainer({rate:g}) must give the optimizer this rate; it has lr={trainer.optimizer.lr!r}"
         )
-    if any(trainer.net is one for one in seen):
-        raise ValueError("make_trainer must make a new network at each call; it returned the same one again")
-    seen.append(trainer.net)
     return trainer
 
 
