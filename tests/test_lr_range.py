@@ -74,7 +74,7 @@ def test_too_low_is_slow_and_too_high_diverges():
 
 
 def test_the_losses_are_those_of_the_formula():
-    tested = on_line(least=1e-3, most=10.0, steps=40, smoothing=0.6, diverged_at=3.0)
+    tested = on_line(min_lr=1e-3, max_lr=10.0, steps=40, smoothing=0.6, exploded=3.0)
     rates = 1e-3 * 10_000 ** (np.arange(40) / 39)
     distance, losses = 4.0, []
     for rate in rates:
@@ -94,10 +94,10 @@ def test_the_losses_are_those_of_the_formula():
 
 
 def test_without_smoothing_the_smoothed_loss_is_the_loss():
-    tested = on_line(least=1e-4, most=1e-2, steps=7, smoothing=0.0)
+    tested = on_line(min_lr=1e-4, max_lr=1e-2, steps=7, smoothing=0.0)
     np.testing.assert_array_equal(tested.losses, tested.smoothed)
     assert (len(tested.rates), tested.diverged) == (7, False)
-    assert "without divergence: a greater `most`" in repr(tested)
+    assert "without divergence: a greater `max_lr`" in repr(tested)
     # At the end the loss is back above its start, by less than what would be a divergence.
     back = measured([0.1, 0.2, 0.4], [1.0, 0.5, 1.5])
     assert "without divergence; suggestion 0.02 (tenth_of_least)" in repr(back)
@@ -140,14 +140,14 @@ def test_each_step_is_that_of_a_fit(optimizer, penalty):
     rate = 0.02
     # Rates that rise by nothing worth speaking of: epochs of 3 steps, the last 12 rows of each left out.
     learner = trainer(network("float64"), optimizer=optimizer, penalty=penalty, seed=7)
-    tested = cr.lr_range_test(learner, X, y, least=rate, most=rate * (1 + 1e-14), steps=9, diverged_at=1e9, **factors)
+    tested = cr.lr_range_test(learner, X, y, min_lr=rate, max_lr=rate * (1 + 1e-14), steps=9, exploded=1e9, **factors)
     plain = trainer(network("float64"), optimizer=dataclasses.replace(optimizer, lr=rate), penalty=penalty, seed=7)
     history = plain.fit(X, y, epochs=3, drop_last=True, verbose=False, **factors)
     np.testing.assert_allclose(tested.losses.reshape(3, 3).mean(axis=1), history["loss"], rtol=1e-9)
 
 
 def test_all_rows_where_a_batch_has_room_for_them():
-    tested = on_line(batch_size=99, least=1e-9, most=1e-8, steps=3)
+    tested = on_line(batch_size=99, min_lr=1e-9, max_lr=1e-8, steps=3)
     np.testing.assert_allclose(tested.losses, CURVATURE / 2 * 16, rtol=1e-6)
 
 
@@ -170,7 +170,7 @@ def test_nothing_of_the_trainer_changes(dtype):
         tested.net.state_dict(),
         {k: v.copy() for k, v in tested.net.gradients().items()},
     )
-    result = cr.lr_range_test(tested, X, y, most=1e6)
+    result = cr.lr_range_test(tested, X, y, max_lr=1e6)
     assert result.diverged
     assert tested.history is history
     assert (tested.epochs_done, tested.learning_rate, tested.net.training) == (2, 0.05, twin.net.training)
@@ -262,7 +262,7 @@ def test_losses_below_0_diverge_when_they_rise_far():
     # Poisson's loss leaves out a constant and may be below 0. Such a loss at its start has not diverged.
     counts = np.full((12, 3), 20.0)
     learner = trainer(classifier(dtype="float64"), loss="poisson", optimizer=cr.SGD(0.1))
-    tested = cr.lr_range_test(learner, ROWS_OF_12, counts, batch_size=12, least=1e-4, most=100.0)
+    tested = cr.lr_range_test(learner, ROWS_OF_12, counts, batch_size=12, min_lr=1e-4, max_lr=100.0)
     assert tested.smoothed.min() < 0
     assert tested.diverged
     assert 5 < len(tested.rates) < 100
@@ -270,7 +270,7 @@ def test_losses_below_0_diverge_when_they_rise_far():
 
 
 def test_a_loss_that_is_not_finite_ends_it():
-    tested = cr.lr_range_test(line(dtype="float32"), X_LINE, Y_LINE, least=1.0, most=1e30, steps=20, diverged_at=1e38)
+    tested = cr.lr_range_test(line(dtype="float32"), X_LINE, Y_LINE, min_lr=1.0, max_lr=1e30, steps=20, exploded=1e38)
     assert tested.diverged
     assert not math.isfinite(tested.losses[-1])
     assert np.isfinite(tested.losses[:-1]).all()
@@ -304,7 +304,7 @@ def test_before_a_first_fit_the_copy_is_standardized(weight):
 
 def test_the_picture(tmp_path):
     figure = pytest.importorskip("matplotlib.figure").Figure()
-    tested = on_line(least=1e-3)
+    tested = on_line(min_lr=1e-3)
     ax = figure.add_subplot()
     assert tested.plot(ax) is ax
     drawn, smoothed, *marked = ax.get_lines()
@@ -343,14 +343,14 @@ def test_the_picture_needs_matplotlib(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"least": 0.0}, ValueError, "least must be a finite number above 0; got 0.0"),
-        ({"most": 1e-6}, ValueError, "most must be a finite number above 1e-06 .*; got 1e-06"),
-        ({"most": 1e39}, ValueError, "most must be"),
+        ({"min_lr": 0.0}, ValueError, "min_lr must be a finite number above 0; got 0.0"),
+        ({"max_lr": 1e-6}, ValueError, "max_lr must be a finite number above 1e-06 .*; got 1e-06"),
+        ({"max_lr": 1e39}, ValueError, "max_lr must be"),
         ({"steps": 1}, ValueError, "steps must be a whole number from 2 .*; got 1"),
         ({"steps": 10.0}, TypeError, "steps must be"),
         ({"batch_size": 0}, ValueError, "batch_size must be"),
         ({"smoothing": 1.0}, ValueError, "smoothing must be a finite number at least 0 and below 1; got 1.0"),
-        ({"diverged_at": 1.0}, ValueError, "diverged_at must be a finite number above 1; got 1.0"),
+        ({"exploded": 1.0}, ValueError, "exploded must be a finite number above 1; got 1.0"),
         ({"sample_weight": np.zeros(12)}, ValueError, "sample_weight must be above 0 in some row"),
         ({"class_weight": "even"}, ValueError, "class_weight"),
     ],

@@ -111,7 +111,7 @@ class RateRange:
         tried = f"rates {self.rates[0]:.3g} to {self.rates[-1]:.3g} in {len(self.rates)} steps"
         end = "then the loss diverged" if self.diverged else "without divergence"
         if not self.diverged and self.smoothed[-1] < self.smoothed[0]:
-            end += ": a greater `most` may show more"
+            end += ": a greater `max_lr` may show more"
         if self.suggestion is None:
             return f"<RateRange: {tried}, {end}; the loss never fell: no suggestion>"
         return (
@@ -131,12 +131,12 @@ def lr_range_test(
     X: npt.ArrayLike,
     y: npt.ArrayLike,
     *,
-    least: float = 1e-6,
-    most: float = 10.0,
+    min_lr: float = 1e-6,
+    max_lr: float = 10.0,
     steps: int = 100,
     batch_size: int = 32,
     smoothing: float = 0.8,
-    diverged_at: float = 4.0,
+    exploded: float = 4.0,
     sample_weight: npt.ArrayLike | None = None,
     class_weight: str | Mapping[int, float] | None = None,
 ) -> RateRange:
@@ -144,11 +144,11 @@ def lr_range_test(
 
     Lectures [003] and [004]: too low a rate is slow, too high a rate diverges; between them the loss falls::
 
-        rate of step k = least (most / least)^(k / (steps - 1)),    k = 0, 1, ..., steps - 1
+        rate of step k = min_lr (max_lr / min_lr)^(k / (steps - 1)),    k = 0, 1, ..., steps - 1
 
     The smoothed loss is the mean of all losses so far, in which a loss of j steps ago counts smoothing^j. The loss has
-    diverged when it is not finite, or the smoothed one has risen above its least by `diverged_at` - 1 times the larger
-    of that least's size and what was gained until then: for a loss that stays near its start that is `diverged_at`
+    diverged when it is not finite, or the smoothed one has risen above its least by `exploded` - 1 times the larger
+    of that least's size and what was gained until then: for a loss that stays near its start that is `exploded`
     times the loss. Source of the test: Smith 2017, "Cyclical learning rates for training neural networks".
 
     Parameters
@@ -159,7 +159,7 @@ def lr_range_test(
         `Standardize` that has no figures yet gets those of `X` in the copy.
     X, y : array
         As in `Trainer.fit`: rows to train on.
-    least, most : float, default 1e-6 and 10.0
+    min_lr, max_lr : float, default 1e-6 and 10.0
         First and last rate, above 0.
     steps : int, default 100
         At least 2. Where an epoch has fewer, another one follows, in another order.
@@ -167,7 +167,7 @@ def lr_range_test(
         Rows of a step; a last step of an epoch with fewer is left out, since its loss is another.
     smoothing : float, default 0.8
         At least 0, which smooths nothing, and below 1. The smoothed loss lags about smoothing / (1 - smoothing) steps.
-    diverged_at : float, default 4.0
+    exploded : float, default 4.0
         Above 1.
     sample_weight, class_weight : optional
         As in `Trainer.fit`.
@@ -180,7 +180,7 @@ def lr_range_test(
     ------
     ValueError, TypeError
         If an argument does not suit; with `Rprop`, whose steps soon depend on no rate; or where decoupled decay would
-        take a whole weight in a step of the rate `most`.
+        take a whole weight in a step of the rate `max_lr`.
 
     Examples
     --------
@@ -192,19 +192,19 @@ def lr_range_test(
         raise TypeError(f"trainer must be a Trainer; got {checks.shown(trainer)}")
     if isinstance(trainer.optimizer, Rprop):
         raise ValueError("trainer must have an optimizer that heeds its rate in each step; Rprop does in the first")
-    least = checks.number("least", least, above=0)
-    most = checks.number("most", most, above=least, most=float(np.finfo(trainer.net.dtype).max))
+    min_lr = checks.number("min_lr", min_lr, above=0)
+    max_lr = checks.number("max_lr", max_lr, above=min_lr, most=float(np.finfo(trainer.net.dtype).max))
     steps = checks.whole("steps", steps, least=2)
     batch_size = checks.whole("batch_size", batch_size)
     smoothing = checks.number("smoothing", smoothing, least=0, below=1)
-    diverged_at = checks.number("diverged_at", diverged_at, above=1)
+    exploded = checks.number("exploded", exploded, above=1)
     data.check_finite(trainer.net.core.parameters(), "tested")
     # Batches are taken one by one, which is done on the host.
     rows = training_rows.checked_rows(trainer.net, trainer.loss, data.real("X", X), y, sample_weight)
     counted = rows.weight
     rows = training_rows.with_class_weight(trainer.net, trainer.loss, rows, class_weight)
     training_rows.check_steps(trainer.net, len(rows.x), batch_size, False)
-    rates = least * (most / least) ** (np.arange(steps) / (steps - 1))
+    rates = min_lr * (max_lr / min_lr) ** (np.arange(steps) / (steps - 1))
     stepper = _Stepper(trainer, rates, len(rows.x))
     standardize.measure_missing(stepper.net, rows.x, counted, stacklevel=2)
 
@@ -217,7 +217,7 @@ def lr_range_test(
         total, weight = smoothing * total + losses[-1], smoothing * weight + 1
         smoothed.append(total / weight)
         lowest = min(smoothed)
-        limit = lowest + (diverged_at - 1) * max(abs(lowest), smoothed[0] - lowest)
+        limit = lowest + (exploded - 1) * max(abs(lowest), smoothed[0] - lowest)
         # Also where it is not a number.
         if not (math.isfinite(losses[-1]) and smoothed[-1] <= limit):
             diverged = True
