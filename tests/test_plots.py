@@ -108,6 +108,19 @@ def test_a_run_stopped_before_its_first_validation() -> None:
         compared_curves({"a": history}, "val_loss")
 
 
+@pytest.mark.parametrize(("layout", "inside"), [(None, True), ("constrained", False), ("tight", False)])
+def test_names_stand_beside_the_axes_where_there_is_room(layout: str | None, inside: bool) -> None:
+    figure = matplotlib_figure.Figure(figsize=(6, 3), layout=layout)
+    left, right = figure.subplots(1, 2)
+    history = validated_now_and_then({1: 3.0, 2: 2.0}, 3)
+    for ax in (left, right):
+        compared_curves({"a run": history}, "val_loss", ax=ax)
+    figure.draw_without_rendering()
+    box, place = left.get_legend().get_window_extent(), left.get_window_extent()
+    assert (place.x0 < box.x0 and box.x1 < place.x1) == inside
+    assert box.x1 < right.get_window_extent().x0
+
+
 def test_nothing_to_draw() -> None:
     with pytest.raises(ValueError, match="no finished epoch"):
         learning_curves(History(["loss"]))

@@ -122,7 +122,10 @@ def legend(ax: Axes, **options: Any) -> None:
 
 
 def legend_beside(ax: Axes) -> None:
-    """Put the names to the right of the axes, where they hide no line."""
+    """Put the names to the right of the axes, where they hide no line, if the figure makes room for them there."""
+    if ax.figure.get_layout_engine() is None:
+        legend(ax)  # beside, they would be cut off, or lie on the next axes
+        return
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
