@@ -182,3 +182,21 @@ def test_a_history_without_epochs() -> None:
     found = cr.diagnose(cr.History(["loss", "val_loss", "learning_rate", "seconds"]), target=1.0)
     assert found.healthy
     assert found.looked_at == ()
+
+
+# Where a run started -------------------------------------------------------------------------------------------------
+
+
+def test_a_network_that_standardizes() -> None:
+    (X, y), (X_val, y_val) = blobs(300, 1), blobs(100, 2)
+    layers = [cr.Standardize(), *dense(16, 3)]
+    raw, raw_val = (X * 300 + 2000, y), (X_val * 300 + 2000, y_val)
+    run = fitted(layers, raw, raw_val, loss="cross_entropy", optimizer=cr.Adam(0.01), epochs=30)
+    assert run.diagnose().healthy
+    # The start is that of the network, measured on these rows, before its first step.
+    trainer = cr.Trainer(cr.Network(layers, inputs=2), loss="cross_entropy", optimizer=cr.SGD(30.0))
+    trainer.net.adapt(raw[0])
+    before = trainer.evaluate(*raw)["loss"]
+    trainer.fit(*raw, epochs=1, verbose=False)
+    found = cr.diagnose(trainer.history, trainer=trainer, X=raw[0], y=raw[1])
+    assert found[HIGH].numbers["start"] == pytest.approx(before, rel=1e-5)

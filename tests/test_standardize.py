@@ -129,6 +129,10 @@ def test_a_network_without_figures_says_so():
         lambda: net.predict(x.tolist()),
         lambda: net(x),
         lambda: trainer(net).evaluate(x, [0, 1]),
+        lambda: trainer(net).scores(x, [0, 1]),
+        lambda: cr.gradient_report(net, x, [0, 1], loss="cross_entropy"),
+        lambda: cr.layer_report(net, x),
+        lambda: cr.layer_report(trainer(net), x, [0, 1]),
         lambda: cr.check_gradients(net, x, [0, 1], loss="cross_entropy"),
         lambda: pickle.loads(pickle.dumps(net)).predict(x),
     )

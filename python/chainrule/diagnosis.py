@@ -20,6 +20,7 @@ from .flow_of_errors import PARTS, Measured, deviation_of_share, flow_findings, 
 from .history import History
 from .layer_units import FEWEST_ROWS, gradient_findings, layer_report, unit_findings
 from .network import Network
+from .starts import start_of
 from .trainer import Trainer
 
 if TYPE_CHECKING:
@@ -197,8 +198,7 @@ class Case:
         history = self.history
         if self.trainer is None or self.y is None or history.first_epoch > 1 or not history.epochs or history.weighted:
             return
-        net = self.trainer.net
-        start = Network.remade(net.layers, **{**net.options(), "device": "cpu", "precision": None})
+        start = start_of(self.trainer.net)
         before = mean_loss(self.trainer.loss, start.predict(self.X), np.asarray(self.y)).error
         first = float(curve_rules.per_row(history, "loss")[0])
         if before > 0 and first > OVERSHOT * before:

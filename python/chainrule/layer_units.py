@@ -183,6 +183,8 @@ def layer_report(trainer: Trainer | Network, X: npt.ArrayLike, y: npt.ArrayLike 
     ------
     ValueError, TypeError
         If an argument does not suit, `y` comes with a Network, or a parameter is not finite.
+    RuntimeError
+        If a `Standardize` has no mean and scale yet.
 
     Examples
     --------
@@ -191,6 +193,7 @@ def layer_report(trainer: Trainer | Network, X: npt.ArrayLike, y: npt.ArrayLike 
     net = trainer.net if isinstance(trainer, Trainer) else checks.network("trainer", trainer)
     if y is not None and not isinstance(trainer, Trainer):
         raise ValueError("y needs a Trainer, whose loss and optimizer make gradients and updates; got a Network")
+    net.check_measured()
     rows, targets = some_rows(net, X, y)
     measured = {one.number: one for one in activations(net, rows)}
     if targets is not None and isinstance(trainer, Trainer):

@@ -474,6 +474,7 @@ class Trainer:
         ValueError, TypeError
             If the targets are no classes, or X and y do not suit.
         """
+        self.net.check_measured()
         rows = self._rows(X, y, None)
         from .scores import scores_of
 
