@@ -53,6 +53,7 @@ def fitted(
     metrics: Sequence[str] = (),
     penalty: cr.Penalty | None = None,
     seed: int = 0,
+    validation_freq: int = 1,
 ) -> Run:
     """Train a network; a divergence is what some runs are made for."""
     net = cr.Network(layers, inputs=training[0].shape[1], seed=seed)
@@ -62,6 +63,7 @@ def fitted(
         trainer.fit(
             *training,
             validation_data=validation,
+            validation_freq=validation_freq,
             epochs=epochs,
             batch_size=batch_size,
             callbacks=callbacks,

@@ -21,6 +21,16 @@ def history(loss: Any, val_loss: Any = None, rows: tuple[int, int] = (1000, 1000
     return result
 
 
+def looked_at(every: int, loss: Any, val_loss: Any) -> cr.History:
+    """Return a history with a look at the validation part every so many epochs, and after the last."""
+    result = cr.History(["loss", "val_loss", "learning_rate", "seconds"])
+    for number, (t, v) in enumerate(zip(loss, val_loss, strict=True), 1):
+        seen = {"val_loss": v} if number % every == 0 or number == len(loss) else {}
+        result.add({"loss": t, **seen, "learning_rate": 0.1, "seconds": 0.0})
+    result.rows = (1000, 1000)
+    return result
+
+
 def test_the_noise_of_a_curve_is_found_on_a_slope(rng: np.random.Generator) -> None:
     line = np.linspace(5, 1, 4000)
     assert curve_rules.noise(line) == pytest.approx(0, abs=1e-12)
@@ -54,6 +64,45 @@ def test_the_textbook_curve_of_overfitting() -> None:
     assert OVER not in cr.diagnose(history(np.maximum(loss, 0.4), val_loss)).names
     # On 4 rows it may be chance.
     assert OVER not in cr.diagnose(history(loss, val_loss, (1000, 4))).names
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 5, 6])
+def test_the_textbook_curves_with_few_looks(every: int) -> None:
+    epochs = np.arange(32.0)
+    loss, val_loss = np.exp(-epochs / 8), 0.4 + (epochs / 12 - 1) ** 2 / 3
+    (found,) = cr.diagnose(looked_at(every, loss, val_loss)).findings
+    assert found.name == OVER
+    # The least is at number 13, where all epochs are looked at.
+    looks = [number for number in range(1, 33) if number % every == 0 or number == 32]
+    assert found.numbers["best_epoch"] == min(looks, key=lambda number: abs(number - 13))
+    assert found.numbers["last_val_loss"] <= val_loss.max()
+    # Both fall, almost in a straight line; at 3, 5 and 6 the last look comes early.
+    (found,) = cr.diagnose(looked_at(every, 2 - epochs / 40, 2.1 - epochs / 40)).findings
+    assert found.name == UNDER
+    assert " in the last " in found.evidence
+    # Where both level off, nothing is wrong.
+    assert cr.diagnose(looked_at(every, loss, loss)).healthy
+
+
+def test_four_looks_show_no_shape() -> None:
+    loss, val_loss = np.exp(-np.arange(40.0) / 8), np.linspace(0.4, 2.0, 40)
+    found = cr.diagnose(looked_at(10, loss, val_loss))
+    assert found.healthy
+    assert any("4 looks at the validation part, and 5 are needed" in one for one in found.not_looked_at)
+    assert not any("looks" in one for one in cr.diagnose(looked_at(8, loss, val_loss)).not_looked_at)
+
+
+def test_a_rise_without_setbacks_is_no_noise() -> None:
+    # Third differences take this bend for noise of 0.1, and the rise, of 0.35, is less than four times as much.
+    loss = np.exp(-np.arange(8.0) / 2)
+    val_loss = [1.0, 0.5, 0.52, 0.53, 0.54, 0.85, 0.87, 0.9]
+    assert curve_rules.NOISE * curve_rules.noise(np.array(val_loss)) > 0.35
+    assert cr.diagnose(history(loss, val_loss)).names == (OVER,)
+    # A step back of a third of that rise may be chance.
+    assert cr.diagnose(history(loss, [1.0, 0.5, 0.66, 0.52, 0.54, 0.85, 0.87, 0.9])).healthy
+    assert curve_rules.setback(np.array([1.0, 2.0, 1.5, 3.0, 2.8, 4.0])) == 0.5
+    assert curve_rules.setback(np.arange(6.0)) == 0
+    assert curve_rules.setback(np.arange(5.0)) == np.inf
 
 
 @pytest.mark.parametrize("rise", [0.02, 0.05])

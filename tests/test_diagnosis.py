@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +125,34 @@ def test_results_as_numbers_as_what_evaluate_returns_and_as_rows() -> None:
             (told,) = (line for line in one.looked_at if line.startswith("test error"))
             assert float(told.split()[2]) == pytest.approx(error, rel=1e-3)
         assert all("bias" in one.names for one in numbers)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 5, 10])
+def test_looks_at_the_validation_part_are_not_an_epoch_each(every: int) -> None:
+    data = blobs(40, 1, noise=0.4, inputs=20), blobs(200, 2, noise=0.4, inputs=20)
+    options: dict[str, Any] = {"loss": "cross_entropy", "optimizer": cr.Adam(0.01), "epochs": 100}
+    run = fitted(dense(64, 3), *data, **options, validation_freq=every)
+    found = cr.diagnose(run.history, target=0.1)
+    assert found.names == (OVER, "variance")
+    assert "e+" not in repr(found)
+
+
+def test_an_epoch_without_a_look_has_the_error_of_the_last_look() -> None:
+    class Stop(cr.Callback):
+        def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+            if epoch == 14:
+                self.trainer.stop("enough")
+
+    data = blobs(300, 1), blobs(100, 2)
+    options: dict[str, Any] = {"loss": "cross_entropy", "metrics": ["accuracy"], "epochs": 20, "validation_freq": 2}
+    for every in (1, 4):
+        run = fitted(dense(16, 3), *data, **{**options, "validation_freq": every}, callbacks=[Stop()])
+        last = 14 - 14 % every
+        assert run.history.measured("val_loss")[-1][0] == last
+        told = cr.diagnose(run.history, target=0.5).looked_at
+        assert f"validation error {run.history['val_loss'][last - 1]:.4g}" in told
+        told = cr.diagnose(run.history, target=0.9, monitor="accuracy").looked_at
+        assert any(f"validation error {1 - run.history['val_accuracy'][last - 1]:.4g}" in one for one in told)
 
 
 def test_a_reached_target_is_enough() -> None:

@@ -1,6 +1,7 @@
 """What learning curves tell: a rule for each thing that a history alone can show. They read it and change nothing.
 
-t is the training loss by epoch, v the validation loss. Whether a loss is high, curves do not tell: that is for
+t is the training loss by epoch, v the validation loss, by look: where only some epochs were validated after, v is
+compared with t at those. Whether a loss is high, curves do not tell: that is for
 diagnosis.py and flow_of_errors.py.
 """
 
@@ -32,6 +33,11 @@ RISE = 0.1
 RISE_OF_FALL = 0.01
 # Times the noise of one epoch, estimated from the curve: four, since the least of many epochs is low by chance by two.
 NOISE = 4.0
+# Where looks are rare the bend of a curve passes for noise. A rise is then more than chance if it is three times the
+# greatest fall in between, over five steps at least: of a dozen looks that differ by chance alone, that adds 1 % to the
+# 3 % that are called a rise.
+SETBACKS = 3.0
+STEPS_OF_RISE = 5
 # How far the mean of M losses lies off by chance, as a share of it: sqrt(2 / M) where they are the squares of normal
 # errors. A rise, of the same rows, must be above that, a gap to other rows above twice that.
 SPREAD = math.sqrt(2.0)
@@ -82,6 +88,12 @@ def noise(values: Floats) -> float:
     return float(np.median(np.abs(np.diff(values, 3)))) / (0.6745 * math.sqrt(20))
 
 
+def setback(rising: Floats) -> float:
+    """Return the greatest fall from one look to the next; infinity where they are too few to tell."""
+    steps = np.diff(rising)
+    return max(0.0, -float(steps.min())) if len(steps) >= STEPS_OF_RISE else math.inf
+
+
 def fall_at_end(values: Floats) -> float:
     """Return what the last quarter of the epochs brought, over what it would in a straight line from first to last.
 
@@ -97,16 +109,24 @@ def fall_at_end(values: Floats) -> float:
     return float(last / total * (len(values) - 1) / quarter)
 
 
+def looks(history: History, epochs: int | None = None) -> list[int]:
+    """Return the places of the epochs, of the first `epochs`, after which all was measured that there is."""
+    name = next((name for name in history if name.startswith("val_")), "loss")
+    places = [number - history.first_epoch for number, _ in history.measured(name)]
+    return [place for place in places if epochs is None or place < epochs]
+
+
 def curve(history: History, name: str) -> Floats | None:
-    """Return a column, what is not finite as a huge number; None where it is not there."""
+    """Return what was measured of a column, what is not finite as a huge number; None where it is not there."""
     if name not in history:
         return None
-    values: Floats = np.nan_to_num(np.asarray(history[name], dtype=np.float64), nan=HUGE, posinf=HUGE, neginf=-HUGE)
+    measured = np.array([value for _, value in history.measured(name)], dtype=np.float64)
+    values: Floats = np.nan_to_num(measured, nan=HUGE, posinf=HUGE, neginf=-HUGE)
     return values
 
 
 def per_row(history: History, name: str) -> Floats:
-    """Return a column that is there; losses a row where they are sums over rows, so that two parts can be compared."""
+    """Return a curve that is there; losses a row where they are sums over rows, so that two parts can be compared."""
     values = curve(history, name)
     assert values is not None
     if history.rows and history.summed and name.endswith("loss"):
@@ -148,7 +168,7 @@ def too_high(history: History) -> Iterator[Finding]:
 
 def ups(values: Floats | None) -> tuple[float, float]:
     """Return the mean rise after the first quarter, over the loss there and over the first; zeros where few rise."""
-    if values is None:
+    if values is None or not len(values):
         return 0.0, 0.0
     later = values[len(values) // 4 :]
     steps = np.diff(later)
@@ -182,22 +202,24 @@ def too_low(history: History) -> Iterator[Finding]:
 
 def overfitting(history: History, epochs: int) -> Iterator[Finding]:
     """Yield that the validation loss rose while the training loss went on falling, in the first `epochs` epochs."""
-    if "val_loss" not in history or epochs < FEWEST_EPOCHS:
+    places = looks(history, epochs)
+    if "val_loss" not in history or len(places) < FEWEST_EPOCHS:
         return
-    t, v = per_row(history, "loss")[:epochs], per_row(history, "val_loss")[:epochs]
+    t, v = per_row(history, "loss")[places], per_row(history, "val_loss")[: len(places)]
     best, least, last = int(v.argmin()), float(smooth(v).min()), end(v)
     rise, chance = last - least, SPREAD / math.sqrt(history.rows[1]) if history.rows and history.rows[1] else 0.0
-    has_risen = rise > max(max(RISE, chance) * abs(least), RISE_OF_FALL * (v[0] - least), NOISE * noise(v))
+    shaken = min(NOISE * noise(v), SETBACKS * setback(v[best:]))
+    has_risen = rise > max(max(RISE, chance) * abs(least), RISE_OF_FALL * (v[0] - least), shaken)
     # A loss on few rows may rise on the way down: there it is still as low as that of training.
     is_above = history.rows is None or last - end(t) > 2 * chance * abs(last)
     before, after = float(smooth(t)[best]), end(t)
     if has_risen and is_above and before - after > max(GOES_DOWN * abs(before), NOISE * noise(t)):
         text = (
-            f"the validation loss was least in epoch {history.first_epoch + best}, {least:.4g}, and rose to "
+            f"the validation loss was least in epoch {history.first_epoch + places[best]}, {least:.4g}, and rose to "
             f"{last:.4g}; the training loss went on falling, from {before:.4g} to {after:.4g}"
         )
         numbers = {
-            "best_epoch": history.first_epoch + best,
+            "best_epoch": history.first_epoch + places[best],
             "least_val_loss": least,
             "last_val_loss": last,
             "loss_at_best": before,
@@ -208,16 +230,21 @@ def overfitting(history: History, epochs: int) -> Iterator[Finding]:
 
 def still_falling(history: History) -> Iterator[Finding]:
     """Yield that both losses fall even at the end: it was not trained for long enough."""
-    if history.epochs < FEWEST_EPOCHS or "val_loss" not in history or nothing_to_gain(history):
+    places = looks(history)
+    if len(places) > FEWEST_EPOCHS and places[-1] - places[-2] < places[1] - places[0]:
+        # After the last epoch there is a look in any case: one that comes early has had less time to fall.
+        places = places[:-1]
+    if len(places) < FEWEST_EPOCHS or "val_loss" not in history or nothing_to_gain(history):
         return
-    curves = {name: per_row(history, name) for name in ("loss", "val_loss")}
-    quarter = max(1, history.epochs // 4)
+    curves = {"loss": per_row(history, "loss")[places], "val_loss": per_row(history, "val_loss")[: len(places)]}
+    quarter = max(1, len(places) // 4)
     shares = {name: fall_at_end(one) for name, one in curves.items()}
     falls = [(one[-1 - quarter] - one[-1]) / abs(one[-1]) if one[-1] else 0.0 for one in curves.values()]
     if min(shares.values()) <= (BENT if min(falls) > STILL else STRAIGHT):
         return
     told = [f"{name} from {one[-1 - quarter]:.4g} to {one[-1]:.4g}" for name, one in curves.items()]
-    text = f"the losses fall even at the end: in the last {quarter} of {history.epochs} epochs " + ", ".join(told)
+    last = places[-1] - places[-1 - quarter]
+    text = f"the losses fall even at the end: in the last {last} of {places[-1] + 1} epochs " + ", ".join(told)
     yield Finding("underfitting", text, {f"{name}_straightness": share for name, share in shares.items()})
 
 
@@ -226,7 +253,7 @@ def never_fell(history: History) -> Iterator[Finding]:
     if history.epochs < FEWEST_EPOCHS or history.first_epoch > 1 or nothing_to_gain(history):
         return
     curves = [one for one in (curve(history, name) for name in ("loss", "val_loss")) if one is not None]
-    falls = [(one[0] - min(end(one), one[-1])) / abs(one[0]) if one[0] else 0.0 for one in curves]
+    falls = [(one[0] - min(end(one), one[-1])) / abs(one[0]) if len(one) and one[0] else 0.0 for one in curves]
     if max(falls) < NO_FALL:
         first, last = (float(curves[0][place]) for place in (0, -1))
         text = f"the training loss has not fallen since the first epoch: {first:.4g} there, {last:.4g} at the end"
@@ -235,7 +262,8 @@ def never_fell(history: History) -> Iterator[Finding]:
 
 def nothing_to_gain(history: History) -> bool:
     """Return whether the answers are right nearly always, on all parts that were measured."""
-    known = [history[name][-1] for name in ("accuracy", "val_accuracy") if history.get(name)]
+    columns = [history.measured(name) for name in ("accuracy", "val_accuracy") if name in history]
+    known = [column[-1][1] for column in columns if column]
     return bool(known) and min(known) >= NOTHING_TO_GAIN
 
 

@@ -157,11 +157,12 @@ class Case:
         return mean_loss(trainer.loss, trainer.net.predict(X), np.asarray(y))
 
     def from_history(self, name: str) -> Measured | None:
-        """Return the error of an epoch of the history, that of the present weights; None where it is not known."""
-        epoch = curve_rules.judged_epochs(self.history)
-        if name not in self.history or not epoch:
+        """Return the last error that was measured up to the epoch of the present weights; None where there is none."""
+        end = self.history.first_epoch + curve_rules.judged_epochs(self.history)
+        count = sum(number < end for number, _ in self.history.measured(name)) if name in self.history else 0
+        if not count:
             return None
-        error = self.error(float(curve_rules.per_row(self.history, name)[epoch - 1]))
+        error = self.error(float(curve_rules.per_row(self.history, name)[count - 1]))
         counts = self.history.rows and self.monitor == "accuracy" and not self.history.weighted
         rows = self.history.rows[name.startswith("val_")] if self.history.rows and counts else None
         return Measured(error, deviation_of_share(name, error, rows))
@@ -232,9 +233,12 @@ class Case:
     def gap_of_accuracy(self) -> Iterator[Finding]:
         """Yield that the history's accuracy is much lower on the validation part than in training."""
         history, epochs = self.history, curve_rules.judged_epochs(self.history)
-        if history.rows is None or history.weighted or "val_accuracy" not in history or epochs < FEWEST_EPOCHS:
+        looks = curve_rules.looks(history, epochs)
+        if history.rows is None or history.weighted or "val_accuracy" not in history:
             return
-        training, validation = history["accuracy"][epochs - 1], history["val_accuracy"][epochs - 1]
+        if epochs < FEWEST_EPOCHS or not looks:
+            return
+        training, validation = history["accuracy"][looks[-1]], history["val_accuracy"][looks[-1]]
         chance = np.hypot(
             deviation_of_share("accuracy", training, history.rows[0]),
             deviation_of_share("val_accuracy", validation, history.rows[1]),
@@ -299,6 +303,7 @@ class Case:
         """Return what is looked at, and what is not and why."""
         looked, missing = [], []
         history, epochs = self.history, curve_rules.judged_epochs(self.history)
+        looks = len(curve_rules.looks(history, epochs))
         if history.epochs < FEWEST_EPOCHS:
             missing.append(f"the shape of the curves: {history.epochs} epochs, and {FEWEST_EPOCHS} are needed")
         else:
@@ -307,6 +312,11 @@ class Case:
         if "val_loss" not in history:
             missing.append(
                 "overfitting, and a fit that ended too early: fit with validation_split= or validation_data="
+            )
+        elif looks < FEWEST_EPOCHS <= epochs:
+            missing.append(
+                f"overfitting, and a fit that ended too early, by the shape of the curves: {looks} looks at the "
+                f"validation part, and {FEWEST_EPOCHS} are needed: fit with a smaller validation_freq="
             )
         if history.first_epoch > 1:
             missing.append("a learning rate that is too low: the fit went on from an earlier one")
