@@ -8,7 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from diagnosis_runs import HIGH, OVER, QUESTIONS, RUNS, UNDER, Parts, Run, blobs, dense, fitted, well_classes
+from diagnosis_runs import (
+    HIGH,
+    OVER,
+    QUESTIONS,
+    RUNS,
+    UNDER,
+    Parts,
+    Rows,
+    Run,
+    blobs,
+    dense,
+    fitted,
+    noisy_line,
+    well_classes,
+)
 
 import chainrule as cr
 from chainrule.remedies import ADVICE
@@ -168,15 +182,6 @@ def test_few_epochs_are_no_curve() -> None:
     assert "the shape of the curves: 4 epochs, and 5 are needed" in found.not_looked_at
 
 
-def test_a_second_fit_is_not_judged_by_its_start() -> None:
-    run = well_classes()
-    history = run.trainer.fit(*run.training, validation_data=run.validation, epochs=6, verbose=False)
-    assert history.first_epoch == 31
-    found = cr.diagnose(history)
-    assert found.healthy
-    assert any("went on from an earlier one" in one for one in found.not_looked_at)
-
-
 def test_bad_arguments() -> None:
     run = well_classes()
     X, y = run.training
@@ -229,3 +234,70 @@ def test_a_network_that_standardizes() -> None:
     trainer.fit(*raw, epochs=1, verbose=False)
     found = cr.diagnose(trainer.history, trainer=trainer, X=raw[0], y=raw[1])
     assert found[HIGH].numbers["start"] == pytest.approx(before, rel=1e-5)
+
+
+def line(rows: int) -> Rows:
+    """Return rows of which all can be learned: y is a sum of x."""
+    X = np.random.default_rng(1).normal(size=(rows, 4))
+    return X, X @ [1.0, 2.0, -1.0, 0.5]
+
+
+def test_a_second_fit_is_not_judged_by_its_start() -> None:
+    run = well_classes()
+    history = run.trainer.fit(*run.training, validation_data=run.validation, epochs=6, verbose=False)
+    assert history.first_epoch == 31
+    found = cr.diagnose(history)
+    assert found.healthy
+    assert any("went on from an earlier one" in one for one in found.not_looked_at)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_what_is_left_of_a_loss_may_shake(reduction: str) -> None:
+    X, y = line(200)
+    loss = cr.MeanSquaredError(reduction=reduction)
+    run = fitted(dense(16, 1), (X, y), loss=loss, optimizer=cr.Adam(0.03), epochs=300)
+    history = run.trainer.fit(X, y, epochs=20, verbose=False)
+    # What is left rises by a third of itself and more, and is less than a hundredth of what there was to learn.
+    row = np.array(history["loss"]) / (200 if reduction == "sum" else 1)
+    assert row.max() > 1.3 * row[0]
+    assert row.max() < 1e-2 * y.var()
+    assert run.diagnose().healthy
+    found = cr.diagnose(history)
+    assert found.healthy
+    assert any("too high, unless the loss exploded: give trainer=" in one for one in found.not_looked_at)
+    # By another trainer it goes on, too, though its epochs count from 1.
+    again = cr.Trainer(run.trainer.net, loss=loss, optimizer=cr.SGD(1e-9))
+    slow = again.fit(X, y, epochs=20, verbose=False)
+    assert (slow.first_epoch, slow.from_start) == (1, False)
+    assert cr.diagnose(slow).healthy
+    assert cr.diagnose(slow, trainer=again, X=X, y=y).healthy
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_rate_that_is_too_high_for_what_was_learned_is_named_where_there_are_rows(reduction: str) -> None:
+    X, y = noisy_line(200, 1, 8)
+    loss = cr.MeanSquaredError(reduction=reduction)
+    share = 1 if reduction == "mean" else 1 / 16
+    run = fitted(dense(1), (X, y), loss=loss, optimizer=cr.SGD(0.02 * share), epochs=20, batch_size=16)
+    for optimizer, names in ((cr.SGD(0.4 * share), (HIGH,)), (cr.SGD(0.01 * share), ())):
+        again = cr.Trainer(run.trainer.net.copy(), loss=loss, optimizer=optimizer)
+        history = again.fit(X, y, epochs=20, batch_size=16, verbose=False)
+        assert cr.diagnose(history, trainer=again, X=X, y=y).names == names
+        # The history does not tell what there is to learn.
+        assert cr.diagnose(history).healthy
+    worse = cr.Trainer(run.trainer.net, loss=loss, optimizer=cr.SGD(5.0))
+    with pytest.warns(cr.DivergenceWarning):
+        worse.fit(X, y, epochs=20, verbose=False)
+    assert cr.diagnose(worse.history).names == (HIGH,)
+
+
+def test_another_task_starts_high_by_what_was_learned() -> None:
+    X, y = blobs(300, 1, inputs=4)
+    learned = fitted(dense(64, 64, 3), (X, y), loss="cross_entropy", optimizer=cr.Adam(0.01), epochs=30).trainer.net
+    # The same clouds with other names: sure answers, all wrong. The network of the seed knows nothing and loses less.
+    for net in (learned.copy(), learned):
+        trainer = cr.Trainer(net, loss="cross_entropy", optimizer=cr.Adam(0.003))
+        history = trainer.fit(X, (y + 1) % 3, epochs=8, verbose=False)
+        assert history["loss"][0] > 5
+        assert history["loss"][-1] < 0.5
+        assert cr.diagnose(history, trainer=trainer, X=X, y=(y + 1) % 3).healthy

@@ -95,6 +95,7 @@ CHANGES = {
     "a text": lambda document, tensors: document["history"]["columns"].update(loss=["x", "y"]),
     "an epoch": lambda document, tensors: document["history"].update(not_validated=[7]),
     "best": lambda document, tensors: document["history"].update(best_epoch="x"),
+    "the start": lambda document, tensors: document["history"].update(from_start=1),
     "states": lambda document, tensors: document["states"].pop(),
     "a state": lambda document, tensors: document["states"].__setitem__(0, None),
     "an unknown part": lambda document, tensors: document["states"][0].update(more=1),

@@ -129,9 +129,17 @@ def per_row(history: History, name: str) -> Floats:
     """Return a curve that is there; losses a row where they are sums over rows, so that two parts can be compared."""
     values = curve(history, name)
     assert values is not None
-    if history.rows and history.summed and name.endswith("loss"):
-        values = values / history.rows[name.startswith("val_")]
-    return values
+    return values / rows_in(history, name) if name.endswith("loss") else values
+
+
+def rows_in(history: History, name: str) -> int:
+    """Return over how many rows a loss is a sum; 1 where it is a mean."""
+    return history.rows[name.startswith("val_")] if history.rows and history.summed else 1
+
+
+def goes_on(history: History) -> bool:
+    """Return whether the fit began with what was learned before: then its first epoch is no measure for the others."""
+    return history.first_epoch > 1 or history.from_start is False
 
 
 def objective(history: History) -> Floats:
@@ -141,33 +149,43 @@ def objective(history: History) -> Floats:
     return total
 
 
-def too_high(history: History) -> Iterator[Finding]:
-    """Yield that the learning rate is too high: the loss exploded, rose, or goes up and down."""
+def too_high(history: History, to_learn: float | None = None) -> Iterator[Finding]:
+    """Yield that the learning rate is too high: the loss exploded, rose, or goes up and down.
+
+    How much it did is measured by its first epoch. A fit that goes on from what was learned may begin near 0, where a
+    loss shakes by much of itself: there it is measured by what there is to learn, a loss a row, if that is more, and
+    not at all where it is not known.
+    """
     name, t = "learning rate too high", objective(history)
     reason = str(history.stop_reason)
     if tells_of_divergence(reason):
         yield Finding(name, f"the loss exploded: {reason}", {"epochs": history.epochs})
         return
-    if len(t) < FEWEST_EPOCHS:
+    if len(t) < FEWEST_EPOCHS or (goes_on(history) and to_learn is None):
         return
     start, least, last = float(t[0]), float(smooth(t).min()), end(t)
-    if last - least > TRAINING_RISE * abs(start) and last - least > NOISE * noise(t):
+    v = curve(history, "val_loss")
+    wholes = [abs(float(one[0])) if one is not None and len(one) else 0.0 for one in (t, v)]
+    if goes_on(history) and to_learn is not None:
+        parts = ("loss", "val_loss")
+        wholes = [max(one, to_learn * rows_in(history, part)) for one, part in zip(wholes, parts, strict=True)]
+    if last - least > TRAINING_RISE * wholes[0] and last - least > NOISE * noise(t):
         text = (
             f"the training loss rose: {start:.4g} in the first epoch, {least:.4g} at its least, {last:.4g} at the end"
         )
         yield Finding(name, text, {"first": start, "least": least, "last": last})
         return
-    ours, theirs = ups(t), ups(curve(history, "val_loss"))
+    ours, theirs = ups(t, wholes[0]), ups(v, wholes[1])
     if exceed(ours, TRAINING_UPS) or (exceed(ours, BOTH_UPS[0]) and exceed(theirs, BOTH_UPS[1])):
         text = f"the losses go up and down: a rise of the training loss is {ours[0]:.0%} of it on average"
         if theirs[0]:
             text += f", one of the validation loss {theirs[0]:.0%}"
-        numbers = {"rise": ours[0], "rise_of_first": ours[1], "val_rise": theirs[0], "val_rise_of_first": theirs[1]}
+        numbers = {"rise": ours[0], "rise_of_whole": ours[1], "val_rise": theirs[0], "val_rise_of_whole": theirs[1]}
         yield Finding(name, text, numbers)
 
 
-def ups(values: Floats | None) -> tuple[float, float]:
-    """Return the mean rise after the first quarter, over the loss there and over the first; zeros where few rise."""
+def ups(values: Floats | None, whole: float) -> tuple[float, float]:
+    """Return the mean rise after the first quarter, over the loss there and over `whole`; zeros where few rise."""
     if values is None or not len(values):
         return 0.0, 0.0
     later = values[len(values) // 4 :]
@@ -176,7 +194,7 @@ def ups(values: Floats | None) -> tuple[float, float]:
     if len(rises) < max(2, UPS * len(steps)):
         return 0.0, 0.0
     rise, level = float(rises.mean()), float(np.median(np.abs(later)))
-    return rise / level if level else 0.0, rise / abs(float(values[0])) if values[0] else 0.0
+    return rise / level if level else 0.0, rise / whole if whole else 0.0
 
 
 def exceed(found: tuple[float, float], limits: tuple[float, float]) -> bool:
@@ -187,7 +205,7 @@ def exceed(found: tuple[float, float], limits: tuple[float, float]) -> bool:
 def too_low(history: History) -> Iterator[Finding]:
     """Yield that the learning rate is too low: the loss falls in a straight line, and hardly."""
     t = objective(history)
-    if len(t) < FEWEST_EPOCHS or history.first_epoch > 1:
+    if len(t) < FEWEST_EPOCHS or goes_on(history):
         return
     fall = (t[0] - t[-1]) / abs(t[0]) if t[0] else 0.0
     straightness, falling = fall_at_end(t), float(np.mean(np.diff(t) < 0))
@@ -240,6 +258,8 @@ def still_falling(history: History) -> Iterator[Finding]:
     quarter = max(1, len(places) // 4)
     shares = {name: fall_at_end(one) for name, one in curves.items()}
     falls = [(one[-1 - quarter] - one[-1]) / abs(one[-1]) if one[-1] else 0.0 for one in curves.values()]
+    if goes_on(history) and min(falls) <= STILL:
+        return  # the fall that this one would be a share of came before
     if min(shares.values()) <= (BENT if min(falls) > STILL else STRAIGHT):
         return
     told = [f"{name} from {one[-1 - quarter]:.4g} to {one[-1]:.4g}" for name, one in curves.items()]
@@ -250,7 +270,7 @@ def still_falling(history: History) -> Iterator[Finding]:
 
 def never_fell(history: History) -> Iterator[Finding]:
     """Yield that the training loss stayed where it was in the first epoch, and validation's too."""
-    if history.epochs < FEWEST_EPOCHS or history.first_epoch > 1 or nothing_to_gain(history):
+    if history.epochs < FEWEST_EPOCHS or goes_on(history) or nothing_to_gain(history):
         return
     curves = [one for one in (curve(history, name) for name in ("loss", "val_loss")) if one is not None]
     falls = [(one[0] - min(end(one), one[-1])) / abs(one[0]) if len(one) and one[0] else 0.0 for one in curves]

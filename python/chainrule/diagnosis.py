@@ -189,15 +189,17 @@ class Case:
             report = layer_report(self.model, self.X, self.y)
             # What is dead or flat lets no gradient back: that is one finding, not two.
             inside = list(unit_findings(report)) or list(gradient_findings(report))
-        yield from list(curve_rules.too_high(self.history)) or list(self.overshot())
+        known = None if self.history.weighted else self.scaled
+        to_learn = None if known is None else known[1] - known[2]
+        yield from list(curve_rules.too_high(self.history, to_learn)) or list(self.overshot())
         if not inside:
             yield from curve_rules.too_low(self.history)
         yield from inside
 
     def overshot(self) -> Iterator[Finding]:
-        """Yield that the first epoch's loss lies far above that of the start, which the network's seed gives again."""
+        """Yield that the first epoch's loss lies far above that of the start, if the network's seed gives it again."""
         history = self.history
-        if self.trainer is None or self.y is None or history.first_epoch > 1 or not history.epochs or history.weighted:
+        if self.trainer is None or self.y is None or not history.from_start or not history.epochs or history.weighted:
             return
         start = start_of(self.trainer.net)
         before = mean_loss(self.trainer.loss, start.predict(self.X), np.asarray(self.y)).error
@@ -318,8 +320,13 @@ class Case:
                 f"overfitting, and a fit that ended too early, by the shape of the curves: {looks} looks at the "
                 f"validation part, and {FEWEST_EPOCHS} are needed: fit with a smaller validation_freq="
             )
-        if history.first_epoch > 1:
-            missing.append("a learning rate that is too low: the fit went on from an earlier one")
+        if curve_rules.goes_on(history):
+            missing.append(
+                "a learning rate that is too low: the fit went on from an earlier one, or from other weights"
+            )
+            if self.y is None or history.weighted:
+                why = "its rows had weights" if history.weighted else "give trainer=, X= and y="
+                missing.append(f"a learning rate that is too high, unless the loss exploded: {why}")
         if self.X is None:
             missing.append("dead and saturated units: give trainer= and X=, training rows")
         elif len(self.X) < FEWEST_ROWS:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from . import checks, metrics
+from . import checks, metrics, starts
 from .divergence import LastGood, updates_went_wrong, went_wrong, whole_sentence
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Fitting:
         self._begin_callbacks()
         # What a callback set before the first epoch is part of the start.
         self._good.start()
+        self._history.from_start = self._history.first_epoch == 1 and starts.is_at_start(self._trainer.net)
         return self._finish(self._walk(0))
 
     def resume(self, snapshot: Snapshot) -> bool:

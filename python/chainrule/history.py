@@ -40,6 +40,9 @@ class History(Mapping[str, list[float]]):
         Whether "loss" and "val_loss" are sums over these rows, not means.
     weighted : bool
         Whether some of these rows had a weight.
+    from_start : bool or None
+        Whether the fit began with the parameters that the network's seed makes, not with any that an earlier fit, a
+        file or another network had left there; None where that is not known.
     """
 
     def __init__(self, names: Sequence[str], first_epoch: int = 1) -> None:
@@ -52,6 +55,7 @@ class History(Mapping[str, list[float]]):
         self.rows: tuple[int, int] | None = None
         self.summed = False
         self.weighted = False
+        self.from_start: bool | None = None
 
     def __getitem__(self, name: str) -> list[float]:
         """Return the figures of one name, an epoch each."""
@@ -120,7 +124,12 @@ class History(Mapping[str, list[float]]):
     def state_dict(self) -> dict[str, Any]:
         """Return the figures, and what else is known of the epochs, as JSON's values."""
         columns = {name: list(values) for name, values in self._columns.items()}
-        return {"columns": columns, "not_validated": sorted(self._not_validated), "best_epoch": self._best_epoch}
+        return {
+            "columns": columns,
+            "not_validated": sorted(self._not_validated),
+            "best_epoch": self._best_epoch,
+            "from_start": self.from_start,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take what `state_dict` of a history with the same names gave; ValueError where it is something else."""
@@ -135,8 +144,11 @@ class History(Mapping[str, list[float]]):
             raise ValueError(f"not_validated is {skipped!r}")
         if not (best is None or type(best) is int):
             raise ValueError(f"best_epoch is {best!r}")
+        if not (state["from_start"] is None or type(state["from_start"]) is bool):
+            raise ValueError(f"from_start is {state['from_start']!r}")
         self._columns = {name: list(values) for name, values in columns.items()}
         self._not_validated, self._best_epoch = set(skipped), best
+        self.from_start = state["from_start"]
 
     def gap(self, name: str = "loss") -> list[float]:
         """Return the generalisation gap by epoch: by how much a figure is worse on the validation part [004].

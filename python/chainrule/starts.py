@@ -1,6 +1,8 @@
-"""How a network starts: made again from its seed. Nothing is trained here, and no network is changed."""
+"""How a network starts: made again from its seed, and compared. Nothing is trained here, and no network is changed."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from . import standardize
 from .network import Network
@@ -17,3 +19,17 @@ def start_of(net: Network) -> Network:
         figures = {name: value for name, value in net.statistics().items() if int(name.partition(".")[0]) in numbers}
         start.load_state_dict({**start.state_dict(), **figures})
     return start
+
+
+def is_at_start(net: Network) -> bool:
+    """Return whether all parameters are those that the seed makes: nothing was learned, loaded, transferred or written.
+
+    They are compared as float32, since a copy of another dtype starts with rounded ones. It costs what making the
+    network costs.
+    """
+    start = start_of(net).parameters()
+    with np.errstate(over="ignore"):
+        return all(
+            np.array_equal(value.astype(np.float32, copy=False), start[name].astype(np.float32, copy=False))
+            for name, value in net.parameters().items()
+        )
