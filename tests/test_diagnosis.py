@@ -21,8 +21,11 @@ from diagnosis_runs import (
     dense,
     fitted,
     noisy_line,
+    sines,
     well_classes,
+    well_sum,
 )
+from gpu import needs_gpu, there
 
 import chainrule as cr
 from chainrule.remedies import ADVICE
@@ -141,6 +144,33 @@ def test_results_as_numbers_as_what_evaluate_returns_and_as_rows() -> None:
         assert all("bias" in one.names for one in numbers)
 
 
+def test_of_sums_over_rows_only_the_rows_tell() -> None:
+    run = well_sum()
+    X, y = run.training
+    test = sines(30, 3)
+    measured = run.trainer.evaluate(*test)
+    for one in (measured, measured["loss"]):
+        with pytest.raises(ValueError, match=r"^test must be rows \(X, y\): the loss is a sum over rows"):
+            cr.diagnose(run.history, trainer=run.trainer, X=X, y=y, test=one, target=0.01)
+    found = cr.diagnose(run.history, trainer=run.trainer, X=X, y=y, test=test, target=0.01)
+    (told,) = (line for line in found.looked_at if line.startswith("test error"))
+    assert float(told.split()[2]) == pytest.approx(measured["loss"] / 30, rel=1e-3)
+
+
+@needs_gpu
+def test_rows_on_a_gpu() -> None:
+    (X, y), (X_test, y_test) = sines(60, 1), sines(30, 2)
+    X, y, X_test, y_test = (np.asarray(one, dtype=np.float32).reshape(len(one), 1) for one in (X, y, X_test, y_test))
+    for device in ("cuda", "cpu"):
+        net = cr.Network([cr.Standardize(), *dense(8, 1)], inputs=1, device=device)
+        trainer = cr.Trainer(net, loss="mse")
+        history = trainer.fit(X, y, epochs=6, verbose=False)
+        here = cr.diagnose(history, trainer=trainer, X=X, y=y, test=(X_test, y_test), target=0.1)
+        rows: dict[str, Any] = {"X": there(X), "y": there(y), "test": (there(X_test), there(y_test))}
+        assert repr(cr.diagnose(history, trainer=trainer, **rows, target=0.1)) == repr(here)
+        assert repr(cr.layer_report(trainer, there(X), there(y))) == repr(cr.layer_report(trainer, X, y))
+
+
 @pytest.mark.parametrize("every", [1, 2, 3, 5, 10])
 def test_looks_at_the_validation_part_are_not_an_epoch_each(every: int) -> None:
     data = blobs(40, 1, noise=0.4, inputs=20), blobs(200, 2, noise=0.4, inputs=20)
@@ -208,8 +238,16 @@ def test_bad_arguments() -> None:
         cr.diagnose(history, test=float("nan"))
     with pytest.raises(ValueError, match="target must be a finite number"):
         cr.diagnose(history, target=float("inf"))
-    with pytest.raises(ValueError, match="X must have shape"):
-        cr.diagnose(history, trainer=trainer, X=X[:, :1])
+    for rows in (X[:, :1], 5.0):
+        with pytest.raises(ValueError, match="X must have shape"):
+            cr.diagnose(history, trainer=trainer, X=rows)
+    for rows, words in (
+        ((X[:, :1], y), "test X must have shape"),
+        ((X, y[:-1]), "test y must have 300 rows"),
+        ((X[:0], y[:0]), "test X must have at least one row"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            cr.diagnose(history, trainer=trainer, test=rows)
 
 
 def test_a_history_without_epochs() -> None:

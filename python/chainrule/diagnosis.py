@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, curve_rules
+from . import checks, curve_rules, data, training_rows
 from .curve_rules import FEWEST_EPOCHS
 from .findings import Diagnosis, Finding
 from .flow_of_errors import PARTS, Measured, deviation_of_share, flow_findings, is_higher, mean_loss, scale
@@ -68,11 +68,12 @@ def diagnose(
     trainer : Trainer or Network, optional
         Whose weights are looked at, as they are after that fit; a Network shows units only.
     X, y : arrays, optional
-        Training rows and their targets.
+        Training rows and their targets. Of rows on a GPU, here and below, a copy is made in this process's memory.
     training_dev, validation, test : optional
         Results on those parts: a number (of `monitor`), what `trainer.evaluate` returned, or the rows (X, y)
         themselves, which the trainer then measures; only then, or with accuracies of the history, is it known how far
-        chance may have moved them. Validation is otherwise the history's last epoch.
+        chance may have moved them. Where the loss is a sum over rows, only the rows are taken. Validation is otherwise
+        the history's last look at it.
     target : float, optional
         The value of `monitor` that is acceptable: a loss a row, or an accuracy.
     monitor : {"loss", "accuracy"}
@@ -86,6 +87,8 @@ def diagnose(
     ------
     ValueError, TypeError
         If an argument does not suit, or what it needs is missing, such as a trainer for rows.
+    RuntimeError
+        If a `Standardize` of the network has no mean and scale: it has not been trained.
 
     Examples
     --------
@@ -96,6 +99,8 @@ def diagnose(
         raise TypeError(f"history must be a History, what fit() returns; got {checks.shown(history)}")
     checks.word("monitor", monitor, ("loss", "accuracy"))
     given = {"training_dev": training_dev, "validation": validation, "test": test}
+    X = None if X is None else data.real("X", X)
+    y = None if y is None else data.real("y", y)
     case = Case(history, trainer, X, y, None if target is None else checks.number("target", target), monitor)
     results = {name: case.result(name, value) for name, value in given.items() if value is not None}
     return case.diagnosis(results)
@@ -142,7 +147,14 @@ class Case:
             if len(value) != 2 or self.trainer is None:
                 expected = "a number, what trainer.evaluate returned, or rows (X, y) together with trainer="
                 raise ValueError(f"{name} must be {expected}; got {checks.shown(value)}")
-            return self.measured(self.trainer, value[0], value[1], self.monitor)
+            X, y = (data.real(f"{name} {part}", one) for part, one in zip("Xy", value, strict=True))
+            rows = training_rows.checked_rows(self.trainer.net, self.trainer.loss, X, y, None, f"{name} ")
+            return self.measured(self.trainer, rows.x, rows.y, self.monitor)
+        if self.history.summed and self.monitor == "loss":
+            raise ValueError(
+                f"{name} must be rows (X, y): the loss is a sum over rows, and a number does not tell over how many; "
+                f"got {checks.shown(value)}"
+            )
         return Measured(self.error(checks.number(name, value)))
 
     def error(self, value: float) -> float:
@@ -154,7 +166,7 @@ class Case:
         if monitor == "accuracy":
             wrong = 1 - trainer.evaluate(X, y, allow_seen=True)["accuracy"]
             return Measured(wrong, deviation_of_share("accuracy", wrong, len(X)))
-        return mean_loss(trainer.loss, trainer.net.predict(X), np.asarray(y))
+        return mean_loss(trainer.loss, trainer.net.predict(X), y)
 
     def from_history(self, name: str) -> Measured | None:
         """Return the last error that was measured up to the epoch of the present weights; None where there is none."""
@@ -171,8 +183,8 @@ class Case:
 
     def diagnosis(self, results: dict[str, Measured]) -> Diagnosis:
         """Apply the rules in the order of causes."""
-        looked, missing = self.coverage(results)
         causes = list(self.causes())
+        looked, missing = self.coverage(results)
         findings = causes + list(self.fit(results, bool(causes)))
         if self.target is not None:
             errors = self.errors(results)
@@ -202,7 +214,7 @@ class Case:
         if self.trainer is None or self.y is None or not history.from_start or not history.epochs or history.weighted:
             return
         start = start_of(self.trainer.net)
-        before = mean_loss(self.trainer.loss, start.predict(self.X), np.asarray(self.y)).error
+        before = mean_loss(self.trainer.loss, start.predict(self.X), self.y).error
         first = float(curve_rules.per_row(history, "loss")[0])
         if before > 0 and first > OVERSHOT * before:
             text = f"the loss was {before:.4g} at the start and {first:.4g} in the first epoch: the steps led up"
@@ -286,7 +298,7 @@ class Case:
         if self.trainer is None or self.y is None:
             return None
         training = self.measured(self.trainer, self.X, self.y, "loss")
-        return training, *scale(self.trainer.loss, np.asarray(self.y), self.trainer.net.outputs)
+        return training, *scale(self.trainer.loss, self.y, self.trainer.net.outputs)
 
     def errors(self, results: dict[str, Measured]) -> dict[str, Measured]:
         """Return the errors of the parts that are known, in the order of the flow."""

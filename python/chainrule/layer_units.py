@@ -212,7 +212,7 @@ def some_rows(net: Network, X: object, y: object) -> tuple[Array, Array | None]:
     x = data.features("X", X, net.inputs, np.dtype(np.float64))
     if len(x) == 0:
         raise ValueError("X must have at least one row; got none")
-    targets = None if y is None else np.asarray(y)
+    targets = None if y is None else data.real("y", y)
     if targets is not None and (targets.ndim == 0 or len(targets) != len(x)):
         raise ValueError(f"y must have a target for each of the {len(x)} rows of X; got shape {targets.shape}")
     every = -(-len(x) // MOST_ROWS)
