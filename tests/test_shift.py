@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 
@@ -44,7 +45,7 @@ def test_shares_by_hand():
 
 
 @pytest.mark.parametrize("count", [2, 3, 8])
-@pytest.mark.parametrize("rows", [(200, 300), (5000, 800)])
+@pytest.mark.parametrize("rows", [(400, 600), (5000, 800)])
 def test_categories_are_compared_as_scipy_does(count, rows):
     stats = pytest.importorskip("scipy.stats")
     rng = np.random.default_rng(count)
@@ -62,12 +63,44 @@ def test_categories_are_compared_as_scipy_does(count, rows):
 
 def test_rare_categories_are_taken_together():
     stats = pytest.importorskip("scipy.stats")
-    x = np.repeat([0, 1, 2, 3, 4], [100, 90, 3, 2, 1])[:, None]
-    y = np.repeat([0, 1, 2, 5], [80, 110, 1, 5])[:, None]
+    x = np.repeat([0, 1, *range(2, 12)], [100, 90, *[3] * 10])[:, None]
+    y = np.repeat([0, 1, *range(2, 12)], [80, 110, *[4, 1] * 5])[:, None]
     (found,) = cr.compare_distributions(x, y, categories={0}).columns
-    expected = stats.chi2_contingency([[100, 90, 6], [80, 110, 6]], correction=False)
+    expected = stats.chi2_contingency([[100, 90, 30], [80, 110, 25]], correction=False)
     assert found.statistic == pytest.approx(expected.statistic, rel=1e-12)
     assert found.p_value == pytest.approx(expected.pvalue, rel=1e-10)
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 40), (40, 3), (60, 60), (2000, 300), (10, 60000)])
+def test_rare_values_are_told_as_scipy_does(n, m):
+    stats = pytest.importorskip("scipy.stats")
+    for ones, others in {(0, 0), (1, 0), (0, 1), (1, 1), (n, 0), (0, 5), (2, 19), (n, 1), (n - 1, m - 1), (n, m - 1)}:
+        table = np.array([[ones, n - ones], [others, m - others]])
+        if table.min() < 0 or np.outer(table.sum(axis=1), table.sum(axis=0)).min() >= shift.EXACT_BELOW * (n + m):
+            continue
+        x, y = (np.arange(count)[:, None] < some for count, some in ((n, ones), (m, others)))
+        (found,) = cr.compare_distributions(x.astype(float), y.astype(float)).columns
+        # Sums of the logarithms of up to 2,000 ratios, each rounded.
+        assert found.p_value == pytest.approx(stats.fisher_exact(table).pvalue, rel=1e-9)
+        # X and other change places, and so do the values.
+        (turned,) = cr.compare_distributions(1.0 - y, 1.0 - x).columns
+        assert turned.p_value == pytest.approx(found.p_value, rel=1e-9)
+
+
+def test_rare_values_by_hand():
+    # All 3 ones of 3 + 5 rows are in one set: 1 of the C(8, 3) = 56 ways, and no other way is as improbable.
+    (found,) = cr.compare_distributions([[1.0]] * 3, [[0.0]] * 5).columns
+    assert found.p_value == pytest.approx(1 / 56, rel=1e-14)
+
+
+def test_of_several_categories_the_rarest_difference_counts():
+    stats = pytest.importorskip("scipy.stats")
+    table = np.array([[300, 7, 9, 0], [280, 8, 0, 12]])
+    x, y = (np.repeat(range(4), counts)[:, None] for counts in table)
+    (found,) = cr.compare_distributions(x, y, categories=[0]).columns
+    others = table.sum(axis=1, keepdims=True) - table
+    least = min(stats.fisher_exact([table[:, k], others[:, k]]).pvalue for k in range(4))
+    assert found.p_value == pytest.approx(4 * least, rel=1e-9)
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 7, 30, 501, 5000])
@@ -107,6 +140,26 @@ def test_false_alarms_are_as_rare_as_alpha_says():
         alarms += cr.compare_distributions(x, y, categories=[15], alpha=0.05).found
     # At most 3 are expected; 5 standard deviations of a binomial number more are 11.
     assert alarms <= 11
+
+
+@pytest.mark.parametrize("n", [200, 2000, 10000])
+@pytest.mark.parametrize("expected", [[0.5], [1], [8], [19], [6, 5.5], [9, 2, 3]], ids=repr)
+def test_false_alarms_are_as_rare_where_values_are(n, expected):
+    # All ways to draw sets of n and 200 rows, with the chance of each; of the smaller set so many are expected.
+    stats = pytest.importorskip("scipy.stats")
+    m = 200
+    rare = [round(one * (n + m) / m) for one in expected]
+    of_category = np.array([n + m - sum(rare), *rare])
+    # What is left out is as improbable as 1e-9.
+    ranges = [range(min(one, m, round(8 * part + 25)) + 1) for one, part in zip(rare, expected, strict=True)]
+    small = np.array([[m - sum(counts), *counts] for counts in itertools.product(*ranges)])
+    chances = stats.multivariate_hypergeom.pmf(small, m=of_category, n=m)
+    # A way as improbable as 1e-7 does not count.
+    small, chances = small[chances > 1e-7], chances[chances > 1e-7]
+    assert chances.sum() > 0.999
+    p = np.array([shift.chi_square(np.stack([of_category - one, one]))[1] for one in small])
+    for level in (0.01, 0.001, 1e-4):
+        assert chances[p < level].sum() <= level
 
 
 def test_a_shifted_column_is_named():
