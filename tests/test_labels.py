@@ -15,6 +15,9 @@ GIVEN = {
     "an array of words": np.array(WORDS),
     "objects that are words": np.array(WORDS, dtype=object),
     "numbers": NUMBERS,
+    "objects that are numbers": np.array(NUMBERS, dtype=object),
+    "objects that are fractions and numbers": np.array([0.5, 2, np.int64(1), np.float32(1.5)], dtype=object),
+    "objects that are bools": np.array([True, np.bool_(False)], dtype=object),
     "floats": np.array(NUMBERS) / 4,
     "negative": -np.array(NUMBERS),
     "bools": [True, False, True],
@@ -43,7 +46,8 @@ def test_it_is_scikit_learns(y):
     assert np.array_equal(encoder.transform(y), theirs.transform(y))
     assert cr.LabelEncoder(theirs.classes_).transform(y).tolist() == encoder.transform(y).tolist()
     if len(encoder.classes_) > 2 and encoder.classes_.dtype.kind != "f":  # theirs takes no fractions
-        assert np.array_equal(encoder.one_hot(y), preprocessing.LabelBinarizer().fit_transform(y))
+        plain = np.array(np.asarray(y).tolist())  # nor objects that are numbers
+        assert np.array_equal(encoder.one_hot(y), preprocessing.LabelBinarizer().fit_transform(plain))
 
 
 def test_one_hot_and_back():
@@ -103,6 +107,17 @@ def test_unknown_labels_are_named():
         (lambda e: e.fit([["a"]]), ValueError, "^y must hold labels of shape"),
         (lambda e: e.fit(["a", 1]), TypeError, "^y must hold words or numbers, and not both"),
         (lambda e: e.fit(np.array(["a", None])), TypeError, "^y must hold words or numbers, and not both"),
+        (lambda e: e.fit(np.array([1, None])), TypeError, "^y must hold words or numbers, and not both"),
+        (lambda e: e.fit(np.array([1, "a"], dtype=object)), TypeError, "^y must hold words or numbers, and not both"),
+        (lambda e: e.fit(np.array([2, True], dtype=object)), TypeError, "^y must hold words or numbers, and not both"),
+        (lambda e: e.fit(np.array([1, 1j], dtype=object)), TypeError, "^y must hold words or numbers, and not both"),
+        (lambda e: e.fit([10**30, 1]), TypeError, "^y must hold words or numbers; got dtype object"),
+        (lambda e: e.fit(np.array([[1], [2]], dtype=object)), ValueError, "^y must hold labels of shape"),
+        (
+            lambda e: e.fit(np.array([1, np.nan], dtype=object)),
+            ValueError,
+            r"^y must hold finite numbers; y\[1\] is nan",
+        ),
         (lambda e: e.fit([1.0, np.nan]), ValueError, r"^y must hold finite numbers; y\[1\] is nan"),
         (lambda e: e.fit([1j]), TypeError, "^y must hold words or numbers; got dtype complex128"),
         (lambda e: e.fit([b"a"]), TypeError, r"^y must hold words or numbers; got dtype \|S1"),

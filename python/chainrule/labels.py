@@ -161,9 +161,7 @@ def checked_labels(argument: str, value: object, *, least: int = 1) -> Array:
     several = array.dtype.kind == "U" and isinstance(value, (list, tuple)) and array.ndim == 1
     if array.dtype.kind == "O" or several:
         items = list(value) if several else array.reshape(-1).tolist()  # type: ignore[call-overload]
-        if not all(isinstance(one, str) for one in items):
-            raise TypeError(f"{argument} must hold words or numbers, and not both; got {checks.shown(value)}")
-        array = np.array(items, dtype=np.str_).reshape(array.shape)
+        array = np.array(items, dtype=of_one_kind(argument, value, items)).reshape(array.shape)
     if array.ndim != 1 or len(array) < least:
         raise ValueError(f"{argument} must hold labels of shape (N,), at least {least}; got shape {array.shape}")
     if array.size and array.dtype.kind not in "biufU":
@@ -172,6 +170,18 @@ def checked_labels(argument: str, value: object, *, least: int = 1) -> Array:
         row = int((~np.isfinite(array)).argmax())
         raise ValueError(f"{argument} must hold finite numbers; {argument}[{row}] is {array[row]}")
     return array
+
+
+def of_one_kind(argument: str, value: object, items: Sequence[object]) -> npt.DTypeLike | None:
+    """Return the dtype of objects that are all words, or all bools; None, for NumPy to find it, of numbers."""
+    if all(isinstance(one, str) for one in items):
+        return np.str_
+    is_bool = [isinstance(one, (bool, np.bool_)) for one in items]
+    if all(is_bool):
+        return np.bool_
+    if any(is_bool) or not all(isinstance(one, (int, float, np.integer, np.floating)) for one in items):
+        raise TypeError(f"{argument} must hold words or numbers, and not both; got {checks.shown(value)}")
+    return None
 
 
 def places_among(argument: str, values: Array, known: Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
