@@ -185,18 +185,20 @@ def test_an_epoch_without_a_look_has_the_error_of_the_last_look() -> None:
     class Stop(cr.Callback):
         def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
             if epoch == 14:
-                self.trainer.stop("enough")
+                raise KeyboardInterrupt
 
     data = blobs(300, 1), blobs(100, 2)
     options: dict[str, Any] = {"loss": "cross_entropy", "metrics": ["accuracy"], "epochs": 20, "validation_freq": 2}
     for every in (1, 4):
-        run = fitted(dense(16, 3), *data, **{**options, "validation_freq": every}, callbacks=[Stop()])
-        last = 14 - 14 % every
-        assert run.history.measured("val_loss")[-1][0] == last
-        told = cr.diagnose(run.history, target=0.5).looked_at
-        assert f"validation error {run.history['val_loss'][last - 1]:.4g}" in told
-        told = cr.diagnose(run.history, target=0.9, monitor="accuracy").looked_at
-        assert any(f"validation error {1 - run.history['val_accuracy'][last - 1]:.4g}" in one for one in told)
+        stop, last = Stop(), 14 - 14 % every
+        with pytest.raises(KeyboardInterrupt):
+            fitted(dense(16, 3), *data, **{**options, "validation_freq": every}, callbacks=[stop])
+        history = stop.trainer.history
+        assert (history.epochs, history.measured("val_loss")[-1][0]) == (14, last)
+        told = cr.diagnose(history, target=0.5).looked_at
+        assert f"validation error {history['val_loss'][last - 1]:.4g}" in told
+        told = cr.diagnose(history, target=0.9, monitor="accuracy").looked_at
+        assert any(f"validation error {1 - history['val_accuracy'][last - 1]:.4g}" in one for one in told)
 
 
 def test_a_reached_target_is_enough() -> None:

@@ -83,6 +83,17 @@ def test_whether_a_network_is_as_its_seed_makes_it(make: Callable[[cr.Network], 
     assert learner.fit(X, LABELS, epochs=1).from_start is False
 
 
+def test_of_a_large_array_any_row_will_do() -> None:
+    net = cr.Network([cr.Dense(300)], inputs=200, seed=1)
+    weight = net.parameters()["0.weight"]
+    for row in range(200):
+        kept = weight[row].copy()
+        weight[row] += 0.5
+        assert not is_at_start(net)
+        weight[row] = kept
+    assert is_at_start(net)
+
+
 @needs_gpu
 def test_on_a_gpu(dtype: str) -> None:
     net = classifier(dtype=dtype, device="cuda")

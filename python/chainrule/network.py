@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data, device_arrays, placement, standardize
+from . import checks, data, device_arrays, placement, standardize, starts
 from .activations import ActivationFunction
 from .engines import engine_of
 from .layers import Layer, shapes, started
@@ -143,6 +143,7 @@ class Network:
         self.predict_as_is: Callable[[object, object], Array | None] = standardize.predictor(self)
         if not data.all_finite(self.core.arena()):
             raise ValueError(f"layers must start with numbers that fit into {self.dtype}; an initializer's do not")
+        self.start = starts.mark(self)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
