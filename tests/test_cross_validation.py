@@ -141,8 +141,46 @@ def test_what_diverges_gets_no_vote():
     assert nothing.trainer is None
     assert nothing.choices == (None,) * 5
     assert nothing.votes == {}
-    with pytest.raises(ValueError, match="each of 1 settings diverged in some fold; the first: the loss was no longer"):
+    with pytest.raises(ValueError, match="none of 1 settings ended well in all folds; the first diverged: the loss"):
         _ = nothing.best
+
+
+def test_a_figure_that_is_undefined_is_no_divergence():
+    # One row in ten is positive. First steps go by w = 0.475 rate and b = -0.4 rate: at 0.5 w + b no row is called so,
+    # and precision has nothing to divide by.
+    y = (np.arange(60) % 10 == 0).astype(float)
+    x = np.where(y, 0.5, -1.0)[:, None]
+
+    def told_by_sign(settings):
+        net = cr.Network([cr.Dense(1, weight_init="zeros")], inputs=1, dtype="float64")
+        options = {"optimizer": cr.SGD(settings["rate"]), "penalty": cr.L2(1e-3), "metrics": ["precision"]}
+        return cr.Trainer(net, loss="binary_cross_entropy", **options)
+
+    def measured(rates, **options):
+        settings = [{"rate": rate} for rate in rates]
+        options = {"monitor": "val_precision", "folds": 3, "epochs": 30, "verbose": False, **options}
+        return cr.cross_validate(told_by_sign, x, y, settings=settings, **options)
+
+    for choose in ("vote", "mean"):
+        result = measured([1e-9, 1e200, 5.0], choose=choose)
+        undefined, diverged, done = result.trials
+        assert [one.outcome for one in result.trials] == ["undefined", "diverged", "done"]
+        assert [one.number for one in result.ranking] == [2, 0, 1]
+        assert (done.score, diverged.score, result.best) == (1.0, -math.inf, done)
+        assert np.isnan([undefined.score, undefined.std, *undefined.scores]).all()
+        assert undefined.reason.startswith(
+            "val_precision is nan, though the loss is finite: perhaps no row was predicted"
+        )
+        assert repr(result).count("undefined") == 1
+    nothing = measured([1e-9])
+    assert (nothing.trainer, nothing.choices) == (None, (None,) * 3)
+    with pytest.raises(ValueError, match="the first is undefined: val_precision is nan, though the loss is finite"):
+        _ = nothing.best
+    # One fold of several is enough.
+    some = measured([5.0], folds=[(np.arange(30), np.arange(30, 60)), (np.arange(30), np.arange(31, 40))])
+    assert some.trials[0].outcome == "undefined"
+    assert some.trials[0].scores[0] == 1.0
+    assert np.isnan([some.trials[0].scores[1], some.trials[0].score]).all()
 
 
 @pytest.mark.parametrize("name", ["KFold", "StratifiedKFold", "ShuffleSplit", "TimeSeriesSplit", "RepeatedKFold"])

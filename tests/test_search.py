@@ -358,6 +358,26 @@ def test_optuna_learns_that_a_trial_diverged():
     assert len(study.trials) == 8
 
 
+def test_optuna_learns_that_a_figure_is_undefined():
+    optuna = pytest.importorskip("optuna")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0), direction="maximize")
+
+    def never_positive(settings):
+        net = cr.Network([cr.Dense(1, weight_init="zeros")], inputs=1)
+        return cr.Trainer(net, loss="binary_cross_entropy", optimizer=cr.SGD(settings["rate"]), metrics=["precision"])
+
+    # Three rows of four are negative, and all are alike.
+    y = np.arange(len(ONES)) % 4 == 3
+    given = {"monitor": "val_precision", "method": "optuna", "trials": 2, "study": study, "epochs": 1, "verbose": False}
+    result = cr.search(never_positive, {"rate": cr.Between(1e-3, 1e-2)}, ONES, y, **given)
+    assert [one.outcome for one in result.trials] == ["undefined"] * 2
+    assert [one.value for one in study.trials] == [-math.inf] * 2
+    assert result.trainer is None
+    with pytest.raises(ValueError, match="none of 2 trials ended well; the first is undefined: val_precision is nan"):
+        _ = result.best
+
+
 def test_a_study_of_the_other_direction_is_refused_and_an_exception_is_told():
     optuna = pytest.importorskip("optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)

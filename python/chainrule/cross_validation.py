@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from . import checks
 from .progress import is_wanted
 from .spaces import Settings, Space, grid_points
-from .trials import Plan, Runner, Trial, told, trials_table
+from .trials import Plan, Runner, Trial, checked_best, told, trials_table
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,9 +35,9 @@ class CrossValidation:
     trials : tuple of Trial
         The settings in their order, each with its score in every fold.
     ranking : tuple of Trial
-        The best first, as `choose` says; what diverged in some fold last.
+        The best first, as `choose` says; last what diverged in some fold, or has no figure there.
     choices : tuple of int or None
-        By fold, the number of the trial that it votes for; None where every setting diverged somewhere.
+        By fold, the number of the trial that it votes for; None where no setting ended well in all.
     choose, monitor : str
         What the best was chosen by, and what was measured.
     trainer : Trainer or None
@@ -63,12 +63,9 @@ class CrossValidation:
         Raises
         ------
         ValueError
-            If every setting diverged in some fold.
+            If none ended well in all folds.
         """
-        first = self.ranking[0]
-        if first.outcome != "done":
-            raise ValueError(f"each of {len(self.trials)} settings diverged in some fold; the first: {first.reason}")
-        return first
+        return checked_best(self.ranking, "settings ended well in all folds")
 
     def __repr__(self) -> str:
         """Return a table, a setting a line, and how was chosen."""
@@ -107,7 +104,7 @@ def cross_validate(
 
     Each fold votes for the setting of its best score; where two are equal there, for the one with the better mean over
     all folds. The most votes win; of equally many the better mean decides, and then the earlier setting. A setting that
-    diverged in some fold gets no vote.
+    diverged in some fold gets no vote, nor does one whose figure is undefined there.
 
     Parameters
     ----------
@@ -215,6 +212,6 @@ def voted(by_mean: Sequence[Trial], large_is_good: bool) -> tuple[int | None, ..
 
 
 def by_votes(by_mean: Sequence[Trial], choices: Sequence[int | None]) -> list[Trial]:
-    """Return the trials by their votes, equal ones in the order of their means; what diverged stays last."""
+    """Return the trials by their votes, equal ones in the order of their means; what cannot be chosen stays last."""
     votes = Counter(choices)
     return sorted(by_mean, key=lambda one: (one.outcome != "done", -votes[one.number]))

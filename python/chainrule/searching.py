@@ -26,7 +26,7 @@ from .spaces import (
     sizes_text,
 )
 from .trainer import Trainer
-from .trials import Plan, Runner, Trial, told, trials_table
+from .trials import Plan, Runner, Trial, checked_best, told, trials_table
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -47,8 +47,8 @@ class SearchResult:
     trials : tuple of Trial
         In the order in which they were tried.
     ranking : tuple of Trial
-        The best first; equal ones in the order in which they were tried; what diverged behind them, what was pruned
-        last.
+        The best first; equal ones in the order in which they were tried. Behind them, in this order, those whose figure
+        is undefined, that diverged, and that were pruned.
     method, monitor : str
         How was searched, and by what the trials are judged.
     points : int or None
@@ -74,10 +74,7 @@ class SearchResult:
         ValueError
             If no trial ended well.
         """
-        first = self.ranking[0]
-        if first.outcome != "done":
-            raise ValueError(f"none of {len(self.trials)} trials ended well; the first {first.outcome}: {first.reason}")
-        return first
+        return checked_best(self.ranking, "trials ended well")
 
     def __repr__(self) -> str:
         """Return a table, a trial a line, and what the space had to offer."""
@@ -121,8 +118,9 @@ def search(
       Bengio 2012). [000]: "randomized search tends to work well".
     - "optuna": Bayesian optimization; each new guess comes from all trials before. By Optuna's TPE.
 
-    A trial that diverges is a result: its score is the worst there is, and the search goes on. An exception from
-    `make_trainer` or a callback ends the search.
+    A trial that diverges is a result: its score is the worst there is, and the search goes on. So it does where the
+    figure is undefined, as precision is where no row was predicted to be of a class; Optuna is then told the worst
+    score, too. Neither can be chosen. An exception from `make_trainer` or a callback ends the search.
 
     Parameters
     ----------
@@ -270,7 +268,7 @@ def told_to(
             trial = replace(trial, outcome="pruned", reason=str(trainer.history.stop_reason))
             study.tell(asked_for, state=states.PRUNED)
         else:
-            study.tell(asked_for, trial.score)
+            study.tell(asked_for, runner.worst if trial.outcome == "undefined" else trial.score)
         yield trial, trainer
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import statistics
 import time
-import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +22,9 @@ from .callbacks import Callback, EarlyStopping
 from .complexity import table
 from .folding import folds as cut_folds
 from .history import History
+from .repeated_fits import checked_builder, fit_diverges
 from .spaces import FIT_OPTIONS, Settings, point_text
-from .trainer import DivergenceWarning, Trainer
+from .trainer import Trainer
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,6 +38,12 @@ Rows: TypeAlias = "tuple[Array, Array, Array | None]"
 
 # What `grow` takes, and in the middle of lecture [000]'s 10 to 30 %.
 VALIDATION_SPLIT = 0.2
+# In the order of a ranking; of the runs of one trial the last one counts.
+OUTCOMES = ("done", "undefined", "diverged", "pruned")
+UNDEFINED = (
+    "perhaps no row was predicted to be of some class, or none is. Monitor a figure that is always defined, such as "
+    "'val_loss', or train for longer"
+)
 # A table has no more lines than fit a screen.
 SHOWN_TRIALS = 20
 
@@ -53,17 +59,19 @@ class Trial:
     settings : dict
         What `make_trainer` got.
     score : float
-        The mean of `scores`; infinity (minus infinity, where large is good) if a run diverged.
+        The mean of `scores`; infinity (minus infinity, where large is good) if a run diverged, NaN if the figure of one
+        is undefined.
     scores : tuple of float
         The monitored figure of each validation part, measured after the training.
     epochs : tuple of int
         The epoch whose weights each run ended with.
     seconds : float
         Of all runs, by the clock.
-    outcome : {"done", "pruned", "diverged"}
-        Whether all went as planned. What was pruned cannot be chosen; what diverged is worst.
+    outcome : {"done", "undefined", "diverged", "pruned"}
+        Whether all went as planned, else why not, in the order of a ranking. Only what is done can be chosen. Undefined
+        is a figure that is NaN while the loss is finite: precision, where no row was predicted to be of a class.
     reason : str
-        Why a run was pruned or diverged; empty where all is done.
+        What happened, where not all is done; else empty.
     histories : tuple of History
         Of each run, for a closer look: `plots.compared_curves` draws several.
     """
@@ -80,7 +88,7 @@ class Trial:
 
     @property
     def std(self) -> float:
-        """Standard deviation of the scores over the folds (over K, not K - 1); NaN where a run diverged."""
+        """Standard deviation of the scores over the folds (over K, not K - 1); NaN where one is not finite."""
         return float(np.std(self.scores)) if np.isfinite(self.scores).all() else math.nan
 
 
@@ -222,10 +230,8 @@ class Runner:
         callbacks: Sequence[Callback],
         class_weight: str | Mapping[int, float] | None,
     ) -> None:
-        if not callable(make_trainer) or isinstance(make_trainer, type):
-            shown = checks.shown(make_trainer)
-            raise TypeError(f"make_trainer must be a function from a dict of settings to a Trainer; got {shown}")
-        self.make_trainer, self.plan = make_trainer, plan
+        self.make_trainer = checked_builder("make_trainer", make_trainer, "a dict of settings that returns a Trainer")
+        self.plan = plan
         self.rows = given_rows(X, y, sample_weight)
         self.monitor = callbacks_.checked_monitor("monitor", monitor)
         if not self.monitor.startswith("val_"):
@@ -266,29 +272,28 @@ class Runner:
         trainer = self.trainer(settings)
         # Only now: which rows are of one class, the loss of a trainer knows.
         self.pairs = self.pairs or self.plan.pairs(trainer, self.rows)
-        scores, kept, seconds, failures, histories = [], [], 0.0, [], []
+        scores, ends, kept, seconds, histories = [], [], [], 0.0, []
         for place, pair in enumerate(self.pairs):
             training, validation = self.part(pair)
             trainer = trainer if place == 0 else self.trainer(settings)
             start = time.perf_counter()
-            failure = self.fitted(trainer, settings, training, validation, called)
-            score = trainer.evaluate(*validation, allow_seen=True)[self.monitor.removeprefix("val_")]
+            score, *end = self.measured(trainer, settings, training, validation, called)
             seconds += time.perf_counter() - start
-            if not failure and not math.isfinite(score):
-                failure = f"{self.monitor} is {score}"
-            scores.append(self.worst if failure else score)
+            scores.append(score)
+            ends.append(end)
             kept.append(self.kept_epoch(trainer))
             histories.append(trainer.history)
-            failures += [failure] if failure else []
+        # Of several parts, the first of those that went worst.
+        outcome, reason = max(ends, key=lambda one: OUTCOMES.index(one[0]))
         trial = Trial(
             number=number,
             settings=settings,
-            score=self.worst if failures else statistics.fmean(scores),
+            score=self.worst if outcome == "diverged" else statistics.fmean(scores),
             scores=tuple(scores),
             epochs=tuple(kept),
             seconds=seconds,
-            outcome="diverged" if failures else "done",
-            reason=failures[0] if failures else "",
+            outcome=outcome,
+            reason=reason,
             histories=tuple(histories),
         )
         return trial, trainer
@@ -301,27 +306,29 @@ class Runner:
             return self.rows, given_rows(X, y, *weight)
         return taken(self.rows, pair[0]), taken(self.rows, pair[1])
 
-    def fitted(
+    def measured(
         self, trainer: Trainer, settings: Settings, training: Rows, validation: Rows, called: Sequence[Callback]
-    ) -> str:
-        """Train; return what went wrong, an empty string if nothing did."""
-        with warnings.catch_warnings():
-            # The last thing that a fit does where the loss was not finite: caught, it is a result.
-            warnings.simplefilter("error", DivergenceWarning)
-            try:
-                trainer.fit(
-                    training[0],
-                    training[1],
-                    **self.options(settings),
-                    validation_data=[one for one in validation if one is not None],
-                    callbacks=[*self.callbacks, *called],
-                    sample_weight=training[2],
-                    class_weight=self.class_weight,
-                    verbose=False,
-                )
-            except DivergenceWarning as warning:
-                return str(warning)
-        return ""
+    ) -> tuple[float, str, str]:
+        """Train on a part and measure on another; return the score, the outcome and the reason."""
+        diverged = fit_diverges(
+            trainer,
+            training[0],
+            training[1],
+            **self.options(settings),
+            validation_data=[one for one in validation if one is not None],
+            callbacks=[*self.callbacks, *called],
+            sample_weight=training[2],
+            class_weight=self.class_weight,
+        )
+        figures = trainer.evaluate(*validation, allow_seen=True)
+        score = figures[self.monitor.removeprefix("val_")]
+        if diverged:
+            return self.worst, "diverged", str(trainer.history.stop_reason)
+        if math.isfinite(score):
+            return score, "done", ""
+        if math.isnan(score) and math.isfinite(figures["loss"]):
+            return score, "undefined", f"{self.monitor} is nan, though the loss is finite: {UNDEFINED}"
+        return self.worst, "diverged", f"{self.monitor} is {score}"
 
     def kept_epoch(self, trainer: Trainer) -> int:
         """Return the epoch whose weights a trainer ended with."""
@@ -343,9 +350,22 @@ class Runner:
         return trainer
 
     def ranking(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Return the trials, the best first, earlier ones first where they are equal, pruned ones last."""
+        """Return the trials, the best first, earlier ones first where they are equal; what is not done comes behind."""
         sign = -1 if self.large_is_good else 1
-        return sorted(trials, key=lambda one: (one.outcome == "pruned", sign * one.score))
+
+        def place(one: Trial) -> tuple[int, float]:
+            return OUTCOMES.index(one.outcome), 0.0 if math.isnan(one.score) else sign * one.score
+
+        return sorted(trials, key=place)
+
+
+def checked_best(ranking: Sequence[Trial], ended: str) -> Trial:
+    """Return the first of a ranking, if it may be chosen; `ended` says what else did not happen, for the message."""
+    first = ranking[0]
+    if first.outcome != "done":
+        words = "diverged" if first.outcome == "diverged" else f"is {first.outcome}"
+        raise ValueError(f"none of {len(ranking)} {ended}; the first {words}: {first.reason}")
+    return first
 
 
 def told(trial: Trial, monitor: str) -> str:
