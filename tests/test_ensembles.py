@@ -313,7 +313,9 @@ def shared():
             "known are 'mean', 'vote'",
         ),
         (lambda: cr.Ensemble(says([1.0]), loss="mse").predict(np.zeros((2, 3))), ValueError, "X must have shape"),
-        (lambda: cr.train_ensemble(regressor(0), X1, Y1), TypeError, "make_trainer must be a function from a seed"),
+        # A network can be called, and gives no Trainer.
+        (lambda: cr.train_ensemble(regressor(0).net, X1, Y1), TypeError, "make_trainer must be a function of a seed"),
+        (lambda: cr.train_ensemble(regressor(0), X1, Y1), TypeError, "make_trainer must be a function of a seed"),
         (
             lambda: cr.train_ensemble(lambda seed: 3, X1, Y1),
             TypeError,

@@ -24,6 +24,7 @@ from ._engine import DeviceArray
 from .callbacks import Callback
 from .losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson
 from .network import Network
+from .repeated_fits import checked_builder
 from .trainer import Trainer
 from .trials import given_rows, new_trainer, taken
 
@@ -257,8 +258,7 @@ def train_ensemble(
     >>> bagged = cr.train_ensemble(make_trainer, X, y, members=10, bootstrap=True, epochs=20)
     >>> bagged.predict_classes(X_test, by="vote")
     """
-    if not callable(make_trainer) or isinstance(make_trainer, type):
-        raise TypeError(f"make_trainer must be a function from a seed to a Trainer; got {checks.shown(make_trainer)}")
+    checked_builder("make_trainer", make_trainer, "a seed that returns a Trainer")
     members = checks.whole("members", members)
     bootstrap = checks.flag("bootstrap", bootstrap)
     seed = checks.whole("seed", seed, least=0, most=checks.MOST_SEED - members)
