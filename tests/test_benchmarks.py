@@ -342,6 +342,18 @@ def test_monitoring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(stored["engines"]) == ["chainrule", *ways]
     assert list(stored["ratios"]) == ways
     assert all(one["agrees"] for one in stored["engines"].values())
+    assert all(one["interval"] == one["range"] for one in stored["ratios"].values())  # of five rounds
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 20, 140])
+def test_the_median_lies_in_its_interval_19_times_out_of_20(count: int) -> None:
+    low, high = monitoring.interval_of_median(np.random.default_rng(0).permutation(count).tolist())
+    assert low + high == count - 1
+    rng = np.random.default_rng(1)
+    intervals = np.array([monitoring.interval_of_median(rng.exponential(size=count).tolist()) for _ in range(2000)])
+    share = np.mean((intervals[:, 0] <= np.log(2)) & (np.log(2) <= intervals[:, 1]))
+    assert share > 0.94 if count > 5 else share > 0.9 or count == 1
+    assert share < 0.98 or count < 20
 
 
 @pytest.mark.usefixtures("tiny")

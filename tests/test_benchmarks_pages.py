@@ -33,6 +33,7 @@ def made_up(ours: float = 10.0, agrees: bool = True, **peers: tuple[float, float
         name: {
             "median": middle,
             "range": [low, high],
+            "interval": [low, high],
             "verdict": "ahead" if low > 1 else "behind" if high < 1 else "equal",
         }
         for name, (low, middle, high) in peers.items()
@@ -124,7 +125,7 @@ def everything() -> dict[str, Any]:
             **base,
             "widths": [3, 4],
             "metrics": ["accuracy", "f1"],
-            "epochs": 5,
+            "epochs": 1,
             "monitoring": made_up(metrics=(1.01, 1.02, 1.03)),
         },
     }
@@ -152,8 +153,8 @@ def test_the_pages() -> None:
     assert "| | ms | range | times chainrule-ready's |".replace("| |", "|  |") in full
     assert "| 3.00 (2.00 to 4.00) |" in full
     assert "MB; training is 4 steps of SGD:" in full
-    assert "3-4, fits of 5 epochs with the metrics accuracy, f1:" in full
-    assert "| metrics | 10.2 | 1 to 2 | 1.020 (1.010 to 1.030) |" in full
+    assert "3-4, fits of 1 epoch with the metrics accuracy, f1; medians" in full
+    assert "| metrics | 10.2 | 1.020 (1.010 to 1.030) |" in full
     assert "| ONNX Runtime | 6 |  |" in full  # of the memory: nothing was trained with it
 
 

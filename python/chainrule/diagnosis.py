@@ -59,8 +59,8 @@ def diagnose(
 
     Where the learning rate, units or gradients explain why little is learned, underfitting is not named beside them:
     its remedies, such as a larger model, would not help. Curves alone cannot tell these causes apart where nothing
-    moves. If `EarlyStopping` brought the best weights back, those are judged. Where a fit went on from learned weights, no
-    rate is called too low, and one too high by the history alone only if the loss exploded.
+    moves. If `EarlyStopping` brought the best weights back, those are judged. Where a fit went on from
+    learned weights, no rate is called too low, and one too high by the history alone only if the loss exploded.
 
     Parameters
     ----------

@@ -306,11 +306,11 @@ def monitoring_table(stored: Mapping[str, Any]) -> str:
     contest = stored["monitoring"]
     rows = []
     for name, one in contest["engines"].items():
-        low, high = (number(end) for end in one["range"])
         ratio = contest["ratios"].get(name)
-        shown = "" if ratio is None else f"{ratio['median']:.3f} ({ratio['range'][0]:.3f} to {ratio['range'][1]:.3f})"
-        rows.append(["nothing" if name == OURS else name, number(one["median"]), f"{low} to {high}", shown])
-    return table(["watched by", "µs a step", "range", "times as long"], rows)
+        low, high = (0, 0) if ratio is None else ratio["interval"]
+        shown = "" if ratio is None else f"{ratio['median']:.3f} ({low:.3f} to {high:.3f})"
+        rows.append(["nothing" if name == OURS else name, number(one["median"]), shown])
+    return table(["watched by", "µs a step", "times as long"], rows)
 
 
 def gpu_parts(stored: Mapping[str, Any]) -> list[str]:
@@ -429,7 +429,11 @@ def page_section(results: Results) -> str:
             parts += [f"Peak of a process, MB; training is {stored['steps']} steps of SGD:", memory_table(stored)]
         elif group == "monitoring":
             widths = "-".join(map(str, stored["widths"]))
-            said = f"{widths}, fits of {stored['epochs']} epochs with the metrics {', '.join(stored['metrics'])}:"
+            epochs = f"{stored['epochs']} epoch{'' if stored['epochs'] == 1 else 's'}"
+            said = (
+                f"{widths}, fits of {epochs} with the metrics {', '.join(stored['metrics'])}; medians, and where they "
+                "lie 19 times out of 20:"
+            )
             parts += [said, monitoring_table(stored)]
         parts += [f"- {why}" for why in left_out(stored)]
         parts.append(machine_line(stored))
