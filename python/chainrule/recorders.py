@@ -159,14 +159,17 @@ class CSVLogger(Callback):
         # The last line may be cut.
         while lines and not (len(lines[-1]) == len(names) and lines[-1][0].isdigit() and int(lines[-1][0]) <= last):
             del lines[-1]
-        text = io.StringIO()
-        csv.writer(text, delimiter=self.separator, lineterminator="\n").writerows([names, *lines])
         target = checked_path(self.path)
-        write_whole(target, text.getvalue().encode(), f"{target}.part")
+        write_whole(target, self._text([names, *lines]).encode(), f"{target}.part")
 
     def _write(self, mode: str, values: list[Any]) -> None:
         with open(self.path, mode, newline="", encoding="utf-8") as file:
-            csv.writer(file, delimiter=self.separator, lineterminator="\n").writerow(values)
+            file.write(self._text([values]))
+
+    def _text(self, lines: list[list[Any]]) -> str:
+        text = io.StringIO()
+        csv.writer(text, delimiter=self.separator, lineterminator="\n").writerows(lines)
+        return text.getvalue()
 
 
 @dataclass
