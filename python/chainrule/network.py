@@ -143,7 +143,8 @@ class Network:
         self.predict_as_is: Callable[[object, object], Array | None] = standardize.predictor(self)
         if not data.all_finite(self.core.arena()):
             raise ValueError(f"layers must start with numbers that fit into {self.dtype}; an initializer's do not")
-        self.start = starts.mark(self)
+        # By which starts.is_at_start knows whether something has changed since.
+        self.start_mark = starts.mark(self)
 
     @property
     def layers(self) -> tuple[Layer, ...]:

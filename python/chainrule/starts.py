@@ -50,4 +50,4 @@ def is_at_start(net: Network) -> bool:
 
     Of an array of more than 1,024 numbers, a few that were written by hand may go unnoticed.
     """
-    return mark(net) == net.start
+    return mark(net) == net.start_mark
