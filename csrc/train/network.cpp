@@ -96,12 +96,15 @@ template <class T> T* Network<T>::gradients() {
   return gradients_.data();
 }
 
+template <class T> double Network<T>::operations(Index rows, bool training) const {
+  return (training ? 6.0 : 2.0) * static_cast<double>(rows) * static_cast<double>(arena_.size());
+}
+
 template <class T> int Network<T>::threads(Index rows, bool training) const {
   // A prediction opens a region of its own, and a thread that slept since the last one takes some 50 us to wake up: it
   // counts for a quarter of its operations. (One row of 784-512-512-10: 43 us on one thread, 110 to 170 on two.)
   if (!device_->is_host()) return 1;
-  const double operations = training ? 6.0 : 0.25 * 2.0;
-  return threads_for(operations * static_cast<double>(rows) * static_cast<double>(arena_.size()));
+  return threads_for((training ? 1.0 : 0.25) * operations(rows, training));
 }
 
 template <class T> int Network<T>::arena_threads() const {

@@ -66,7 +66,9 @@ public:
   /// Whether each layer learns; at first all do. The gradients of those that do not become zero.
   void set_trainable(const std::vector<bool>& trainable);
 
-  /// Threads that a step of `rows` rows is worth: training multiplies three times by every weight, prediction once.
+  /// Operations of a step of `rows` rows: training multiplies three times by every weight, prediction once.
+  double operations(Index rows, bool training) const;
+  /// Threads that such a step is worth.
   int threads(Index rows, bool training) const;
   /// Threads that one pass over the arena is worth: an update, a penalty.
   int arena_threads() const;

@@ -1,11 +1,13 @@
 // Pace: whether all threads of a team walk the steps of an epoch faster than one alone.
 //
-// The work of a step says how many threads it is worth where every thread has a core of its own. Where another program,
-// or another guest of the same machine, has one of the cores, a barrier waits for a thread that does not run, and a
-// step can take ten times as long with two threads as with one. So small steps are timed both ways, and the better way
-// goes on; the other is looked at again now and then. Results do not depend on the number of threads, so nothing else
-// changes.
+// The work of a step says how many threads it is worth where every thread has a core of its own. Where other programs,
+// or other guests of the same machine, have the cores, a barrier waits for a thread that does not run, and a step can
+// take a thousand times as long with two threads as with one. So both ways are timed, the better one goes on, and the
+// other is looked at again now and then: the more seldom, the more a look costs. Results do not depend on the number of
+// threads, so nothing else changes.
 #pragma once
+
+#include <algorithm>
 
 #include "core/view.h"
 
@@ -13,44 +15,51 @@ namespace chainrule {
 
 class Pace {
 public:
-  explicit Pace(int threads) : threads_(threads) {}
-
-  int threads() const { return threads_; }
+  /// For a team of that many threads and steps of that many operations.
+  Pace(int threads, double operations) : chooses_(threads > 1 && operations < most_operations) {}
 
   /// Whether the next slice is for one thread alone.
-  bool alone() const {
-    if (threads_ == 1) return true;
-    if (all_ == 0 || all_ > longest_step) return false;
-    if (one_ == 0) return true;
-    return (one_ < all_) != is_look();
-  }
+  bool alone() const { return way_ == one; }
 
   /// How long the next slice should be, of at most `seconds`.
-  double slice(double seconds) const {
-    const bool known = threads_ == 1 || all_ > longest_step || (all_ > 0 && one_ > 0);
-    return (known && !is_look()) || seconds < look_seconds ? seconds : look_seconds;
-  }
+  double slice(double seconds) const { return looks_ ? std::min(seconds, look_seconds) : seconds; }
 
   /// A slice of that many steps took that many seconds.
   void saw(Index steps, double seconds) {
-    if (steps == 0 || threads_ == 1) return;
-    const bool both = all_ > 0 && one_ > 0, look = is_look();
-    (alone() ? one_ : all_) = seconds / static_cast<double>(steps);
-    slices_ = !both || look ? 0 : slices_ + 1;
+    if (!chooses_ || steps == 0) return;
+    steps_ += steps;
+    spent_ += seconds;
+    if (spent_ < wanted_) return;
+    step_[way_] = spent_ / static_cast<double>(steps_);
+    if (looks_ && --first_looks_ <= 0) { // go on in the better way
+      wanted_ = std::max(least_between, spent_ / share_of_looks);
+      way_ = step_[one] < step_[all] ? one : all;
+      looks_ = false;
+    } else { // look at the other
+      wanted_ = look_seconds;
+      way_ = way_ == all ? one : all;
+      looks_ = true;
+    }
+    steps_ = 0;
+    spent_ = 0;
   }
 
 private:
-  // A longer step has work enough between its barriers, and would cost too much to try alone.
-  static constexpr double longest_step = 1e-2;
-  // Long enough for a sleeping thread to wake up, some 50 us; twice as slow, 1 % of the slices between two looks.
+  enum Way { all, one };
+
+  // Some 20 ms for one core: a longer step has work enough between its barriers, and would cost too much to try alone.
+  static constexpr double most_operations = 1e9;
+  // A look: long enough for a sleeping thread to wake up, some 50 us, and for many short steps.
   static constexpr double look_seconds = 5e-3;
-  static constexpr int slices_between_looks = 20;
+  // Seconds from look to look at least, and the share of the time that goes into looks at most.
+  static constexpr double least_between = 1, share_of_looks = 0.02;
 
-  bool is_look() const { return slices_ >= slices_between_looks && all_ > 0 && one_ > 0; }
-
-  int threads_;
-  double all_ = 0, one_ = 0; // seconds a step, when last seen; 0 before
-  int slices_ = 0;           // since the last look
+  bool chooses_, looks_ = true;
+  int first_looks_ = 3; // all, which starts the threads and touches all memory for the first time; one; all again
+  Way way_ = all;
+  double step_[2] = {0, 0};                  // seconds a step, by way, when last seen
+  double wanted_ = look_seconds, spent_ = 0; // seconds to go in the present way, and gone
+  Index steps_ = 0;                          // done in the present way
 };
 
 } // namespace chainrule
