@@ -1,0 +1,479 @@
+"""What both estimators share: how parameters become a network and a trainer, and how these are fitted.
+
+Targets and predictions are the business of classifier.py and regressor.py. Weights start as scikit-learn draws them,
+from `random_state`; rows are shuffled by the engine, in another order than scikit-learn's.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from .. import optimizers, penalties
+from ..adaptive import Adam
+from ..callbacks import Callback
+from ..descent import SGD, Momentum, Optimizer
+from ..divergence import tells_of_divergence
+from ..history import History
+from ..layer import Layer
+from ..layers import Activation, BatchNorm, Dense
+from ..network import Network
+from ..noise import Dropout
+from ..penalties import L2, Penalty
+from ..trainer import Trainer
+from . import iterations, parameters
+from .protocol import CallbackSupportMixin, Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from ..loss import Loss
+
+    Array = npt.NDArray[Any]
+    Validation = tuple[Array, Array, Array | None]
+
+NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
+
+
+def is_stochastic(est: BaseMLP) -> bool:
+    """Return whether the estimator can be fitted in parts; for `available_if`, which wants the error."""
+    if est.solver == "lbfgs":
+        raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
+    return True
+
+
+class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+    """Use MLPClassifier or MLPRegressor."""
+
+    # Set by a fit, by the subclass too.
+    network_: Network
+    history_: History
+    n_iter_: int
+    t_: int
+    loss_: float
+    best_loss_: float | None
+    loss_curve_: list[float]
+    validation_curve_: list[float]
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    out_activation_: str
+    n_outputs_: int
+    n_layers_: int
+    _no_improvement_count: int
+    _trainer: Trainer | None = None
+    # Arrays by "coefs_" and "intercepts_" that were set before there was a network.
+    _given: Mapping[str, list[Array]] = {}
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any,
+        activation: Any,
+        solver: Any,
+        alpha: float,
+        batch_size: Any,
+        learning_rate: Any,
+        learning_rate_init: float,
+        power_t: float,
+        max_iter: int,
+        loss: Any,
+        shuffle: bool,
+        random_state: Any,
+        tol: float,
+        verbose: Any,
+        warm_start: bool,
+        momentum: float,
+        nesterovs_momentum: bool,
+        early_stopping: bool,
+        validation_fraction: float,
+        beta_1: float,
+        beta_2: float,
+        epsilon: float,
+        n_iter_no_change: float,
+        max_fun: int,
+        dropout: Any,
+        batch_norm: bool,
+        penalty: Any,
+        device: str,
+        callbacks: Any,
+        n_jobs: int | None,
+        progress: Any,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.loss = loss
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.penalty = penalty
+        self.device = device
+        self.callbacks = callbacks
+        self.n_jobs = n_jobs
+        self.progress = progress
+
+    # What a subclass says --------------------------------------------------------------------------------------------
+
+    def _targets(self, y: Array, first: bool, classes: Any = None) -> Array:
+        """Return targets as the loss takes them, after the classes were found or compared, and set n_outputs_."""
+        raise NotImplementedError
+
+    def _head(self) -> tuple[Loss, str]:
+        """Return the loss, and the activation that makes predictions of outputs."""
+        raise NotImplementedError
+
+    def _objective(self, y: Array, weight: Array | None) -> tuple[float, float]:
+        """Return by what the loss is multiplied, and what is added, to be scikit-learn's."""
+        return 1.0, 0.0
+
+    def _score_of(self, outputs: Array, y: Array, weight: Array | None) -> float:
+        """Return the score of the network's outputs; nan where they are not finite."""
+        raise NotImplementedError
+
+    def _class_factors(self, y: Array) -> Array | None:
+        """Return the factor of each row by its class."""
+        return None
+
+    # The network and its trainer --------------------------------------------------------------------------------------
+
+    def _layers(self) -> list[Layer]:
+        """Return the layers; the last one is linear, its activation belongs to the loss."""
+        sizes = parameters.hidden_sizes(self)
+        words = parameters.of_each("activation", self.activation, len(sizes))
+        rates = parameters.of_each("dropout", self.dropout, len(sizes))
+        layers: list[Layer] = []
+        for size, word, rate in zip(sizes, words, rates, strict=True):
+            shape = parameters.activation(word)
+            normalised: list[Layer] = [Dense(size), BatchNorm(), Activation(shape)]
+            layers += normalised if self.batch_norm else [Dense(size, activation=shape)]
+            left_out = parameters.rate_of_dropout(rate)
+            if left_out:
+                layers.append(Dropout(rate=left_out))
+        return [*layers, Dense(self.n_outputs_)]
+
+    def _dense(self) -> list[int]:
+        """Return the numbers of the layers that have weights."""
+        return [number for number, layer in enumerate(self.network_.layers) if isinstance(layer, Dense)]
+
+    def _start(self, random: np.random.RandomState, features: int, dtype: Any, keeps: bool) -> None:
+        """Make a network whose weights and biases are drawn as scikit-learn draws them (Glorot and Bengio 2010)."""
+        layers, given = self._layers(), self._given if keeps else {}
+        self._given = {}
+        factor = 2.0 if self.activation == "logistic" else 6.0
+        sizes = [features, *(layer.units for layer in layers if isinstance(layer, Dense))]
+        starts = []
+        for fan_in, fan_out in itertools.pairwise(sizes):
+            bound = math.sqrt(factor / (fan_in + fan_out))
+            starts.append((random.uniform(-bound, bound, (fan_in, fan_out)), random.uniform(-bound, bound, fan_out)))
+        # Of a copy: what is drawn next, the validation part, is then what scikit-learn draws.
+        seed = int(copy.deepcopy(random).randint(np.iinfo(np.int32).max))
+        self.network_ = Network(layers, inputs=features, seed=seed, dtype=dtype, device=self.device)
+        self.coefs_ = given.get("coefs_", [weight for weight, _ in starts])
+        self.intercepts_ = given.get("intercepts_", [bias for _, bias in starts])
+        self._trainer = None
+        self.history_ = History(["loss"])
+        self.n_layers_ = len(self._dense()) + 1
+        iterations.begin(self)
+
+    def _optimizer(self) -> Optimizer:
+        """Return the description of the optimizer."""
+        if self.solver not in ("adam", "sgd", "lbfgs"):
+            return optimizers.resolve("solver", self.solver)
+        rate = self.learning_rate_init if isinstance(self.learning_rate, str) else self.learning_rate
+        if self.solver == "adam":
+            return Adam(rate, beta1=self.beta_1, beta2=self.beta_2, eps=self.epsilon)
+        if self.solver == "lbfgs" or self.momentum == 0:
+            return SGD(rate)
+        # A memory that never forgets is none of the field's; scikit-learn's bounds allow it.
+        beta = min(float(self.momentum), float(np.nextafter(1.0, 0.0)))
+        return Momentum(rate, beta=beta, style="nesterov" if self.nesterovs_momentum else "heavy_ball")
+
+    def _made_trainer(self, mean_weight: float) -> Trainer:
+        """Return the trainer of the network: that of the last fit, or another one that goes on with its state."""
+        alpha = float(self.alpha) / mean_weight
+        given: tuple[Penalty, ...] = penalties.resolve("penalty", self.penalty)
+        terms = (L2(alpha, scale="1/2m", m="batch"), *given) if alpha else given
+        old, optimizer, loss = self._trainer, self._optimizer(), self._head()[0]
+        if old is not None and (old.optimizer, old.loss, old.penalty) == (optimizer, loss, terms):
+            return old
+        made = Trainer(self.network_, loss=loss, optimizer=optimizer, penalty=terms)
+        if old is not None and type(old.optimizer) is type(optimizer):
+            state = self.network_.engine.RunState(self.network_.core, old.core_optimizer)
+            state.keep()
+            content = {**state.content(), "rate": made.core_optimizer.rate}
+            state = self.network_.engine.RunState(self.network_.core, made.core_optimizer)
+            state.take(**content)
+            state.restore()
+            made.epochs_done = old.epochs_done
+        return made
+
+    # Fitting ----------------------------------------------------------------------------------------------------------
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any] = (None, None, None),
+        *,
+        incremental: bool = False,
+        classes: Any = None,
+    ) -> BaseMLP:
+        """Fit from the start, or go on; one iteration where `incremental`."""
+        parameters.check(self)
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        first = not hasattr(self, "network_") or (not self.warm_start and not incremental)
+        X, y = validate_data(self, X, y, multi_output=True, dtype=(np.float64, np.float32), reset=first)
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+        targets = self._targets(y, first, classes)
+        random = check_random_state(self.random_state)
+        if first:
+            self.out_activation_ = self._head()[1]
+            self._start(random, X.shape[1], X.dtype, self.warm_start or incremental)
+        self.n_iter_ = 0
+        held_out = self._validation(validation)
+        score_on = held_out if self.early_stopping else None
+        if self.early_stopping and held_out is None:
+            X, targets, weight, score_on = self._split(random, X, targets, weight)
+        factors = self._class_factors(targets)
+        if factors is not None:
+            weight = factors if weight is None else weight * factors
+        mean = 1.0 if weight is None else float(weight.mean())
+        if not mean > 0:
+            raise ValueError("sample_weight must be above 0 in some row that is trained on; there all are 0")
+        weight = None if weight is None else weight / mean
+        rows, more = parameters.batch_size(self, len(X))
+        if more and self.solver != "lbfgs":
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=3
+            )
+        self._trainer = self._made_trainer(mean)
+        tasks = Tasks(self, X, y)
+        with parameters.threads(self.n_jobs):
+            if self.solver == "lbfgs":
+                self._minimise(X, targets, weight, tasks)
+            else:
+                self._iterate(X, targets, weight, rows, held_out, score_on, incremental, tasks)
+        tasks.close()
+        return self
+
+    def _validation(self, given: tuple[Any, Any, Any]) -> Validation | None:
+        """Return the user's own validation part, checked."""
+        X, y, weight = given
+        if X is None and y is None:
+            return None
+        if X is None or y is None:
+            raise ValueError("X_val and y_val go together; one of them is missing")
+        X, y = validate_data(self, X, y, multi_output=True, dtype=self.network_.dtype, reset=False)
+        return X, self._targets(y, False), None if weight is None else _check_sample_weight(weight, X)
+
+    def _split(
+        self, random: np.random.RandomState, X: Array, y: Array, weight: Array | None
+    ) -> tuple[Array, Array, Array | None, Validation]:
+        """Return what is trained on, and the validation part."""
+        arrays = [X, y] if weight is None else [X, y, weight]
+        parts = train_test_split(
+            *arrays, random_state=random, test_size=self.validation_fraction, stratify=self._strata(y)
+        )
+        trained, held_out = parts[0::2], parts[1::2]
+        if len(held_out[0]) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        none = [] if weight is not None else [None]
+        return (*trained, *none, (*held_out, *none))
+
+    def _strata(self, y: Array) -> Array | None:
+        """Return by what the validation part is stratified."""
+        return None
+
+    def _iterate(
+        self,
+        X: Array,
+        y: Array,
+        weight: Array | None,
+        batch_size: int,
+        held_out: Validation | None,
+        score_on: Validation | None,
+        incremental: bool,
+        tasks: Tasks,
+    ) -> None:
+        """Train some epochs in the engine."""
+        trainer, net = self._trainer, self.network_
+        assert trainer is not None
+        factor, offset = self._objective(y, weight)
+
+        def objective(logs: Mapping[str, float]) -> float:
+            return logs["loss"] * factor + logs.get("penalty", 0.0) + offset
+
+        score, best = None, None
+        if score_on is not None:
+            best = net.engine.RunState(net.core, trainer.core_optimizer)
+            best.keep()
+
+            def score() -> float:
+                return self._score_of(net.predict(score_on[0]), *score_on[1:])
+
+        rate = trainer.optimizer.lr
+        if not incremental and isinstance(rate, float):
+            trainer.learning_rate = rate
+        callbacks: list[Callback] = [iterations.Iterations(self, len(X), objective, score, best)]
+        callbacks += [tasks] if tasks.wanted else []
+        callbacks += self.callbacks or ()
+        try:
+            self.history_ = trainer.fit(
+                X,
+                y,
+                epochs=1 if incremental else self.max_iter,
+                batch_size=batch_size,
+                shuffle=bool(self.shuffle),
+                sample_weight=weight,
+                validation_data=held_out,  # type: ignore[arg-type]
+                callbacks=callbacks,
+                verbose=self.progress,
+            )
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=4)
+            self.history_ = trainer.history
+        diverged = tells_of_divergence(str(self.history_.stop_reason))
+        if diverged and self.validation_scores_ is not None:
+            self.loss_curve_.append(math.nan)
+            self.validation_scores_.append(math.nan)
+        elif diverged:
+            raise ValueError(f"{NOT_FINITE} {self.history_.stop_reason}")
+        elif not incremental and self.n_iter_ == self.max_iter and trainer.asked_to_stop is None:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
+                "converged yet.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        if best is not None:
+            best.restore()
+
+    def _minimise(self, X: Array, y: Array, weight: Array | None, tasks: Tasks) -> None:
+        """Fit by L-BFGS."""
+        from .lbfgs import minimised
+
+        if any(isinstance(layer, Dropout) for layer in self.network_.layers):
+            raise ValueError("solver='lbfgs' needs a loss that is the same at each call; dropout makes it another")
+        factor, offset = self._objective(y, weight)
+        done: list[float] = []
+
+        def after(value: float) -> None:
+            done.append(value)
+            if self.verbose:
+                print(f"Iteration {len(done)}, loss = {value:.8f}")
+            tasks.end()
+            tasks.begin()
+
+        assert self._trainer is not None
+        tasks.begin()
+        value, self.n_iter_ = minimised(
+            self._trainer, X, y, weight, max_iter=self.max_iter, max_fun=self.max_fun, tol=self.tol, after=after
+        )
+        penalty = sum(one.value(self.network_, m=len(X), batch=len(X)) for one in self._trainer.penalty)
+        self.loss_ = (value - penalty) * factor + penalty + offset
+        if not all(np.isfinite(one).all() for one in self.network_.parameters().values()):
+            raise ValueError(NOT_FINITE)
+
+    # What was fitted --------------------------------------------------------------------------------------------------
+
+    @property
+    def coefs_(self) -> list[Array]:
+        """The weights of each layer, (inputs, units): copies. What is set before a first `partial_fit` is its start."""
+        return self._arrays("coefs_", "weight")
+
+    @coefs_.setter
+    def coefs_(self, arrays: list[Array]) -> None:
+        self._set_arrays("coefs_", "weight", arrays)
+
+    @property
+    def intercepts_(self) -> list[Array]:
+        """The biases of each layer, (units,): copies. As for `coefs_`, they may be set."""
+        return self._arrays("intercepts_", "bias")
+
+    @intercepts_.setter
+    def intercepts_(self, arrays: list[Array]) -> None:
+        self._set_arrays("intercepts_", "bias", arrays)
+
+    def _arrays(self, name: str, kind: str) -> list[Array]:
+        if "network_" in vars(self):
+            state = self.network_.parameters()
+            return [state[f"{number}.{kind}"].copy() for number in self._dense()]
+        if name not in self._given:
+            raise AttributeError(f"{type(self).__name__} has no {name} before it is fitted")
+        return self._given[name]
+
+    def _set_arrays(self, name: str, kind: str, arrays: list[Array]) -> None:
+        if "network_" not in vars(self):
+            self._given = {**self._given, name: arrays}
+            return
+        state = self.network_.state_dict()
+        for number, array in zip(self._dense(), arrays, strict=True):
+            state[f"{number}.{kind}"] = np.asarray(array, dtype=self.network_.dtype)
+        self.network_.load_state_dict(state)
+
+    def _outputs(self, X: Any) -> Array:
+        """Return the outputs of the network, before the activation that belongs to the loss."""
+        check_is_fitted(self)
+        return self.network_.predict(validate_data(self, X, reset=False))
+
+    # Pickle -----------------------------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the trainer, whose optimizer lives in the engine, and that one's state as arrays."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        trainer = state.pop("_trainer", None)
+        if trainer is not None:
+            kept = trainer.net.engine.RunState(trainer.net.core, trainer.core_optimizer)
+            kept.keep()
+            described = (trainer.loss, trainer.optimizer, trainer.penalty, trainer.epochs_done)
+            state["_optimizer_state"] = (dict(kept.content()), *described)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what was pickled, and make the trainer again."""
+        kept = state.pop("_optimizer_state", None) if "_optimizer_state" in state else None
+        super().__setstate__(state)
+        if kept is not None:
+            content, loss, optimizer, penalty, epochs_done = kept
+            net = self.network_
+            self._trainer = Trainer(net, loss=loss, optimizer=optimizer, penalty=penalty)
+            self._trainer.epochs_done = epochs_done
+            run = net.engine.RunState(net.core, self._trainer.core_optimizer)
+            run.take(**content)
+            run.restore()

@@ -1,0 +1,115 @@
+"""What scikit-learn does after each iteration of its stochastic solvers: figures, stopping, the rate's changes.
+
+An iteration is an epoch. Without improvement by `tol` in `n_iter_no_change` iterations one after the other training
+stops, or, where learning_rate="adaptive", the rate is divided by 5 until it is 1e-6.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from ..callbacks import Callback
+
+if TYPE_CHECKING:
+    from .._engine.float32 import RunState
+    from .base import BaseMLP
+
+# scikit-learn's: what "adaptive" divides the rate by, and where it gives up.
+DIVISOR, LEAST_RATE = 5.0, 1e-6
+
+
+class Iterations(Callback):
+    """Write down an estimator's figures after each epoch, and stop as scikit-learn does.
+
+    Parameters
+    ----------
+    est : BaseMLP
+    rows : int
+        That are trained on.
+    objective : callable
+        Of the history's figures of an epoch: the loss as scikit-learn counts it.
+    score : callable or None
+        Of no argument: the score on the validation part, where it decides.
+    best : RunState or None
+        Where to keep what had the best score.
+    incremental : bool
+        Whether this is `partial_fit`, which never stops early.
+    """
+
+    def __init__(
+        self,
+        est: BaseMLP,
+        rows: int,
+        objective: Callable[[Mapping[str, float]], float],
+        score: Callable[[], float] | None,
+        best: RunState | None,
+    ) -> None:
+        self._est, self._rows, self._objective, self._score, self._best = est, rows, objective, score, best
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Note the figures, and decide."""
+        est = self._est
+        est.n_iter_ += 1
+        est.t_ += self._rows
+        est.loss_ = self._objective(logs)
+        est.loss_curve_.append(est.loss_)
+        if "val_loss" in logs:
+            est.validation_curve_.append(logs["val_loss"])
+        if est.verbose:
+            print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
+        if self._score is None:
+            self._judge_loss(est)
+        else:
+            self._judge_score(est, self._score())
+        if est.solver == "sgd" and est.learning_rate == "invscaling":
+            self.trainer.learning_rate = float(est.learning_rate_init) / (est.t_ + 1) ** est.power_t
+        if est._no_improvement_count > est.n_iter_no_change:
+            self._give_up(est)
+
+    def _judge_loss(self, est: BaseMLP) -> None:
+        assert est.best_loss_ is not None
+        est._no_improvement_count = est._no_improvement_count + 1 if est.loss_ > est.best_loss_ - est.tol else 0
+        est.best_loss_ = min(est.best_loss_, est.loss_)
+
+    def _judge_score(self, est: BaseMLP, score: float) -> None:
+        assert est.validation_scores_ is not None
+        assert est.best_validation_score_ is not None
+        est.validation_scores_.append(score)
+        if est.verbose:
+            print(f"Validation score: {score:f}")
+        worse = score < est.best_validation_score_ + est.tol
+        est._no_improvement_count = est._no_improvement_count + 1 if worse else 0
+        if score > est.best_validation_score_:
+            est.best_validation_score_ = score
+            if self._best is not None:
+                self._best.keep()
+
+    def _give_up(self, est: BaseMLP) -> None:
+        what = "Training loss" if self._score is None else "Validation score"
+        said = f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change} consecutive epochs."
+        if est.solver != "sgd" or est.learning_rate != "adaptive":
+            said += " Stopping."
+        elif self.trainer.learning_rate <= LEAST_RATE:
+            said += " Learning rate too small. Stopping."
+        else:
+            self.trainer.learning_rate /= DIVISOR
+            est._no_improvement_count = 0
+            said += f" Setting learning rate to {self.trainer.learning_rate:f}"
+        if est.verbose:
+            print(said)
+        if said.endswith("Stopping."):
+            self.trainer.stop(said)
+
+
+def begin(est: BaseMLP) -> None:
+    """Set an estimator's figures to those before the first iteration."""
+    est.t_ = 0
+    est.loss_ = math.nan
+    est.loss_curve_ = []
+    est.validation_curve_ = []
+    est._no_improvement_count = 0
+    est.best_loss_ = None if est.early_stopping else math.inf
+    est.validation_scores_ = [] if est.early_stopping else None
+    est.best_validation_score_ = -math.inf if est.early_stopping else None
