@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="where to store (default: benchmarks/results, or ./chainrule-bench)",
     )
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="where MNIST's IDX files are, for estimators")
     parser.add_argument("--quick", action="store_true", help="short turns: shows that all works, and says nothing more")
 
 
@@ -114,6 +115,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         rounds=arguments.rounds or (FEWEST_ROUNDS if arguments.quick else full.rounds),
         quick=arguments.quick,
         results=results,
+        data=arguments.data,
     )
 
 
@@ -123,7 +125,7 @@ def _run_in(environment: dict[str, str], arguments: argparse.Namespace) -> int:
     for name in ("workloads", "engines", "optimizers"):
         if getattr(arguments, name):
             words += [f"--{name}", ",".join(getattr(arguments, name))]
-    for name in ("dtype", "isa", "threads", "rounds", "results"):
+    for name in ("dtype", "isa", "threads", "rounds", "results", "data"):
         if getattr(arguments, name) is not None:
             words += [f"--{name}", str(getattr(arguments, name))]
     if arguments.quick:

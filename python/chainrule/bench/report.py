@@ -313,6 +313,24 @@ def monitoring_table(stored: Mapping[str, Any]) -> str:
     return table(["watched by", "µs a step", "times as long"], rows)
 
 
+def estimators_table(stored: Mapping[str, Any]) -> str:
+    """Return how long a fit takes, how many times scikit-learn's that is, and the mean scores of both."""
+    rows = []
+    for name, one in stored["problems"].items():
+        ratio = one["ratios"]["sklearn"]
+        means = {engine: sum(scores) / len(scores) for engine, scores in one["scores"].items()}
+        rows.append(
+            [
+                f"{name}, {one['rows']:,} × {one['columns']}",
+                number(one["engines"][OURS]["median"] / 1000),
+                f"{ratio['median']:.1f} ({ratio['range'][0]:.1f} to {ratio['range'][1]:.1f})",
+                *(f"{means[engine]:.4f}" for engine in (OURS, "sklearn")),
+                "yes" if one["no_worse"] else "no",
+            ]
+        )
+    return table(["data", "ms a fit", "times faster", "score", "scikit-learn's", "no worse"], rows)
+
+
 def gpu_parts(stored: Mapping[str, Any]) -> list[str]:
     """Return all that was measured on a GPU, what is left out or failed, and what it was measured on."""
     parts = []
@@ -427,6 +445,8 @@ def page_section(results: Results) -> str:
             parts += [import_sentence(stored), imports_table(stored["imports"])]
         elif group == "memory":
             parts += [f"Peak of a process, MB; training is {stored['steps']} steps of SGD:", memory_table(stored)]
+        elif group == "estimators":
+            parts += ["Fits with scikit-learn's defaults, and the scores of rows apart:", estimators_table(stored)]
         elif group == "monitoring":
             widths = "-".join(map(str, stored["widths"]))
             epochs = f"{stored['epochs']} epoch{'' if stored['epochs'] == 1 else 's'}"

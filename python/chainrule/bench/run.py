@@ -20,7 +20,7 @@ from .engines import ENGINES, ON_GPU, missing
 from .harness import OURS, REST_SECONDS, Plan
 from .workloads import RATES, WORKLOADS
 
-GROUPS = ("training", "prediction", "products", "imports", "memory", "monitoring")  # each is a file here
+GROUPS = ("training", "prediction", "products", "imports", "memory", "monitoring", "estimators")  # files here
 
 
 class Options(NamedTuple):
@@ -39,6 +39,7 @@ class Options(NamedTuple):
     rounds: int = 7
     quick: bool = False
     results: Path | None = None  # None: printed only
+    data: Path | None = None  # a folder with MNIST's files
 
     @property
     def turn_seconds(self) -> float:

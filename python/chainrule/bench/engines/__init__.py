@@ -27,10 +27,14 @@ ENGINES = {
     "torch": Engine("PyTorch", "torch", ("torch",), ("training", "prediction", "products", "imports", "memory")),
     "torch-compiled": Engine("PyTorch compiled", "torch", ("torch",), ("training", "prediction", "memory")),
     "jax": Engine("JAX", "jax", ("jax",), ("training", "prediction", "imports", "memory")),
-    "sklearn": Engine("scikit-learn", "sklearn", ("sklearn",), ("training", "prediction", "imports", "memory")),
+    "sklearn": Engine(
+        "scikit-learn", "sklearn", ("sklearn",), ("training", "prediction", "imports", "memory", "estimators")
+    ),
     "numba": Engine("Numba", "numba", ("numba", "scipy"), ("training", "imports", "memory")),
     "onnx": Engine("ONNX Runtime", "onnx", ("onnxruntime", "onnx"), ("prediction", "imports")),
-    "chainrule": Engine("chainrule", "chainrule", (), ("training", "prediction", "products", "imports", "memory")),
+    "chainrule": Engine(
+        "chainrule", "chainrule", (), ("training", "prediction", "products", "imports", "memory", "estimators")
+    ),
     # Beside the engine of that name, to see what an array of its own costs a call; no peer of it.
     "chainrule-new-array": Engine("chainrule, new array", "chainrule", (), ("prediction",)),
 }
