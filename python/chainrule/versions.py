@@ -11,7 +11,7 @@ import numpy as np
 from . import _engine
 
 # Extras, in the order of the report.
-PACKAGES = ("scikit-learn", "matplotlib", "tqdm", "safetensors", "optuna")
+PACKAGES = ("scikit-learn", "matplotlib", "tqdm", "safetensors", "onnx", "optuna")
 
 
 def versions() -> dict[str, str]:

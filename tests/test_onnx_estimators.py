@@ -1,0 +1,108 @@
+"""ONNX files of fitted estimators: ONNX Runtime gives their labels, probabilities and numbers, by skl2onnx's names."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+pytest.importorskip("onnx", reason="needs onnx")
+runtime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is the judge here, and in no extra but [bench]")
+pytest.importorskip("sklearn", reason="needs scikit-learn")
+
+from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification  # noqa: E402
+from sklearn.exceptions import NotFittedError  # noqa: E402
+
+from chainrule.sklearn import MLPClassifier, MLPRegressor  # noqa: E402
+
+CLOSE = 1e-5
+X, Y = load_iris(return_X_y=True)
+NAMES = np.array(["setosa", "versicolor", "ünlike"])
+XM, YM = make_multilabel_classification(60, 5, n_classes=4, random_state=0)
+XD, YD = load_diabetes(return_X_y=True)
+
+TARGETS = {
+    "numbers": (X, Y + 5),
+    "texts": (X, NAMES[Y]),
+    "objects": (X, NAMES[Y].astype(object)),
+    "whole floats": (X, Y * 2.0),
+    "two numbers": (X, np.where(Y > 0, 7, -7)),
+    "two texts": (X, NAMES[np.minimum(Y, 1)]),
+    "bools": (X, Y > 0),
+    "one class": (X, np.full(len(Y), "all")),
+    "several labels": (XM, YM),
+}
+
+
+def fitted(kind, x, y, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a few epochs are enough here
+        return kind(**{"hidden_layer_sizes": (6,), "max_iter": 8, "random_state": 1, **options}).fit(x, y)
+
+
+def run(path, x):
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return dict(zip([one.name for one in session.get_outputs()], session.run(None, {"X": x}), strict=True))
+
+
+@pytest.mark.parametrize(("x", "y"), TARGETS.values(), ids=TARGETS.keys())
+def test_labels_and_probabilities(x, y, dtype, tmp_path):
+    x = x.astype(dtype)
+    model = fitted(MLPClassifier, x, y, learning_rate_init=0.05, batch_norm=True, dropout=0.1)
+    cr.onnx.export(model, tmp_path / "model.onnx")
+    found = run(tmp_path / "model.onnx", x)
+    assert list(found) == ["label", "probabilities"]
+    expected, shares = model.predict(x), model.predict_proba(x)
+    assert len(np.unique(expected)) > 1 or len(model.classes_) == 1  # the agreement says something
+    assert found["label"].shape == expected.shape
+    assert found["label"].dtype == (object if expected.dtype.kind in "UO" else np.int64)
+    assert (found["label"] == expected).all()
+    assert found["probabilities"].dtype == dtype
+    assert found["probabilities"].shape == shares.shape
+    assert (np.abs(found["probabilities"] - shares) <= CLOSE).all()
+
+
+def test_of_a_single_class_there_is_no_other(tmp_path):
+    model = fitted(MLPClassifier, X, np.full(len(Y), "all"))
+    model.intercepts_ = [model.intercepts_[0], np.array([100.0])]  # the network says yes, for which there is no class
+    cr.onnx.export(model, tmp_path / "model.onnx")
+    assert (model._outputs(X) > 0).all()
+    assert (run(tmp_path / "model.onnx", X)["label"] == model.predict(X)).all()
+
+
+def test_labels_alone(tmp_path):
+    model = fitted(MLPClassifier, X, Y)
+    cr.onnx.export(model, tmp_path / "model.onnx", probabilities=False)
+    assert list(run(tmp_path / "model.onnx", X)) == ["label"]
+
+
+@pytest.mark.parametrize(
+    ("y", "options"),
+    [(YD / 100, {}), (YD / 100, {"loss": "poisson"}), (np.c_[YD, -YD] / 100, {"activation": ["elu"]})],
+    ids=["a number", "counts", "two numbers"],
+)
+def test_numbers(y, options, dtype, tmp_path):
+    x = XD.astype(dtype)
+    model = fitted(MLPRegressor, x, y, **options)
+    cr.onnx.export(model, tmp_path / "model.onnx")
+    found = run(tmp_path / "model.onnx", x)
+    assert list(found) == ["variable"]
+    assert found["variable"].dtype == dtype
+    assert found["variable"].shape == (len(x), model.n_outputs_)
+    assert (np.abs(found["variable"] - model.predict(x).reshape(len(x), -1)) <= CLOSE).all()
+
+
+def test_what_cannot_be_written(tmp_path):
+    path = tmp_path / "model.onnx"
+    with pytest.raises(NotFittedError):
+        cr.onnx.export(MLPClassifier(), path)
+    with pytest.raises(TypeError, match=r"model must be a Network, or chainrule's MLPClassifier or MLPRegressor"):
+        cr.onnx.export(MLPClassifier, path)
+    with pytest.raises(ValueError, match="activation is for a Network"):
+        cr.onnx.export(fitted(MLPClassifier, X, Y), path, activation="softmax")
+    with pytest.raises(TypeError, match="numbers that fit into int64"):
+        cr.onnx.export(fitted(MLPClassifier, X, Y.astype(np.uint64) + np.uint64(2**63)), path)
+    assert not path.exists()
