@@ -14,8 +14,9 @@ except ImportError as error:
     raise ImportError('chainrule.sklearn needs scikit-learn: pip install "chainrule[sklearn]"') from error
 
 from .classifier import MLPClassifier
+from .conversion import from_sklearn
 from .regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "from_sklearn"]
 
 del _sklearn

@@ -452,6 +452,21 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return self.network_.predict(validate_data(self, X, reset=False))
 
+    def to_sklearn(self) -> Any:
+        """Return scikit-learn's own estimator with the same parameters, and the same predictions if fitted.
+
+        What only training asks for and scikit-learn lacks is left out: dropout, class_weight, penalty, callbacks,
+        another loss, a Schedule, an Optimizer object. The state of adam and sgd goes along, for `partial_fit`.
+
+        Raises
+        ------
+        ValueError
+            If it has what scikit-learn's predictions lack: batch_norm, another activation, or one for each layer.
+        """
+        from .conversion import to_sklearn
+
+        return to_sklearn(self)
+
     # Pickle -----------------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
