@@ -175,6 +175,7 @@ if TYPE_CHECKING:
     from .topology import grow as grow
     from .topology import pruned as pruned
     from .topology import with_units as with_units
+    from .torch_weights import load_torch_weights as load_torch_weights
     from .trainer import DivergenceWarning as DivergenceWarning
     from .trainer import Trainer as Trainer
     from .transfer_learning import Transferred as Transferred
@@ -272,6 +273,7 @@ _PUBLIC = {
     "tables": ["Table", "read_csv"],
     "threads": ["get_num_threads", "set_num_threads"],
     "topology": ["Growth", "grow", "pruned", "with_units"],
+    "torch_weights": ["load_torch_weights"],
     "trainer": ["DivergenceWarning", "Trainer"],
     "trials": ["Trial"],
     "transfer_learning": ["Transferred", "layerwise_lr", "transfer", "with_head"],
