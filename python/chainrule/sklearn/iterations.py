@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..callbacks import Callback
+from ..descent import Momentum
 
 if TYPE_CHECKING:
     from .._engine.float32 import RunState
+    from ..trainer import Trainer
     from .base import BaseMLP
 
 # scikit-learn's: what "adaptive" divides the rate by, and where it gives up.
@@ -64,7 +66,7 @@ class Iterations(Callback):
         else:
             self._judge_score(est, self._score())
         if est.solver == "sgd" and est.learning_rate == "invscaling":
-            self.trainer.learning_rate = float(est.learning_rate_init) / (est.t_ + 1) ** est.power_t
+            change_rate(self.trainer, float(est.learning_rate_init) / (est.t_ + 1) ** est.power_t)
         if est._no_improvement_count > est.n_iter_no_change:
             self._give_up(est)
 
@@ -94,13 +96,33 @@ class Iterations(Callback):
         elif self.trainer.learning_rate <= LEAST_RATE:
             said += " Learning rate too small. Stopping."
         else:
-            self.trainer.learning_rate /= DIVISOR
+            change_rate(self.trainer, self.trainer.learning_rate / DIVISOR)
             est._no_improvement_count = 0
             said += f" Setting learning rate to {self.trainer.learning_rate:f}"
         if est.verbose:
             print(said)
         if said.endswith("Stopping."):
             self.trainer.stop(said)
+
+
+def change_rate(trainer: Trainer, rate: float) -> None:
+    """Change the learning rate for the steps to come, not for what momentum remembers of those that are done.
+
+    scikit-learn's velocity u is made of steps, chainrule's v of gradients: u = -rate v. Where the rate changes and u
+    does not, v becomes v old / new.
+    """
+    old = trainer.learning_rate
+    trainer.learning_rate = rate
+    if not isinstance(trainer.optimizer, Momentum) or rate in (0, old):
+        return
+    net = trainer.net
+    state = net.engine.RunState(net.core, trainer.core_optimizer)
+    state.keep()
+    content = state.content()
+    for velocity in content["states"]:
+        velocity *= old / rate
+    state.take(**content)
+    state.restore()
 
 
 def begin(est: BaseMLP) -> None:
