@@ -19,7 +19,7 @@ import chainrule as cr
 from chainrule import onnx as export_of
 
 onnx = pytest.importorskip("onnx", reason="needs onnx")
-runtime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is the judge here, and in no extra but [bench]")
+runtime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which is the judge here")
 
 # What float32 allows with room: some hundred roundings of 6e-8, of numbers of size 1.
 CLOSE = 1e-5

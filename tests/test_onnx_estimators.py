@@ -10,7 +10,7 @@ import pytest
 import chainrule as cr
 
 pytest.importorskip("onnx", reason="needs onnx")
-runtime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is the judge here, and in no extra but [bench]")
+runtime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which is the judge here")
 pytest.importorskip("sklearn", reason="needs scikit-learn")
 
 from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification  # noqa: E402
