@@ -18,10 +18,8 @@ class PruningCallback(OptunaPruning):
 
     Parameters
     ----------
-    trial : optuna.trial.Trial
-        A trial takes one report for each epoch: one fit of it, not several folds.
-    monitor : str, default "val_loss"
-        A name in the history. Whether large is good, the study says: its direction.
+    trial, monitor
+        As those of `OptunaPruning`.
 
     Examples
     --------
