@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="the estimators need scikit-learn")
 
-from sklearn.utils.estimator_checks import estimator_checks_generator
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from chainrule.sklearn import MLPClassifier, MLPRegressor
 
@@ -29,21 +29,24 @@ PRIVATE = {
 }
 
 
-def checks() -> list[Any]:
-    """Return each check with its estimator."""
-    found = [pair for one in CHECKED for pair in estimator_checks_generator(one, mark=None)]
-    weighed = [pair for one in WEIGHED for pair in estimator_checks_generator(one, mark=None)]
-    chosen = [*found, *(pair for pair in weighed if "sample_weight" in name_of(pair[1]))]
-    return [pytest.param(*pair, id=f"{type(pair[0]).__name__}-{name_of(pair[1])}") for pair in chosen]
-
-
-def name_of(check: Any) -> str:
-    return str(getattr(check, "func", check).__name__)
-
-
 @pytest.mark.filterwarnings("ignore")  # checks give what nobody would train on
-@pytest.mark.parametrize(("estimator", "check"), checks())
+@parametrize_with_checks(CHECKED)  # type: ignore[untyped-decorator]
 def test_check(estimator: Any, check: Callable[[Any], None]) -> None:
+    check(estimator)
+
+
+def of_weights() -> list[Any]:
+    """Return the checks of weights with their estimators."""
+    found = [pair for one in WEIGHED for pair in estimator_checks_generator(one, mark=None)]
+    named = [(estimator, check, check.func.__name__) for estimator, check in found]
+    return [
+        pytest.param(*pair, id=f"{type(pair[0]).__name__}-{name}") for *pair, name in named if "sample_weight" in name
+    ]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("estimator", "check"), of_weights())
+def test_weights_are_repeated_rows(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)
 
 

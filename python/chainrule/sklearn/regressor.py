@@ -112,7 +112,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     Examples
     --------
     >>> from chainrule.sklearn import MLPRegressor
-    >>> model = MLPRegressor((64,), early_stopping=True, random_state=0).fit(X, y)
+    >>> model = MLPRegressor(hidden_layer_sizes=(64,), early_stopping=True, random_state=0).fit(X, y)
     >>> model.score(X, y)
     """
 
