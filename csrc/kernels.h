@@ -71,6 +71,21 @@ struct RowNumbers {
   CHAINRULE_INLINE constexpr Index operator[](Index i) const { return numbers != nullptr ? numbers[i] : first + i; }
 };
 
+/// Rows of a matrix of which only some elements are kept, the others being 0 (CSR). Row i is the numbers[i]-th that is
+/// kept, and has values[e] in column columns[e] for e in kept(i), in any order; what a column has twice is added.
+template <class T> struct SparseRows {
+  const Index* offsets = nullptr;        // where the elements of each kept row begin, and the end of the last
+  const std::int32_t* columns = nullptr; // of each element, in 0..cols-1
+  const T* values = nullptr;
+  Index rows = 0; // B
+  Index cols = 0;
+  RowNumbers numbers{};
+
+  CHAINRULE_INLINE Range kept(Index i) const { return {offsets[numbers[i]], offsets[numbers[i] + 1]}; }
+  /// Others of the same rows.
+  SparseRows chosen(RowNumbers others, Index count) const { return {offsets, columns, values, count, cols, others}; }
+};
+
 /// The state of an update rule, arrays as long as the parameters; those that a rule has not are null.
 template <class T> struct UpdateStates { T *first = nullptr, *second = nullptr, *third = nullptr; };
 
@@ -248,6 +263,19 @@ template <class T> struct NarrowSteps {
   void (*take)(const NarrowStep<T>&) = nullptr;
 };
 
+// Sparse rows ---------------------------------------------------------------------------------------------------------
+
+/// What a device may offer besides the list: the products of a first layer with sparse rows s (B, in). An element that
+/// is not kept multiplies nothing: beside it, an infinity does not become NaN.
+template <class T> struct SparseProducts {
+  /// z (B, d) = g(s w + bias), w (in, d). Sums run along the elements of a row, in their order.
+  void (*sparse_product)(const Team&, const SparseRows<T>& s, MatrixView<const T> w, MatrixView<T> z,
+                         Epilogue<T>) = nullptr;
+  /// dw (in, d) = or += s^T dz, dz (B, d), from the first row to the last. All of dw is written to overwrite.
+  void (*sparse_gradient)(const Team&, const SparseRows<T>& s, MatrixView<const T> dz, MatrixView<T> dw,
+                          Write) = nullptr;
+};
+
 /// Many multiply-adds that touch no memory, and a result that no compiler can leave out. No operation of the list: what
 /// a device could do at most, by which benchmarks judge its products.
 struct Multiplied {
@@ -263,6 +291,8 @@ struct Device {
   MultiplyAdds multiply_adds32 = nullptr, multiply_adds64 = nullptr;
   NarrowSteps<float> narrow32{}; // null where it does not offer them
   NarrowSteps<double> narrow64{};
+  SparseProducts<float> sparse32{}; // null where it does not offer them
+  SparseProducts<double> sparse64{};
   const Memory* memory = &host_memory;
   /// Waits for all that the calling thread has asked for; null where that is done when it returns.
   void (*wait)() = nullptr;
@@ -283,11 +313,14 @@ struct Device {
 
   template <class T> const Kernels<T>& kernels() const;
   template <class T> const NarrowSteps<T>& narrow() const;
+  template <class T> const SparseProducts<T>& sparse() const;
   template <class T> MultiplyAdds multiply_adds() const { return sizeof(T) == 4 ? multiply_adds32 : multiply_adds64; }
 };
 template <> inline const Kernels<float>& Device::kernels<float>() const { return float32; }
 template <> inline const Kernels<double>& Device::kernels<double>() const { return float64; }
 template <> inline const NarrowSteps<float>& Device::narrow<float>() const { return narrow32; }
 template <> inline const NarrowSteps<double>& Device::narrow<double>() const { return narrow64; }
+template <> inline const SparseProducts<float>& Device::sparse<float>() const { return sparse32; }
+template <> inline const SparseProducts<double>& Device::sparse<double>() const { return sparse64; }
 
 } // namespace chainrule

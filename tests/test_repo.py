@@ -52,8 +52,9 @@ def floor_name(path: str) -> str:
     return path.split("/")[0]
 
 
-def slots() -> list[str]:
-    return re.findall(r"\(\*(\w+)\)\(const Team&", (CSRC / "kernels.h").read_text())
+def slots(struct: str = "Kernels") -> list[str]:
+    text = (CSRC / "kernels.h").read_text()
+    return re.findall(r"\(\*(\w+)\)\(const Team&", text.split(f"struct {struct} {{")[1].split("\n};")[0])
 
 
 def code_of(file: Path) -> str:
@@ -100,13 +101,12 @@ def test_operations_do_not_throw_allocate_or_ask_for_templates_of_the_library() 
 
 def test_cuda_mirrors_the_stems_of_cpu() -> None:
     cpu, cuda = ({file.stem for file in sources(".cpp", ".cu", below=CSRC / folder)} for folder in ("cpu", "cuda"))
-    missing = cpu - cuda - {"isa_table", "ceiling"}
+    missing = cpu - cuda - {"isa_table", "ceiling", "sparse"}  # sparse rows are what the CPU offers besides the list
     assert not missing, f"operations of cpu/ without a sibling in cuda/: {sorted(missing)}"
 
 
 @pytest.mark.parametrize("slot", slots())
 def test_every_operation_is_complete(slot: str) -> None:
-    assert hasattr(reference, slot), f"add {slot} to python/chainrule/reference/"
     cpu = "".join(file.read_text() for file in sources(".cpp", below=CSRC / "cpu"))
     for precision in ("float32", "float64"):
         assert re.search(rf"device\.{precision}\.{slot} =", cpu), f"fill {slot} for {precision} in a file of csrc/cpu"
@@ -114,12 +114,18 @@ def test_every_operation_is_complete(slot: str) -> None:
     assert re.search(rf"(device\.float32|kernels)\.{slot} =", cuda), f"fill {slot} in a file of csrc/cuda"
     null_table = (CSRC / "no_cuda" / "table.cpp").read_text()
     assert f"put_missing(k.{slot});" in null_table, f"add {slot} to csrc/no_cuda/table.cpp"
+    tests = (ROOT / "tests" / "test_kernels.py").read_text()
+    assert f'"{slot}": (' in tests, f"add arguments for {slot} to calls() of tests/test_kernels.py"
+
+
+@pytest.mark.parametrize("slot", [*slots(), *slots("SparseProducts")])
+def test_every_operation_is_specified_bound_and_tested(slot: str) -> None:
+    assert hasattr(reference, slot), f"add {slot} to python/chainrule/reference/"
     assert f'"{slot}"' in (CSRC / "bindings" / "bind_kernels.cpp").read_text(), f"bind {slot} in bind_kernels.cpp"
     for engine in (_engine.float32, _engine.float64):
         assert callable(getattr(engine.Kernels, slot, None)), f"{slot} is no method of {engine.__name__}.Kernels"
     tests = "".join(file.read_text() for file in sorted((ROOT / "tests").glob("test_kernels*.py")))
     assert re.search(rf"^def test_{slot}(_\w+)?\(", tests, re.MULTILINE), f"add test_{slot} to tests/test_kernels*.py"
-    assert f'"{slot}": (' in tests, f"add arguments for {slot} to calls() of tests/test_kernels.py"
 
 
 def test_every_file_is_built_and_listed() -> None:

@@ -124,6 +124,18 @@ template <class T> TargetArrays<T> targets_of(const py::object& y, Index rows, I
   return result;
 }
 
+/// A copy of row numbers, each below `rows`: nobody may change a checked one.
+inline Buffer<std::int32_t> row_numbers(const py::object& object, Index rows) {
+  const Array<std::int32_t> array = array_of<std::int32_t>(object, "rows", {-1});
+  Buffer<std::int32_t> numbers(array.size());
+  for (Index i = 0; i < numbers.size(); ++i) {
+    const std::int32_t row = array.data()[i];
+    check(row >= 0 && row < rows, "rows[", i, "] is ", row, ", but there are ", rows, " rows");
+    numbers.data()[i] = row;
+  }
+  return numbers;
+}
+
 /// Weights of rows, or none.
 template <class T> std::optional<Array<T>> weights_of(const py::object& weight, Index rows) {
   if (weight.is_none()) return std::nullopt;

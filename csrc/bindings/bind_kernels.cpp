@@ -7,8 +7,8 @@
 #include <numeric>
 #include <optional>
 
-#include "bindings/augmentation_runner.h"
 #include "bindings/bind.h"
+#include "bindings/sparse_runner.h"
 #include "core/clock.h"
 #include "core/named.h"
 #include "nn/layers/layer_activation.h"
@@ -28,8 +28,8 @@ PenaltyTerm penalty_term_named(const std::string& name, double power) {
 }
 
 /// The operations of a table.
-template <class T> class Runner : public AugmentationRunner<T> {
-  using Base = AugmentationRunner<T>;
+template <class T> class Runner : public SparseRunner<T> {
+  using Base = SparseRunner<T>;
   using Base::at, Base::device_, Base::filled, Base::kernels_, Base::on_gpu_, Base::result, Base::run, Base::shape_of;
   using Base::team_, Base::view;
 
@@ -411,18 +411,6 @@ private:
     run([&](const Team& team) { body(team, at(row_loss), view(dp)); });
     return py::make_tuple(row_loss, dp);
   }
-
-  /// A copy of row numbers: nobody may change a checked one.
-  static Buffer<std::int32_t> row_numbers(const py::object& object, Index rows) {
-    const Ints array = array_of<std::int32_t>(object, "rows", {-1});
-    Buffer<std::int32_t> numbers(array.size());
-    for (Index i = 0; i < numbers.size(); ++i) {
-      const std::int32_t row = array.data()[i];
-      check(row >= 0 && row < rows, "rows[", i, "] is ", row, ", but there are ", rows, " rows");
-      numbers.data()[i] = row;
-    }
-    return numbers;
-  }
 };
 
 } // namespace
@@ -436,6 +424,10 @@ template <class T> void bind_kernels(py::module_& module) {
       .def("matmul", &Runner<T>::matmul, arg("a"), arg("b"), py::kw_only(), arg("transpose_a") = false,
            arg("transpose_b") = false, arg("bias") = none, arg("activation") = "identity", arg("parameter") = 0.0,
            arg("add_to") = none, arg("out") = none)
+      .def("sparse_product", &Runner<T>::sparse_product, arg("s"), arg("w"), py::kw_only(), arg("rows") = none,
+           arg("bias") = none, arg("activation") = "identity", arg("parameter") = 0.0)
+      .def("sparse_gradient", &Runner<T>::sparse_gradient, arg("s"), arg("dz"), py::kw_only(), arg("inputs"),
+           arg("rows") = none, arg("add_to") = none)
       .def("register_ceiling", &Runner<T>::register_ceiling, arg("seconds"))
       .def("matmul_seconds", &Runner<T>::matmul_seconds, arg("m"), arg("n"), arg("k"), py::kw_only(),
            arg("transpose_a") = false, arg("transpose_b") = false, arg("rounds") = 1)

@@ -26,6 +26,7 @@ const Device& device() {
     list_cross_entropy(table);
     list_correct_rows(table);
     list_count_classes(table);
+    list_sparse(table);
     list_sums(table);
     list_penalty(table);
     list_ceiling(table);

@@ -11,7 +11,7 @@
 //   one row      b is read once, from its begin to its end
 #include "cpu/matmul_pack.h"
 #include "cpu/operations.h"
-#include "cpu/vector_math.h"
+#include "cpu/row_product.h"
 
 namespace chainrule::cpu::CHAINRULE_ISA {
 namespace {
@@ -97,7 +97,8 @@ template <class T> struct Product {
     T* target = c.row(rows.begin) + cols.begin;
     run_tile<T>(rows.size(), cols.size(), in, start(first, rows.begin, cols.begin),
                 {target, c.stride, last && kind == ActivationKind::relu});
-    if (last && kind != ActivationKind::relu) activate(rows, cols);
+    // Just stored, the tile is still in the first-level cache.
+    if (last && kind != ActivationKind::relu) activate(epilogue.activation, c, rows, cols);
   }
   /// Asks for the memory of the tile of c that comes next: its sums begin there, and wait if it is far away.
   void ask_for(Range rows, Index col) const {
@@ -105,50 +106,19 @@ template <class T> struct Product {
       for (Index j = 0; j < tile_cols<T>; j += line_elements<T>) __builtin_prefetch(c.row(i) + col + j, 1);
     }
   }
-  /// g on a part of c that was just stored and is still in the first-level cache.
-  void activate(Range rows, Range cols) const {
-    if (epilogue.activation.kind == ActivationKind::identity) return;
-    with_formula(epilogue.activation, [&](auto formula) {
-      for (Index i = rows.begin; i < rows.end; ++i) {
-        T* row = c.row(i);
-        each_vector<T>(cols, [&](Index j, auto part) { store(formula.value(load(row + j, part)), row + j, part); });
-      }
-    });
-  }
 };
 
 // One row -------------------------------------------------------------------------------------------------------------
 
 /// A tile of one row would be a few chains of additions, each waiting for the one before, and would read narrow strips
-/// of b. So: four rows of b at a time, each from its begin to its end, as memory likes best, while the sums of all
-/// columns wait in c, in the first-level cache. (784-512-512-10: 43 us a prediction, 129 with panels.)
+/// of b. So: row by row of b (row_product.h). (784-512-512-10: 43 us a prediction, 129 with panels.)
 template <class T> void multiply_row(const Product<T>& product, Range cols) {
-  constexpr Index group = 4; // 2, 3, 8 and 16 were slower
   const Strides<T>&a = product.a, &b = product.b;
   T* const c = product.c.row(0);
-  if (!product.add) {
-    const T* bias = product.epilogue.bias;
-    each_vector<T>(cols,
-                   [&](Index j, auto part) { store(bias != nullptr ? load(bias + j, part) : Vec<T>(0), c + j, part); });
-  }
-  Index p = 0;
-  for (; p + group <= product.sum; p += group) {
-    Vec<T> elements[group];
-#pragma GCC unroll 4
-    for (Index q = 0; q < group; ++q) elements[q] = Vec<T>(*a.at(0, p + q));
-    each_vector<T>(cols, [&](Index j, auto part) {
-      Vec<T> total = load(c + j, part);
-#pragma GCC unroll 4
-      for (Index q = 0; q < group; ++q) total = total + elements[q] * load(b.at(p + q, j), part);
-      store(total, c + j, part);
-    });
-  }
-  for (; p < product.sum; ++p) {
-    const Vec<T> element(*a.at(0, p));
-    each_vector<T>(
-        cols, [&](Index j, auto part) { store(load(c + j, part) + element * load(b.at(p, j), part), c + j, part); });
-  }
-  product.activate({0, 1}, cols);
+  if (!product.add) begin_row(product.epilogue.bias, cols, c);
+  add_rows<T>(
+      product.sum, [&](Index p) { return *a.at(0, p); }, [&](Index p) { return b.at(p, 0); }, cols, c);
+  activate(product.epilogue.activation, product.c, {0, 1}, cols);
 }
 
 // As it lies ----------------------------------------------------------------------------------------------------------

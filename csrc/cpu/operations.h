@@ -22,6 +22,7 @@ void list_element_loss(Device&);
 void list_cross_entropy(Device&);
 void list_correct_rows(Device&);
 void list_count_classes(Device&);
+void list_sparse(Device&);
 void list_sums(Device&);
 void list_penalty(Device&);
 void list_ceiling(Device&);

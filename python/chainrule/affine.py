@@ -24,8 +24,8 @@ from .noise import VARIANTS_OF_WEIGHTS, check_rate, dropped_share
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ._engine.float32 import Constraint as CoreConstraint
-    from ._engine.float32 import Initializer as CoreInitializer
+    from ._engine import Constraint as CoreConstraint
+    from ._engine import Initializer as CoreInitializer
     from ._engine.float32 import Layer as CoreLayer
 
     Array = npt.NDArray[Any]

@@ -16,7 +16,7 @@ from . import checks
 from .registry import find
 
 if TYPE_CHECKING:
-    from ._engine.float32 import Constraint as CoreConstraint
+    from ._engine import Constraint as CoreConstraint
 
 # Numbers and their quotients that float32 holds; far beyond any use.
 LEAST_LIMIT, MOST_LIMIT = 1e-30, 1e30

@@ -14,7 +14,7 @@ from . import checks
 from .registry import find
 
 if TYPE_CHECKING:
-    from ._engine.float32 import Initializer as CoreInitializer
+    from ._engine import Initializer as CoreInitializer
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ import numpy.typing as npt
 from . import float32 as float32
 from . import float64 as float64
 
+Whole = npt.NDArray[np.int32] | npt.NDArray[np.int64]
+Csr = tuple[Whole, Whole, npt.NDArray[Any]]  # offsets, columns, values
+
 class BuildInfo(TypedDict):
     version: str
     compiler: str
@@ -103,6 +106,41 @@ class DeviceArray:
     def __cuda_array_interface__(self) -> dict[str, Any]: ...
     def __dlpack__(self, **options: object) -> object: ...
     def __dlpack_device__(self) -> tuple[int, int]: ...
+
+class SparseRows:
+    """Rows of which only some elements are kept, the others being 0: copies of the arrays of a CSR matrix, checked."""
+
+    def __init__(self, offsets: Whole, columns: Whole, values: npt.NDArray[Any], cols: int) -> None:
+        """Row i has values[e] in column columns[e], for e from offsets[i] to offsets[i + 1].
+
+        ValueError where offsets fall, a column is not below cols, a value is not finite, or an array is too short.
+        """
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def __len__(self) -> int: ...
+    def first(self, rows: int) -> SparseRows:
+        """The first rows, not copied."""
+    def take(self, rows: npt.NDArray[np.int32]) -> SparseRows:
+        """Copies of the rows of these numbers."""
+    def arrays(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[Any]]:
+        """Copies of offsets, columns and values."""
+
+class Initializer:
+    """How a parameter starts. `kind`: "constant" (value a), "uniform" (on [-a, a]), "normal" (standard deviation a).
+
+    Fan-dependent kinds, where a is a gain g: "fan_in_uniform" on +-sqrt(3 g / fan_in), "fan_in_normal" with
+    variance g / fan_in, "fan_avg_uniform" and "fan_avg_normal" the same with (fan_in + fan_out) / 2.
+    He: fan_in, g = 2. Glorot: fan_avg, g = 1.
+    """
+
+    def __init__(self, kind: str, a: float) -> None: ...
+
+class Constraint:
+    """What each unit's incoming weights must obey after an update: "max_norm", "unit_norm", "non_negative"."""
+
+    def __init__(self, kind: str, limit: float) -> None: ...
 
 class ImageChanges:
     """What may happen to pictures; csrc/formulas/images.h."""

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from . import DeviceArray, EpochRecord, ImageChanges, LayerInfo, NoiseChanges
+from . import Constraint, Csr, DeviceArray, EpochRecord, ImageChanges, Initializer, LayerInfo, NoiseChanges
 
 Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int32]
@@ -35,6 +35,19 @@ class Kernels:
         out: Array | None = None,
     ) -> Array: ...
     def register_ceiling(self, seconds: float) -> float: ...
+    def sparse_product(
+        self,
+        s: Csr,
+        w: Array,
+        *,
+        rows: Labels | None = None,
+        bias: Array | None = None,
+        activation: str = "identity",
+        parameter: float = 0.0,
+    ) -> Array: ...
+    def sparse_gradient(
+        self, s: Csr, dz: Array, *, inputs: int, rows: Labels | None = None, add_to: Array | None = None
+    ) -> Array: ...
     def matmul_seconds(
         self, m: int, n: int, k: int, *, transpose_a: bool = False, transpose_b: bool = False, rounds: int = 1
     ) -> float: ...
@@ -160,21 +173,6 @@ class Kernels:
         self, factor: float, w: Array, g: Array, *, term: str, power: float = 0.0, sum: float | None = None
     ) -> Array:
         """g + factor * the derivative of the term at w; with a sum, times the derivative of the term's root there."""
-
-class Initializer:
-    """How a parameter starts. `kind`: "constant" (value a), "uniform" (on [-a, a]), "normal" (standard deviation a).
-
-    Fan-dependent kinds, where a is a gain g: "fan_in_uniform" on +-sqrt(3 g / fan_in), "fan_in_normal" with
-    variance g / fan_in, "fan_avg_uniform" and "fan_avg_normal" the same with (fan_in + fan_out) / 2.
-    He: fan_in, g = 2. Glorot: fan_avg, g = 1.
-    """
-
-    def __init__(self, kind: str, a: float) -> None: ...
-
-class Constraint:
-    """What each unit's incoming weights must obey after an update: "max_norm", "unit_norm", "non_negative"."""
-
-    def __init__(self, kind: str, limit: float) -> None: ...
 
 class Layer: ...
 

@@ -65,6 +65,7 @@ from chainrule.reference.rows import (
     softmax_backward,
     softmax_forward,
 )
+from chainrule.reference.sparse import sparse_gradient, sparse_product
 from chainrule.reference.training import Mlp, dense_backward, dense_forward
 from chainrule.reference.updates import UPDATE_RULES, UPDATE_STATES, UpdateNumbers, update
 
@@ -124,6 +125,8 @@ __all__ = [
     "soft_threshold",
     "softmax_backward",
     "softmax_forward",
+    "sparse_gradient",
+    "sparse_product",
     "sum_up",
     "unit_interval",
     "update",
