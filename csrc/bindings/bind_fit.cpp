@@ -24,8 +24,8 @@ template <class T> class DataArrays {
 public:
   DataArrays(Network<T>& network, const Loss<T>& loss, const std::vector<std::string>& metrics, const py::object& x,
              const py::object& y, const py::object& weight, Index batch_size)
-      : x_(x), rows_(rows_of(network, x_)), y_(targets_of<T>(y, rows_.rows, network.outputs(), loss.takes_labels())),
-        weight_(weights_of<T>(weight, rows_.rows)),
+      : x_(x), rows_(rows_of(network, x_)), y_(targets_of<T>(y, rows_.rows(), network.outputs(), loss.takes_labels())),
+        weight_(weights_of<T>(weight, rows_.rows())),
         resident_(
             resident({rows_, y_.targets(), weight_ ? weight_->data() : nullptr}, network, is_there(x_), batch_size)) {
     for (const std::string& word : metrics) {
@@ -54,19 +54,17 @@ private:
     return ResidentData<T>(data, fits ? network.memory() : host_memory, has_x);
   }
 
-  /// The rows of x, which is an array of NumPy, or lies on the network's GPU; x becomes what keeps them alive.
-  static MatrixView<const T> rows_of(const Network<T>& network, py::object& x) {
+  /// The rows of x, which is in the memory of this process, or on the network's GPU; x becomes what keeps them alive.
+  static Inputs<T> rows_of(const Network<T>& network, py::object& x) {
     if (is_there(x)) {
       check(!network.device().is_host(), "x lies on a GPU, the network does not");
       return x.cast<const DeviceArray&>().matrix<const T>("x", network.inputs());
     }
-    const Array<T> array = array_of<T>(x, "x", {-1, network.inputs()});
-    x = array;
-    return view_of(array);
+    return inputs_of(network, x);
   }
 
   py::object x_;
-  MatrixView<const T> rows_;
+  Inputs<T> rows_;
   TargetArrays<T> y_;
   std::optional<Array<T>> weight_;
   ResidentData<T> resident_;

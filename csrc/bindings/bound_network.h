@@ -14,6 +14,7 @@
 
 #include "bindings/arrays.h"
 #include "bindings/device_array.h"
+#include "bindings/sparse_rows.h"
 #include "bindings/unlocked.h"
 #include "train/evaluation.h"
 
@@ -60,22 +61,30 @@ public:
 
   // The loop by hand ----------------------------------------------------------------------------------------------
 
-  Array<T> forward(const py::object& x_in, bool training) {
-    const Array<T> x = array_of<T>(x_in, "x", {-1, network_.inputs()});
-    const Index rows = x.shape(0);
+  Array<T> forward(py::object x_in, bool training) {
+    const Inputs<T> x = inputs_of(network_, x_in);
+    const Index rows = x.rows();
+    std::optional<BoundSparseRows> sparse;
+    if (x.is_sparse()) sparse = x_in.cast<BoundSparseRows>();
     Array<T> y({rows, network_.outputs()});
     T* out = y.mutable_data();
     alone([&](Network<T>& network) {
       can_go_back_ = false; // until all has gone well
       if (!step_ || step_->capacity() < rows) {
         step_.reset(); // first give back, then ask for more
-        x_ = Buffer<T>(rows * network.inputs(), Contents::undefined, network.memory());
-        step_ = std::make_unique<StepBuffers<T>>(network, rows, true); // last: who finds it finds x_ too
+        step_ = std::make_unique<StepBuffers<T>>(network, rows, true);
       }
       step_->set_rows(rows);
-      copy_in(network.memory(), x_.data(), x.data(), x.size());
+      sparse_ = std::move(sparse);
+      if (!sparse_) {
+        if (x_.size() < x.dense.size()) {
+          x_ = Buffer<T>();
+          x_ = Buffer<T>(x.dense.size(), Contents::undefined, network.memory());
+        }
+        copy_in(network.memory(), x_.data(), x.dense.data, x.dense.size());
+      }
       step_number_ = network.steps();
-      run(network.threads(rows, training), [&](const Team& team) {
+      run(network.threads(rows, training, x), [&](const Team& team) {
         if (training) {
           network.forward_training(pass(team), kept_x(), *step_);
         } else {
@@ -100,7 +109,7 @@ public:
       check(dy.shape(0) == step_->rows(), "dy has ", dy.shape(0), " rows, the forward pass had ", step_->rows());
       copy_in(network.memory(), step_->gradient(network.depth() - 1).data, dy.data(), dy.size());
       network.gradients(); // allocated before the threads start
-      run(network.threads(step_->rows(), true),
+      run(network.threads(step_->rows(), true, kept_x()),
           [&](const Team& team) { network.backward(pass(team), kept_x(), *step_); });
       can_go_back_ = false;
     });
@@ -147,9 +156,9 @@ public:
 
   // Prediction ----------------------------------------------------------------------------------------------------
 
-  Array<T> predict(const py::object& x_in, const py::object& out_in) {
-    const Array<T> x = array_of<T>(x_in, "x", {-1, network_.inputs()});
-    const Index rows = x.shape(0);
+  Array<T> predict(py::object x_in, const py::object& out_in) {
+    const Inputs<T> x = inputs_of(network_, x_in);
+    const Index rows = x.rows();
     Array<T> p;
     if (out_in.is_none()) {
       p = Array<T>({rows, network_.outputs()});
@@ -158,7 +167,7 @@ public:
       check(p.is(out_in) && p.writeable(), "out must be a writable, C-contiguous array");
     }
     const MatrixView<T> result = view_of_mutable(p);
-    if (!predicted_at_once(view_of(x), result)) predict_in_slices(host_memory, view_of(x), result);
+    if (!predicted_at_once(x, result)) predict_in_slices(host_memory, x, result);
     return p;
   }
 
@@ -243,21 +252,21 @@ private:
 
   /// Predicts a few rows by this thread, which keeps the interpreter's lock; false, and nothing done, if they are too
   /// many or somebody else has the network.
-  bool predicted_at_once(MatrixView<const T> x, MatrixView<T> p) {
-    if (x.rows > most_rows_at_once_ || network_.threads(x.rows, false) > 1) return false;
+  bool predicted_at_once(const Inputs<T>& x, MatrixView<T> p) {
+    if (x.rows() > most_rows_at_once_ || network_.threads(x.rows(), false, x) > 1) return false;
     const std::unique_lock lock(own_mutex(), std::try_to_lock);
     if (!lock) return false;
-    chainrule::predict(network_, host_memory, x, p, 0, 0, prediction_buffers(x.rows), single_);
+    chainrule::predict(network_, host_memory, x, p, 0, 0, prediction_buffers(x.rows()), single_);
     return true;
   }
 
-  void predict_in_slices(const Memory& memory, MatrixView<const T> x, MatrixView<T> p) {
+  void predict_in_slices(const Memory& memory, const Inputs<T>& x, MatrixView<T> p) {
     Index next = 0;
     in_slices_alone([&](double seconds) {
-      PredictionBuffers<T>& buffers = prediction_buffers(x.rows);
-      ThreadTeam& team = team_of(network_.threads(std::min(x.rows, piece_rows(network_)), false));
+      PredictionBuffers<T>& buffers = prediction_buffers(x.rows());
+      ThreadTeam& team = team_of(network_.threads(std::min(x.rows(), piece_rows(network_)), false, x));
       next = chainrule::predict(network_, memory, x, p, next, seconds, buffers, team);
-      return next == x.rows;
+      return next == x.rows();
     });
   }
 
@@ -267,7 +276,10 @@ private:
     pass.gradients = Write::add;
     return pass;
   }
-  MatrixView<const T> kept_x() const { return dense_view<const T>(x_.data(), step_->rows(), network_.inputs()); }
+  Inputs<T> kept_x() const {
+    if (sparse_) return sparse_->template view<T>();
+    return dense_view<const T>(x_.data(), step_->rows(), network_.inputs());
+  }
 
   ThreadTeam& team_of(int threads) {
     if (threads == 1) return single_;
@@ -292,9 +304,10 @@ private:
   std::unique_ptr<std::recursive_mutex> mutex_ = std::make_unique<std::recursive_mutex>();
   int mutex_generation_ = fork_generation();
   ThreadTeam single_, team_; // apart, so that single rows between large batches do not make a team each time
-  std::unique_ptr<StepBuffers<T>> step_; // of the loop by hand
-  Buffer<T> x_;                          // (capacity, inputs), what the last forward pass saw
-  std::uint64_t step_number_ = 0;        // by which its masks were counted
+  std::unique_ptr<StepBuffers<T>> step_;  // of the loop by hand
+  Buffer<T> x_;                           // what the last forward pass saw, (rows, inputs) or more
+  std::optional<BoundSparseRows> sparse_; // or these
+  std::uint64_t step_number_ = 0;         // by which its masks were counted
   std::atomic<std::uint64_t> pass_number_{0};
   bool can_go_back_ = false;
   std::unique_ptr<PredictionBuffers<T>> prediction_;

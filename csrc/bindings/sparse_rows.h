@@ -7,6 +7,7 @@
 
 #include "bindings/arrays.h"
 #include "core/buffer.h"
+#include "train/network.h"
 
 namespace chainrule::bindings {
 
@@ -49,5 +50,20 @@ private:
   std::shared_ptr<const Kept> kept_;
   Index rows_ = 0, cols_;
 };
+
+/// The rows of x in the memory of this process, for a network: an array of NumPy, or sparse rows. x becomes what keeps
+/// them alive.
+template <class T> Inputs<T> inputs_of(const Network<T>& network, py::object& x) {
+  const Index inputs = network.inputs();
+  if (py::isinstance<BoundSparseRows>(x)) {
+    const auto& rows = x.cast<const BoundSparseRows&>();
+    check(rows.cols() == inputs, "x must have ", inputs, " columns; got ", rows.cols());
+    network.check_takes_sparse();
+    return rows.view<T>();
+  }
+  const Array<T> array = array_of<T>(x, "x", {-1, inputs});
+  x = array;
+  return view_of(array);
+}
 
 } // namespace chainrule::bindings

@@ -14,7 +14,8 @@ template <class T> struct Pass {
   bool training = false; // set by the network, as the way through it is
   std::uint64_t seed = 0;
   std::uint64_t step = 0;
-  Write gradients = Write::overwrite; // whether backward replaces the parameters' gradients or adds to them
+  Write gradients = Write::overwrite;        // whether backward replaces the parameters' gradients or adds to them
+  const SparseProducts<T>* sparse = nullptr; // of the device
 };
 
 } // namespace chainrule

@@ -3,20 +3,20 @@
 #pragma once
 
 #include "core/buffer.h"
-#include "kernels.h"
+#include "train/inputs.h"
 
 namespace chainrule {
 
 template <class T> struct Data {
-  MatrixView<const T> x{};             // (N, inputs)
+  Inputs<T> x{};                       // (N, inputs)
   Targets<T> targets{};                // labels (N), or values (N, K)
   const T* weight = nullptr;           // (N), or null for 1
   const Memory* memory = &host_memory; // where all of it lies
 
-  Index rows() const { return x.rows; }
-  /// Bytes of a row, and of all.
+  Index rows() const { return x.rows(); }
+  /// Bytes of a row, and of all; of sparse rows, which nobody copies, without those of x.
   Index row_bytes() const {
-    const Index numbers = x.cols + targets.values.cols + (weight != nullptr ? 1 : 0);
+    const Index numbers = x.dense.cols + targets.values.cols + (weight != nullptr ? 1 : 0);
     return numbers * static_cast<Index>(sizeof(T)) +
            (targets.labels != nullptr ? static_cast<Index>(sizeof(std::int32_t)) : 0);
   }
@@ -41,7 +41,7 @@ public:
   ResidentData(const Data<T>& data, const Memory& memory, bool has_x = false) : data_(data) {
     data_.memory = &memory;
     if (&memory == &host_memory) return;
-    if (!has_x) x_ = copy(data.x, memory, data_.x);
+    if (!has_x) x_ = copy(data.x.dense, memory, data_.x.dense);
     if (data.targets.labels != nullptr) {
       labels_ = Buffer<std::int32_t>(data.targets.labels, data.rows(), memory);
       data_.targets.labels = labels_.data();

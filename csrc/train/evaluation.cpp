@@ -37,10 +37,10 @@ Evaluation<T>::Evaluation(const Network<T>& network, const Objective<T>& objecti
     : network_(network),
       sampler_(data, network.device(), piece_rows(network.device(), data.row_bytes()), false, false, 0),
       buffers_(network, sampler_.batch_size(), false), assessment_(objective, sampler_.batch_size(), network),
-      team_(network.threads(sampler_.batch_size(), false)) {}
+      team_(network.threads(sampler_.batch_size(), false, sampler_.rows())) {}
 
 template <class T> void Evaluation<T>::begin() {
-  const int threads = network_.threads(sampler_.batch_size(), false); // the limit may have changed
+  const int threads = network_.threads(sampler_.batch_size(), false, sampler_.rows()); // the limit may have changed
   if (threads != team_.threads()) team_ = ThreadTeam(threads);
   assessment_.begin();
   next_ = 0;
@@ -67,34 +67,34 @@ PredictionBuffers<T>::PredictionBuffers(const Network<T>& network, Index rows)
       x(network.device().is_host() ? 0 : rows * network.inputs(), Contents::undefined, network.memory()) {}
 
 template <class T>
-Index predict(const Network<T>& network, const Memory& memory, MatrixView<const T> x, MatrixView<T> p, Index first,
+Index predict(const Network<T>& network, const Memory& memory, const Inputs<T>& x, MatrixView<T> p, Index first,
               double seconds, PredictionBuffers<T>& buffers, ThreadTeam& team) {
   StepBuffers<T>& step = buffers.step;
   const bool in_place = &memory == &network.memory(); // x is read, and p written, where they are
-  const Index size = step.capacity(), pieces = (x.rows + size - 1) / size;
+  const Index size = step.capacity(), pieces = (x.rows() + size - 1) / size;
   const Index reached = walk_pieces(team, first / size, pieces, seconds, [&](const Team& member, Index number) {
-    const Index begin = number * size, rows = std::min(size, x.rows - begin);
-    MatrixView<const T> piece{x.row(begin), rows, x.cols, x.stride};
+    const Index begin = number * size, rows = std::min(size, x.rows() - begin);
+    Inputs<T> piece = x.part(begin, rows);
     if (member.rank() == 0) {
       step.set_rows(rows);
       step.set_result(in_place ? p.row(begin) : nullptr);
     }
     if (!in_place) {
-      copy_in(network.memory(), buffers.x.data(), piece.data, piece.size());
-      piece.data = buffers.x.data();
+      copy_in(network.memory(), buffers.x.data(), piece.dense.data, piece.dense.size());
+      piece.dense.data = buffers.x.data();
     }
     member.barrier();
     network.forward(network.pass(member), piece, step);
     if (!in_place) copy_out(network.memory(), p.row(begin), step.result().data, step.result().size());
   });
   step.set_result(nullptr); // p is the caller's
-  return std::min(reached * size, x.rows);
+  return std::min(reached * size, x.rows());
 }
 
 #define CHAINRULE_INSTANTIATE(T)                                                                                       \
   template class Evaluation<T>;                                                                                        \
   template struct PredictionBuffers<T>;                                                                                \
-  template Index predict(const Network<T>&, const Memory&, MatrixView<const T>, MatrixView<T>, Index, double,          \
+  template Index predict(const Network<T>&, const Memory&, const Inputs<T>&, MatrixView<T>, Index, double,             \
                          PredictionBuffers<T>&, ThreadTeam&);
 CHAINRULE_INSTANTIATE(float)
 CHAINRULE_INSTANTIATE(double)

@@ -46,12 +46,12 @@ template <class T> struct PredictionBuffers {
   Buffer<T> x; // (rows, inputs), where the device has a memory of its own
 };
 
-/// Predicts p (N, outputs) from x (N, inputs), both without gaps between their rows, from row `first` on, for about
+/// Predicts p (N, outputs) from x (N, inputs), without gaps between their rows, from row `first` on, for about
 /// `seconds`, one piece at least; returns the row to go on from, N at the end. `first` is a multiple of the capacity of
 /// `buffers`; those and `team` serve from call to call. x and p lie in `memory`: the network's, or that of this
 /// process.
 template <class T>
-Index predict(const Network<T>& network, const Memory& memory, MatrixView<const T> x, MatrixView<T> p, Index first,
+Index predict(const Network<T>& network, const Memory& memory, const Inputs<T>& x, MatrixView<T> p, Index first,
               double seconds, PredictionBuffers<T>& buffers, ThreadTeam& team);
 
 } // namespace chainrule

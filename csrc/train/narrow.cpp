@@ -31,7 +31,7 @@ bool take_narrow_step(const Pass<T>& pass, Network<T>& network, const Data<T>& b
   const Objective<T>& objective = assessment.objective();
   std::optional<NarrowStep<T>> step = told(network, *objective.loss, batch.rows());
   if (!step) return false;
-  step->x = batch.x;
+  step->x = batch.x.dense;
   step->targets = batch.targets;
   step->weight = batch.weight;
   step->row_loss = assessment.row_loss();

@@ -96,15 +96,18 @@ template <class T> T* Network<T>::gradients() {
   return gradients_.data();
 }
 
-template <class T> double Network<T>::operations(Index rows, bool training) const {
-  return (training ? 6.0 : 2.0) * static_cast<double>(rows) * static_cast<double>(arena_.size());
+template <class T> double Network<T>::operations(Index rows, bool training, const Inputs<T>& x) const {
+  const double each = training ? 6.0 : 2.0, all = static_cast<double>(arena_.size());
+  if (!x.is_sparse()) return each * static_cast<double>(rows) * all;
+  const double left_out = (static_cast<double>(inputs_) - x.row_elements()) * static_cast<double>(layer_outputs(0));
+  return each * static_cast<double>(rows) * (all - left_out) + (training ? 2.0 * all : 0);
 }
 
-template <class T> int Network<T>::threads(Index rows, bool training) const {
+template <class T> int Network<T>::threads(Index rows, bool training, const Inputs<T>& x) const {
   // A prediction opens a region of its own, and a thread that slept since the last one takes some 50 us to wake up: it
   // counts for a quarter of its operations. (One row of 784-512-512-10: 43 us on one thread, 110 to 170 on two.)
   if (!device_->is_host()) return 1;
-  return threads_for((training ? 1.0 : 0.25) * operations(rows, training));
+  return threads_for((training ? 1.0 : 0.25) * operations(rows, training, x));
 }
 
 template <class T> int Network<T>::arena_threads() const {
@@ -128,6 +131,11 @@ template <class T> Index Network<T>::penalty_room() const {
   return room;
 }
 
+template <class T> void Network<T>::check_takes_sparse() const {
+  check(device_->template sparse<T>().sparse_product != nullptr, "sparse rows are for networks on the CPU");
+  check(layers_.front()->sparse() != nullptr, "sparse rows need a Dense as the first layer; it is a ", layer_kind(0));
+}
+
 template <class T> LayerPlace<T> Network<T>::place_of(Index layer, const StepBuffers<T>& buffers) const {
   const Place& place = places_[at(layer)];
   return {.number = static_cast<std::uint32_t>(layer),
@@ -137,28 +145,38 @@ template <class T> LayerPlace<T> Network<T>::place_of(Index layer, const StepBuf
 }
 
 template <class T>
-void Network<T>::walk_forward(Pass<T> pass, MatrixView<const T> x, StepBuffers<T>& buffers, bool training,
+void Network<T>::walk_forward(Pass<T> pass, const Inputs<T>& x, StepBuffers<T>& buffers, bool training,
                               T* statistics) const {
   pass.training = training;
+  MatrixView<const T> below = x.dense;
   for (Index layer = 0; layer < depth(); ++layer) {
     const MatrixView<T> h = buffers.output(layer);
     LayerPlace<T> place = place_of(layer, buffers);
     if (training) place.statistics = statistics + places_[at(layer)].offset;
-    layers_[at(layer)]->forward(pass, place, x, h);
+    if (layer == 0 && x.is_sparse()) {
+      layers_[0]->sparse()->forward(pass, place, x.sparse, h);
+    } else {
+      layers_[at(layer)]->forward(pass, place, below, h);
+    }
     pass.team.barrier();
-    x = h;
+    below = h;
   }
 }
 
-template <class T> void Network<T>::backward(const Pass<T>& pass, MatrixView<const T> x, StepBuffers<T>& buffers) {
+template <class T> void Network<T>::backward(const Pass<T>& pass, const Inputs<T>& x, StepBuffers<T>& buffers) {
   for (Index layer = depth() - 1; layer >= 0; --layer) {
     const Place& known = places_[at(layer)];
     if (!known.learns && !known.learns_below) break;
     LayerPlace<T> place = place_of(layer, buffers);
     if (known.learns) place.gradients = gradients_.data() + known.offset;
-    const MatrixView<const T> below = layer == 0 ? x : buffers.output(layer - 1);
-    const MatrixView<T> dx = known.learns_below ? buffers.gradient(layer - 1) : MatrixView<T>{};
-    layers_[at(layer)]->backward(pass, place, below, buffers.output(layer), buffers.gradient(layer), dx);
+    const MatrixView<T> h = buffers.output(layer), dh = buffers.gradient(layer);
+    if (layer == 0 && x.is_sparse()) {
+      layers_[0]->sparse()->backward(pass, place, x.sparse, h, dh);
+    } else {
+      const MatrixView<const T> below = layer == 0 ? x.dense : buffers.output(layer - 1);
+      const MatrixView<T> dx = known.learns_below ? buffers.gradient(layer - 1) : MatrixView<T>{};
+      layers_[at(layer)]->backward(pass, place, below, h, dh, dx);
+    }
     pass.team.barrier();
   }
 }

@@ -10,6 +10,7 @@
 #include "core/buffer.h"
 #include "nn/layers/layer.h"
 #include "nn/term_sum.h"
+#include "train/inputs.h"
 
 namespace chainrule {
 
@@ -27,7 +28,7 @@ public:
   const Memory& memory() const { return *device_->memory; }
   /// The way of a team's member through this network.
   Pass<T> pass(const Team& team) const {
-    return {.team = team, .kernels = kernels(), .memory = memory(), .seed = seed_};
+    return {.team = team, .kernels = kernels(), .memory = memory(), .seed = seed_, .sparse = &device_->sparse<T>()};
   }
   Index inputs() const { return inputs_; }
   Index outputs() const { return places_.empty() ? inputs_ : places_.back().outputs; }
@@ -44,6 +45,8 @@ public:
   Index layer_scratch(Index layer, Index rows, bool training) const {
     return layers_[static_cast<std::size_t>(layer)]->scratch(rows, layer_inputs(layer), training);
   }
+  /// Throws where its device, or its first layer, does not take sparse rows.
+  void check_takes_sparse() const;
   Index layer_inputs(Index layer) const { return layer == 0 ? inputs_ : layer_outputs(layer - 1); }
 
   /// All parameters, with their offsets into the arena, and those of one layer.
@@ -66,25 +69,26 @@ public:
   /// Whether each layer learns; at first all do. The gradients of those that do not become zero.
   void set_trainable(const std::vector<bool>& trainable);
 
-  /// Operations of a step of `rows` rows: training multiplies three times by every weight, prediction once.
-  double operations(Index rows, bool training) const;
+  /// Operations of a step of `rows` rows: training multiplies three times by every weight, prediction once. Of sparse
+  /// rows such as x, in order, only elements are multiplied; what training does besides, once a weight, then counts.
+  double operations(Index rows, bool training, const Inputs<T>& x = {}) const;
   /// Threads that such a step is worth.
-  int threads(Index rows, bool training) const;
+  int threads(Index rows, bool training, const Inputs<T>& x = {}) const;
   /// Threads that one pass over the arena is worth: an update, a penalty.
   int arena_threads() const;
 
   /// From x (B, inputs) through all layers, into the outputs of `buffers`, to evaluate or predict. Called by all
   /// threads; ends with a barrier.
-  void forward(const Pass<T>& pass, MatrixView<const T> x, StepBuffers<T>& buffers) const {
+  void forward(const Pass<T>& pass, const Inputs<T>& x, StepBuffers<T>& buffers) const {
     walk_forward(pass, x, buffers, false, nullptr);
   }
   /// The same in training: layers write their statistics.
-  void forward_training(const Pass<T>& pass, MatrixView<const T> x, StepBuffers<T>& buffers) {
+  void forward_training(const Pass<T>& pass, const Inputs<T>& x, StepBuffers<T>& buffers) {
     walk_forward(pass, x, buffers, true, arena_.data());
   }
   /// The gradients of all parameters from dp (B, outputs), which buffers.gradient(depth() - 1) holds. Called by all
   /// threads after forward_training with the same x; ends with a barrier. gradients() must have been called before.
-  void backward(const Pass<T>&, MatrixView<const T> x, StepBuffers<T>& buffers);
+  void backward(const Pass<T>&, const Inputs<T>& x, StepBuffers<T>& buffers);
 
   /// Puts the layers into a step that a device takes as one (kernels.h); false where one of them cannot be told so.
   bool tell(NarrowStep<T>& step);
@@ -103,7 +107,7 @@ private:
   };
 
   LayerPlace<T> place_of(Index layer, const StepBuffers<T>& buffers) const;
-  void walk_forward(Pass<T>, MatrixView<const T> x, StepBuffers<T>& buffers, bool training, T* statistics) const;
+  void walk_forward(Pass<T>, const Inputs<T>& x, StepBuffers<T>& buffers, bool training, T* statistics) const;
   /// Says of each place and each parameter whether it learns, and collects the constraints that then hold.
   void mark();
 

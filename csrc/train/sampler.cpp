@@ -24,7 +24,8 @@ Sampler<T>::Sampler(Data<T> data, const Device& device, Index batch_size, bool s
         " rows are fewer than a batch of ", batch_size);
   steps_ = drop_last ? data.rows() / batch_size_ : (data.rows() + batch_size_ - 1) / batch_size_;
   const Memory& memory = *device.memory;
-  augmentation_ = Augmentation<T>(std::move(changes), batch_size_, data.x.cols, seed, memory);
+  augmentation_ = Augmentation<T>(std::move(changes), batch_size_, data.x.cols(), seed, memory);
+  check(!data.x.is_sparse() || augmentation_.empty(), "sparse rows cannot be augmented");
   if (data.memory != &memory) {
     lot_steps_ =
         std::clamp(lot_bytes / (batch_size_ * std::max<Index>(data.row_bytes(), 1)), Index{1}, most_steps_at_once);
@@ -37,7 +38,7 @@ Sampler<T>::Sampler(Data<T> data, const Device& device, Index batch_size, bool s
   // A row takes some 8 ns, a hundred operations or more.
   if (device.is_host()) team_ = ThreadTeam(threads_for(100.0 * static_cast<double>(data.rows())));
   order_ = Buffer<std::int32_t>(data.rows(), Contents::undefined, memory);
-  x_ = Buffer<T>(batch_size_ * data.x.cols, Contents::undefined, memory);
+  x_ = Buffer<T>(batch_size_ * data.x.dense.cols, Contents::undefined, memory);
   if (data.targets.labels != nullptr) {
     labels_ = Buffer<std::int32_t>(batch_size_, Contents::undefined, memory);
   } else {
@@ -69,7 +70,7 @@ template <class T> typename Sampler<T>::Lot Sampler<T>::lot_at(void* place, Inde
     end += round_up(numbers * static_cast<Index>(sizeof(Number)));
   };
   Lot lot{};
-  next(lot.x, rows * data_.x.cols);
+  next(lot.x, rows * data_.x.dense.cols);
   next(lot.values, rows * data_.targets.values.cols);
   next(lot.weight, data_.weight != nullptr ? rows : 0);
   next(lot.labels, data_.targets.labels != nullptr ? rows : 0);
@@ -84,7 +85,7 @@ template <class T> void Sampler<T>::collect(Index first, Index rows, const Lot& 
     const Range share = team.share(rows);
     for (Index i = share.begin; i < share.end; ++i) {
       const Index row = shuffles_ ? Index{shuffle_(static_cast<std::uint32_t>(first + i))} : first + i;
-      const auto &x = data_.x, &values = data_.targets.values;
+      const auto &x = data_.x.dense, &values = data_.targets.values;
       copy_row(x.row(row), lot.x + i * x.cols, x.cols);
       if (lot.values != nullptr) copy_row(values.row(row), lot.values + i * values.cols, values.cols);
       if (lot.weight != nullptr) lot.weight[i] = data_.weight[row];
@@ -103,7 +104,7 @@ template <class T> Index Sampler<T>::prepare(Index step, Index most) {
   collect(first, rows, here);
   const Lot there = lot_at(feed_->send(static_cast<std::size_t>(here.bytes)), rows);
   lot_ = {
-      .x = dense_view<const T>(there.x, rows, data_.x.cols),
+      .x = dense_view<const T>(there.x, rows, data_.x.dense.cols),
       .targets = {.labels = there.labels, .values = dense_view<const T>(there.values, rows, data_.targets.values.cols)},
       .weight = there.weight,
       .memory = device_.memory};
@@ -115,7 +116,7 @@ template <class T> Index Sampler<T>::prepare(Index step, Index most) {
 // Batches -------------------------------------------------------------------------------------------------------------
 
 template <class T> Data<T> Sampler<T>::part_of(const Data<T>& data, Index first, Index rows) {
-  Data<T> part{.x = {data.x.row(first), rows, data.x.cols, data.x.stride}, .memory = data.memory};
+  Data<T> part{.x = data.x.part(first, rows), .memory = data.memory};
   if (data.targets.labels != nullptr) {
     part.targets.labels = data.targets.labels + first;
   } else {
@@ -134,7 +135,7 @@ template <class T> RowNumbers Sampler<T>::numbers_from(Index first) const {
 template <class T> Data<T> Sampler<T>::batch(const Pass<T>& pass, Index step) {
   Data<T> batch = collected(pass, step);
   if (!augmentation_.empty()) {
-    batch.x = augmentation_.apply(pass, epoch_, numbers_from(step * batch_size_), batch.x);
+    batch.x = augmentation_.apply(pass, epoch_, numbers_from(step * batch_size_), batch.x.dense);
   }
   return batch;
 }
@@ -151,9 +152,13 @@ template <class T> Data<T> Sampler<T>::collected(const Pass<T>& pass, Index step
   const std::int32_t* order = order_.data() + first;
   const Kernels<T>& kernels = pass.kernels;
   Data<T> batch{.memory = device_.memory};
-  const MatrixView<T> x = dense_view(x_.data(), rows, data_.x.cols);
-  kernels.gather_rows(pass.team, data_.x, order, x);
-  batch.x = x;
+  if (data_.x.is_sparse()) {
+    batch.x = data_.x.sparse.chosen({.numbers = order}, rows); // where they lie
+  } else {
+    const MatrixView<T> x = dense_view(x_.data(), rows, data_.x.dense.cols);
+    kernels.gather_rows(pass.team, data_.x.dense, order, x);
+    batch.x = x;
+  }
   if (data_.targets.labels != nullptr) {
     kernels.gather_labels(pass.team, data_.targets.labels, order, labels_.data(), rows);
     batch.targets.labels = labels_.data();

@@ -1,6 +1,7 @@
 // Sampler: which rows make up each step of an epoch, and their collection into a batch.
 //
-// A shuffled batch is gathered into buffers of its own; an unshuffled one is a view of the data. Where the data lie in
+// A shuffled batch is gathered into buffers of its own, but for sparse rows, of which it has the numbers; an unshuffled
+// one is a view of the data. Where the data lie in
 // this process and the device does not, the rows of some steps ahead are collected here, in lots, and stream in while
 // the device works on the lot before. Augmentation comes last, wherever the rows come from.
 #pragma once
@@ -24,6 +25,8 @@ public:
   Sampler(Data<T> data, const Device& device, Index batch_size, bool shuffle, bool drop_last, std::uint64_t seed,
           std::vector<Changes> changes = {});
 
+  /// All rows that the batches are made of.
+  const Inputs<T>& rows() const { return data_.x; }
   Index steps() const { return steps_; }
   Index batch_size() const { return batch_size_; }
   Index rows_of(Index step) const;

@@ -1,8 +1,9 @@
 """Data on its way to the engine: checks of arrays, batches, the validation part, weights of classes.
 
 Arrays may come as lists, in any layout, read-only, and of any real dtype: integers, floats, and bools (read as 0 and
-1). Objects, strings, complex numbers, dates, masked and sparse arrays are refused, because what they mean as numbers
-would be a guess. NaN, infinity, and numbers too large for the network's dtype are refused.
+1). Objects, strings, complex numbers, dates and masked arrays are refused, because what they mean as numbers would be a
+guess. NaN, infinity, and numbers too large for the network's dtype are refused. Sparse inputs go by sparse.py, where a
+network takes them; all else refuses them here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import numpy as np
 
 from . import checks, device_arrays
-from ._engine import DeviceArray, shuffled_order
+from ._engine import DeviceArray, SparseRows, shuffled_order
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -198,18 +199,21 @@ def row_factors(argument: str, value: object, rows: int, dtype: np.dtype[Any]) -
 class Rows(NamedTuple):
     """Data as the engine takes it, checked: inputs, targets, and factors of rows."""
 
-    x: Array | DeviceArray  # (N, inputs), C-contiguous
+    x: Array | DeviceArray | SparseRows  # (N, inputs), C-contiguous
     y: Array  # (N, K), or labels (N,) int32
     weight: Array | None  # (N,)
 
     def take(self, rows: Array) -> Rows:
         """Return the rows that `rows` numbers."""
+        weight = None if self.weight is None else self.weight[rows]
+        if isinstance(self.x, SparseRows):
+            return Rows(self.x.take(rows.astype(np.int32)), self.y[rows], weight)
         x = self.x.numpy() if isinstance(self.x, DeviceArray) else self.x
-        return Rows(x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+        return Rows(x[rows], self.y[rows], weight)
 
     def first(self, count: int) -> Rows:
         """Return views of the first rows."""
-        x = self.x.first(min(count, len(self.x))) if isinstance(self.x, DeviceArray) else self.x[:count]
+        x = self.x[:count] if isinstance(self.x, np.ndarray) else self.x.first(min(count, len(self.x)))
         return Rows(x, self.y[:count], None if self.weight is None else self.weight[:count])
 
 

@@ -32,6 +32,7 @@ class EngineParts:
     def run(self, rows: Rows, options: FitOptions) -> CoreFit:
         """Return what trains on `rows`."""
         net = self._net
+        training_rows.check_augmented(rows.x, options)
         training_rows.check_steps(net, len(rows.x), options.batch_size, options.drop_last)
         run: CoreFit = net.engine.Fit(
             net.core,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data, device_arrays, placement, standardize, starts
+from . import checks, data, device_arrays, placement, sparse, standardize, starts
 from .activations import ActivationFunction
 from .engines import engine_of
 from .layers import Layer, shapes, started
@@ -208,7 +208,7 @@ class Network:
 
         Parameters
         ----------
-        X : array of shape (B, inputs)
+        X : array of shape (B, inputs), or sparse matrix
         training : bool, optional
             The mode of this pass; if None, the one set by train() and eval().
 
@@ -218,7 +218,7 @@ class Network:
             Of shape (B, outputs); give it to a loss.
         """
         self.check_measured()
-        x = np.ascontiguousarray(data.features("X", X, self.inputs, self.dtype))
+        x = sparse.or_dense("X", X, self)
         mode = self.training if training is None else checks.flag("training", training)
         return Output(self.core.forward(x, mode), self, training)
 
@@ -227,7 +227,7 @@ class Network:
 
         Parameters
         ----------
-        X : array of shape (N, inputs)
+        X : array of shape (N, inputs), or a sparse matrix of SciPy, as for `Trainer.fit`
             If it lies on the network's GPU, the result does too, and nothing is copied: an object with
             `__cuda_array_interface__` and `__dlpack__`, and `numpy()`, or `out`.
         out : array of shape (N, outputs), optional
@@ -240,10 +240,10 @@ class Network:
         if self.device == "cuda" and device_arrays.lies_on_gpu(X):
             there: Array = device_arrays.predicted(self, X, out)
             return there
-        x = data.features("X", X, self.inputs, self.dtype)
+        x = sparse.or_any_layout("X", X, self)
         if out is None:
             return self.core.predict(x)
-        check_out(out, (x.shape[0], self.outputs), x)
+        check_out(out, (x.shape[0], self.outputs), self.dtype, x)
         self.core.predict(x, np.asarray(out))
         return out
 

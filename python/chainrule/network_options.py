@@ -81,13 +81,13 @@ def checked_state(
     return new
 
 
-def check_out(out: object, shape: tuple[int, int], x: Array) -> None:
+def check_out(out: object, shape: tuple[int, int], dtype: np.dtype[Any], x: object) -> None:
     """Raise TypeError or ValueError unless predictions of `shape` can be written to `out`."""
-    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray) or out.dtype != x.dtype:
-        raise TypeError(f"out must be an array of {x.dtype}; got {checks.shown(out)}")
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray) or out.dtype != dtype:
+        raise TypeError(f"out must be an array of {dtype}; got {checks.shown(out)}")
     if out.shape != shape:
         raise ValueError(f"out must have shape {shape}; got {out.shape}")
     if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
         raise ValueError("out must be writable and C-contiguous")
-    if np.may_share_memory(out, x):
+    if isinstance(x, np.ndarray) and np.may_share_memory(out, x):
         raise ValueError("out must not share memory with X")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import checks, storage
+from . import checks, sparse, storage
 from ._engine import build_info
 from .fit_options import FitOptions
 from .history import History
@@ -201,8 +201,7 @@ def description(trainer: Trainer) -> dict[str, Any]:
 def fingerprint(training: Rows, validation: Rows | None) -> str:
     """Return a hash of all rows, their weights and their dtypes."""
     digest = hashlib.blake2b(digest_size=16)
-    for array in (*training, *(validation or ())):
-        there = array if array is None or isinstance(array, np.ndarray) else array.numpy()
+    for there in (array for part in (*training, *(validation or ())) for array in sparse.arrays_of(part)):
         digest.update(f"{None if there is None else (there.shape, there.dtype.str)}".encode())
         if there is not None:
             digest.update(np.ascontiguousarray(there).data.cast("B") if there.size else b"")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data
-from ._engine import DeviceArray
+from . import checks, data, sparse
+from ._engine import DeviceArray, SparseRows
 from .activations import ActivationFunction, Identity
 from .layer import Layer, Shapes
 from .moments import Moments, moments
@@ -147,14 +147,14 @@ def predictor(net: Network) -> Callable[[object, object], Array | None]:
 
 
 def measure(
-    net: Network, x: Array | DeviceArray, weight: Array | None, numbers: Sequence[int], stacklevel: int
+    net: Network, x: Array | DeviceArray | SparseRows, weight: Array | None, numbers: Sequence[int], stacklevel: int
 ) -> None:
     """Give some layers the figures of rows.
 
     Parameters
     ----------
     net : Network
-    x : array of shape (N, inputs)
+    x : array of shape (N, inputs), or sparse rows
         Checked, of the network's dtype.
     weight : array of shape (N,), optional
         How often each row counts, not all 0.
@@ -181,16 +181,17 @@ def measure(
     net.core.assign(new)
 
 
-def given_to(net: Network, number: int, x: Array, new: dict[str, Array]) -> Array:
+def given_to(net: Network, number: int, x: Array | SparseRows, new: dict[str, Array]) -> Array:
     """Return what a layer is given for the rows x, with some statistics replaced by `new` ones."""
     if number == 0:
+        assert isinstance(x, np.ndarray)  # sparse rows come to a Dense
         return x
     from .network import Network
 
     before = Network.remade(net.layers[:number], **net.options())
     state = {**net.state_dict(), **new}
     before.load_state_dict({name: state[name] for name in before.state_dict()})
-    return before.predict(x)
+    return before.core.predict(x)
 
 
 def inverse_scales(net: Network, number: int, found: Moments) -> Array:
@@ -222,7 +223,9 @@ def warn_of_coarse_steps(net: Network, number: int, found: Moments, stacklevel: 
         )
 
 
-def measure_missing(net: Network, x: Array | DeviceArray, weight: Array | None, stacklevel: int) -> Callable[[], None]:
+def measure_missing(
+    net: Network, x: Array | DeviceArray | SparseRows, weight: Array | None, stacklevel: int
+) -> Callable[[], None]:
     """Give the layers that have no figures yet those of the rows to train on, as `measure` does.
 
     Returns
@@ -248,7 +251,7 @@ def adapt(net: Network, X: object, sample_weight: object) -> None:
     numbers = places(net.layers)
     if not numbers:
         raise ValueError("adapt() is for networks with a Standardize; this one has none")
-    x = data.features("X", X, net.inputs, net.dtype)
+    x = sparse.or_any_layout("X", X, net)
     if len(x) == 0:
         raise ValueError(f"X must have at least one row; got shape {x.shape}")
     weight = None if sample_weight is None else data.weights("sample_weight", sample_weight, len(x), net.dtype)

@@ -229,7 +229,8 @@ class Trainer:
         Parameters
         ----------
         X : array of shape (N, inputs)
-            Finite numbers in any layout; integers and bools are read as numbers. Nobody may change them meanwhile.
+            Finite numbers in any layout; integers and bools are read as numbers. Nobody may change them meanwhile. Or a
+            sparse matrix of SciPy, which is never made dense: on the CPU, where the first layer is a `Dense`.
         y : array
             Targets; see the loss.
         epochs : int, default 10
@@ -478,15 +479,13 @@ class Trainer:
         rows = self._rows(X, y, None)
         from .scores import scores_of
 
-        if isinstance(rows.x, np.ndarray):
-            return scores_of(self.loss, rows.y, self.net.core.predict(rows.x))
-        return scores_of(self.loss, rows.y, self.net.core.predict_there(rows.x).numpy())
+        return scores_of(self.loss, rows.y, training_rows.outputs(self.net, rows))
 
     # Checking --------------------------------------------------------------------------------------------------------
 
     def _rows(self, X: object, y: object, sample_weight: object) -> Rows:
         """Return a data set as the engine takes it."""
-        return training_rows.checked_rows(self.net, self.loss, X, y, sample_weight)
+        return training_rows.checked_rows(self.net, self.loss, X, y, sample_weight, takes_sparse=True)
 
     def _names(self, validated: bool) -> list[str]:
         """Return the names of the history."""

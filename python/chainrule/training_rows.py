@@ -9,24 +9,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data, device_arrays
+from . import checks, data, device_arrays, sparse
+from ._engine import DeviceArray, SparseRows
 from .data import Rows
 from .layers import BatchNorm
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ._engine import DeviceArray
+    from .fit_options import FitOptions
     from .losses import Loss
     from .network import Network
 
     Array = npt.NDArray[Any]
 
 
-def checked_rows(net: Network, loss: Loss, X: object, y: object, sample_weight: object, prefix: str = "") -> Rows:
-    """Return a whole data set as the engine takes it; `prefix` stands before the names of arguments in messages."""
-    x: Array | DeviceArray
-    if net.device == "cuda" and device_arrays.lies_on_gpu(X):
+def checked_rows(
+    net: Network,
+    loss: Loss,
+    X: object,
+    y: object,
+    sample_weight: object,
+    prefix: str = "",
+    *,
+    takes_sparse: bool = False,
+) -> Rows:
+    """Return a whole data set as the engine takes it.
+
+    `prefix` stands before the names of arguments in messages. Where `takes_sparse`, X may be sparse, and so is that of
+    the result then.
+    """
+    x: Array | DeviceArray | SparseRows
+    if takes_sparse and sparse.is_sparse(X):
+        x = sparse.features(f"{prefix}X", X, net)
+    elif net.device == "cuda" and device_arrays.lies_on_gpu(X):
         x = device_arrays.features(f"{prefix}X", X, net.inputs, net.dtype)
     else:
         x = np.ascontiguousarray(data.features(f"{prefix}X", X, net.inputs, net.dtype))
@@ -62,7 +78,8 @@ def validated_apart(
             shown = checks.shown(validation_data)
             raise TypeError(f"validation_data must be (X, y) or (X, y, sample_weight); got {shown}")
         weight = validation_data[2] if len(validation_data) == 3 else None
-        return training, checked_rows(net, loss, validation_data[0], validation_data[1], weight, "validation_data: ")
+        X, y = validation_data[0], validation_data[1]
+        return training, checked_rows(net, loss, X, y, weight, "validation_data: ", takes_sparse=True)
     if not share:
         return training, None
     trained, held_out = split_rows(loss, training.y, share, seed)
@@ -83,6 +100,20 @@ def with_class_weight(net: Network, loss: Loss, training: Rows, class_weight: ob
     if not weight.any():
         raise ValueError("class_weight and sample_weight must leave some row above 0; together all are 0")
     return training._replace(weight=data.converted("class_weight", weight, net.dtype))
+
+
+def outputs(net: Network, rows: Rows) -> Array:
+    """Return what a network gives for checked rows, (N, K), in the memory of this process."""
+    x: Any = rows.x
+    return net.core.predict_there(x).numpy() if isinstance(x, DeviceArray) else net.core.predict(x)
+
+
+def check_augmented(x: Array | DeviceArray | SparseRows, options: FitOptions) -> None:
+    """Raise ValueError where rows are to be augmented that are sparse."""
+    if options.augment and isinstance(x, SparseRows):
+        raise ValueError(
+            "augment changes all numbers of a row, and X is sparse: give it dense (.toarray()), or neither"
+        )
 
 
 def check_steps(net: Network, rows: int, batch_size: int, drop_last: bool) -> None:

@@ -55,9 +55,15 @@ template <class T> struct Affine {
     pass.kernels.matmul(pass.team, {x}, {w}, z, Write::overwrite, {b, activation});
   }
 
-  void backward_bias(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x,
-                     MatrixView<const T> dz) const {
-    if (bias) pass.kernels.column_sum(pass.team, dz, place.gradients + bias_offset(x.cols), pass.gradients);
+  /// The same of sparse rows.
+  void forward(const Pass<T>& pass, const LayerPlace<T>& place, const SparseRows<T>& x, MatrixView<const T> w,
+               MatrixView<T> z, Activation activation) const {
+    const T* b = bias ? place.parameters + bias_offset(x.cols) : nullptr;
+    pass.sparse->sparse_product(pass.team, x, w, z, {b, activation});
+  }
+
+  void backward_bias(const Pass<T>& pass, const LayerPlace<T>& place, Index inputs, MatrixView<const T> dz) const {
+    if (bias) pass.kernels.column_sum(pass.team, dz, place.gradients + bias_offset(inputs), pass.gradients);
   }
 
   /// The gradients of W and b, unless the layer is frozen.
@@ -65,7 +71,13 @@ template <class T> struct Affine {
                            MatrixView<const T> dz) const {
     if (place.gradients == nullptr) return;
     pass.kernels.matmul(pass.team, {x, true}, {dz}, weight_gradient(place, x.cols), pass.gradients, {});
-    backward_bias(pass, place, x, dz);
+    backward_bias(pass, place, x.cols, dz);
+  }
+  void backward_parameters(const Pass<T>& pass, const LayerPlace<T>& place, const SparseRows<T>& x,
+                           MatrixView<const T> dz) const {
+    if (place.gradients == nullptr) return;
+    pass.sparse->sparse_gradient(pass.team, x, dz, weight_gradient(place, x.cols), pass.gradients);
+    backward_bias(pass, place, x.cols, dz);
   }
 
   /// dx, if somebody needs it.

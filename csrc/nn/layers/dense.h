@@ -14,7 +14,7 @@
 
 namespace chainrule {
 
-template <class T> class Dense final : public Layer<T> {
+template <class T> class Dense final : public Layer<T>, private SparseLayer<T> {
 public:
   /// connections: M, row by row; none where it is empty.
   Dense(Affine<T> affine, LayerActivation activation, std::vector<T> connections)
@@ -50,13 +50,37 @@ public:
     return affine_.narrow(place, inputs, activation_.element);
   }
 
+  const SparseLayer<T>* sparse() const override { return this; }
+
   void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<T> h) const override {
-    affine_.forward(pass, place, x, affine_.weight(place, x.cols), h, activation_.element);
-    activation_.finish(pass, h);
+    forward_of(pass, place, x, h);
+  }
+  void forward(const Pass<T>& pass, const LayerPlace<T>& place, const SparseRows<T>& x,
+               MatrixView<T> h) const override {
+    forward_of(pass, place, x, h);
   }
 
   void backward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<const T> h,
                 MatrixView<T> dh, MatrixView<T> dx) const override {
+    backward_of(pass, place, x, h, dh, dx);
+  }
+  void backward(const Pass<T>& pass, const LayerPlace<T>& place, const SparseRows<T>& x, MatrixView<const T> h,
+                MatrixView<T> dh) const override {
+    backward_of(pass, place, x, h, dh, {});
+  }
+
+private:
+  bool is_masked() const { return !connections_.empty(); }
+
+  // Of either kind of rows.
+  template <class Rows>
+  void forward_of(const Pass<T>& pass, const LayerPlace<T>& place, const Rows& x, MatrixView<T> h) const {
+    affine_.forward(pass, place, x, affine_.weight(place, x.cols), h, activation_.element);
+    activation_.finish(pass, h);
+  }
+  template <class Rows>
+  void backward_of(const Pass<T>& pass, const LayerPlace<T>& place, const Rows& x, MatrixView<const T> h,
+                   MatrixView<T> dh, MatrixView<T> dx) const {
     activation_.backward(pass, h, dh);
     const MatrixView<const T> dz = dh;
     affine_.backward_parameters(pass, place, x, dz);
@@ -68,9 +92,6 @@ public:
       pass.kernels.multiply(pass.team, dweight.data, mask, dweight.data, dweight.size());
     }
   }
-
-private:
-  bool is_masked() const { return !connections_.empty(); }
 
   Affine<T> affine_;
   LayerActivation activation_;

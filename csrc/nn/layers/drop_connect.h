@@ -54,7 +54,7 @@ public:
     const MatrixView<T> part = thinned(place, x.cols);
     affine_.backward_input(pass, part, dz, dx);
     if (place.gradients == nullptr) return;
-    affine_.backward_bias(pass, place, x, dz);
+    affine_.backward_bias(pass, place, x.cols, dz);
     // x^T dz takes the place of W', which has served, and is masked before it joins the gradients.
     pass.team.barrier();
     pass.kernels.matmul(pass.team, {x, true}, {dz}, part, Write::overwrite, {});

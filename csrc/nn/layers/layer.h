@@ -20,6 +20,17 @@ template <class T> struct LayerPlace {
   T* scratch = nullptr;          // scratch() elements; what training writes on the way forward is there on the way back
 };
 
+/// What a layer can do besides that may be the first one of a network over sparse rows.
+template <class T> class SparseLayer {
+public:
+  virtual ~SparseLayer() = default;
+
+  /// As those of Layer below; nobody needs the gradient by x.
+  virtual void forward(const Pass<T>&, const LayerPlace<T>&, const SparseRows<T>& x, MatrixView<T> h) const = 0;
+  virtual void backward(const Pass<T>&, const LayerPlace<T>&, const SparseRows<T>& x, MatrixView<const T> h,
+                        MatrixView<T> dh) const = 0;
+};
+
 template <class T> class Layer {
 public:
   virtual ~Layer() = default;
@@ -52,6 +63,9 @@ public:
     (void)inputs;
     return {};
   }
+
+  /// This layer over sparse rows; null where it does not take them.
+  virtual const SparseLayer<T>* sparse() const { return nullptr; }
 
   /// h (B, out) from x (B, in), both without gaps between their rows. Called by all threads; the network places a
   /// barrier after it.

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from . import Constraint, Csr, DeviceArray, EpochRecord, ImageChanges, Initializer, LayerInfo, NoiseChanges
+from . import Constraint, Csr, DeviceArray, EpochRecord, ImageChanges, Initializer, LayerInfo, NoiseChanges, SparseRows
 
 Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int32]
@@ -396,7 +396,7 @@ class Network:
     def set_arena(self, arena: Array) -> None: ...
     def assign(self, state: dict[str, Array]) -> None:
         """Sets parameters and statistics at once; ValueError, and nothing set, for an unknown name or another shape."""
-    def forward(self, x: Array, training: bool) -> Array:
+    def forward(self, x: Array | SparseRows, training: bool) -> Array:
         """(B, inputs) to (B, outputs), a copy. Keeps what backward() needs; counts up `pass_number`."""
     @property
     def pass_number(self) -> int: ...
@@ -406,7 +406,7 @@ class Network:
     def zero_grad(self) -> None: ...
     def layer_outputs(self) -> list[Array]:
         """Copies of every layer's output (B, outputs of the layer) in the last forward pass."""
-    def predict(self, x: Array, out: Array | None = None) -> Array:
+    def predict(self, x: Array | SparseRows, out: Array | None = None) -> Array:
         """(N, inputs) to (N, outputs) in evaluation mode, in pieces; leaves the kept forward pass alone.
         x may be any layout; out, if given, must be writable, C-contiguous, (N, outputs)."""
     def predict_there(self, x: DeviceArray, out: DeviceArray | None = None) -> DeviceArray:
@@ -433,7 +433,7 @@ class Fit:
         optimizer: Optimizer,
         penalties: Sequence[Penalty],
         metrics: Sequence[str],  # "accuracy", "top_5_accuracy" (any k from 2 on), "mae", "mse"; "class_counts"
-        x: Array | DeviceArray,  # (N, inputs), C-contiguous
+        x: Array | DeviceArray | SparseRows,  # (N, inputs), C-contiguous
         y: Array | Labels,  # (N, K) or (N,) int32
         weight: Array | None,  # (N,)
         batch_size: int,
@@ -466,7 +466,7 @@ class Evaluation:
         loss: Loss,
         penalties: Sequence[Penalty],
         metrics: Sequence[str],
-        x: Array | DeviceArray,
+        x: Array | DeviceArray | SparseRows,
         y: Array | Labels,
         weight: Array | None,
         threshold: float,
