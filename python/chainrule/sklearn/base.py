@@ -256,7 +256,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "network_") or (not self.warm_start and not incremental)
-        X, y = validate_data(self, X, y, multi_output=True, dtype=(np.float64, np.float32), reset=first)
+        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, dtype=(float, np.float32), reset=first)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         targets = self._targets(y, first, classes)
         random = check_random_state(self.random_state)
@@ -275,7 +275,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if not mean > 0:
             raise ValueError("sample_weight must be above 0 in some row that is trained on; there all are 0")
         weight = None if weight is None else weight / mean
-        rows, more = parameters.batch_size(self, len(X))
+        rows, more = parameters.batch_size(self, len(targets))
         if more and self.solver != "lbfgs":
             warnings.warn(
                 "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=3
@@ -297,7 +297,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             return None
         if X is None or y is None:
             raise ValueError("X_val and y_val go together; one of them is missing")
-        X, y = validate_data(self, X, y, multi_output=True, dtype=self.network_.dtype, reset=False)
+        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, dtype=self.network_.dtype, reset=False)
         return X, self._targets(y, False), None if weight is None else _check_sample_weight(weight, X)
 
     def _split(
@@ -309,7 +309,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             *arrays, random_state=random, test_size=self.validation_fraction, stratify=self._strata(y)
         )
         trained, held_out = parts[0::2], parts[1::2]
-        if len(held_out[0]) < 2:
+        if len(held_out[1]) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
@@ -350,7 +350,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         rate = trainer.optimizer.lr
         if not incremental and isinstance(rate, float):
             trainer.learning_rate = rate
-        callbacks: list[Callback] = [iterations.Iterations(self, len(X), objective, score, best)]
+        callbacks: list[Callback] = [iterations.Iterations(self, len(y), objective, score, best)]
         callbacks += [tasks] if tasks.wanted else []
         callbacks += self.callbacks or ()
         try:
@@ -405,7 +405,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         value, self.n_iter_ = minimised(
             self._trainer, X, y, weight, max_iter=self.max_iter, max_fun=self.max_fun, tol=self.tol, after=after
         )
-        penalty = sum(one.value(self.network_, m=len(X), batch=len(X)) for one in self._trainer.penalty)
+        penalty = sum(one.value(self.network_, m=len(y), batch=len(y)) for one in self._trainer.penalty)
         self.loss_ = (value - penalty) * factor + penalty + offset
         if not all(np.isfinite(one).all() for one in self.network_.parameters().values()):
             raise ValueError(NOT_FINITE)
@@ -450,7 +450,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     def _outputs(self, X: Any) -> Array:
         """Return the outputs of the network, before the activation that belongs to the loss."""
         check_is_fitted(self)
-        return self.network_.predict(validate_data(self, X, reset=False))
+        return self.network_.predict(validate_data(self, X, accept_sparse="csr", reset=False))
+
+    def __sklearn_tags__(self) -> Any:
+        """Say what it can do."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self.device == "cpu"
+        return tags
 
     def to_sklearn(self) -> Any:
         """Return scikit-learn's own estimator with the same parameters, and the same predictions if fitted.

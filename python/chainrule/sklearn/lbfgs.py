@@ -48,7 +48,7 @@ def minimised(
     """
     net = trainer.net
     views = net.parameters()
-    rows = len(X)
+    rows = len(y)
 
     def write(w: Array) -> None:
         at = 0

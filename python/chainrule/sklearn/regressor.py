@@ -254,8 +254,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array of shape (N, D)
-            float32 is trained in float32, all else in float64.
+        X : array or sparse matrix of shape (N, D)
+            float32 is trained in float32, all else in float64; what is sparse stays so.
         y : array of shape (N,) or (N, K)
         sample_weight : array of shape (N,), optional
             How much each row counts.
