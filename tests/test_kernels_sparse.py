@@ -123,6 +123,20 @@ def test_any_layout_and_offsets_of_either_size(tables: EveryTeam, dtype: str, rn
     assert as_bytes(tables.sparse_product(longer, w)) == as_bytes(expected)  # what is behind the last row is nobody's
 
 
+@pytest.mark.parametrize("longest_row", [False, True])
+def test_gradient_of_more_elements_than_a_member_can_turn_at_once(
+    longest_row: bool, tables: EveryTeam, dtype: str, rng: np.random.Generator
+) -> None:
+    # A member's scratch, 1 MiB, has room for 131,000 elements in float32; a single row may have more.
+    counts = np.array([140_000, 7, 0]) if longest_row else rng.integers(30, 65, 3100)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    s = offsets, rng.integers(0, 64, offsets[-1]).astype(np.int32), random(rng, dtype, int(offsets[-1]))
+    dz = random(rng, dtype, len(counts), 5)
+    exact = wide(s, 64).T @ dz.astype(float)
+    sizes = wide(s, 64, absolute=True).T @ abs(dz.astype(float))
+    assert_within(tables.sparse_gradient(s, dz, inputs=64), exact, len(s[1]) * epsilon(dtype) * sizes)
+
+
 def test_only_what_is_kept_is_multiplied(tables: EveryTeam, dtype: str) -> None:
     # Row 0 has columns 0 and 2, row 1 none, row 2 an explicit 0 in column 1.
     s = np.array([0, 2, 2, 3]), np.array([0, 2, 1], np.int32), np.array([2, 3, 0], dtype)
