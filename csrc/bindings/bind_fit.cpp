@@ -7,6 +7,7 @@
 #include "nn/numbers.h"
 #include "train/epoch.h"
 #include "train/run_state.h"
+#include "train/without_zeros.h"
 
 namespace chainrule::bindings {
 
@@ -23,7 +24,7 @@ constexpr const char* class_counts = "class_counts";
 template <class T> class DataArrays {
 public:
   DataArrays(Network<T>& network, const Loss<T>& loss, const std::vector<std::string>& metrics, const py::object& x,
-             const py::object& y, const py::object& weight, Index batch_size)
+             const py::object& y, const py::object& weight, Index batch_size, bool drop_zeros)
       : x_(x), rows_(rows_of(network, x_)), y_(targets_of<T>(y, rows_.rows(), network.outputs(), loss.takes_labels())),
         weight_(weights_of<T>(weight, rows_.rows())),
         resident_(
@@ -36,9 +37,13 @@ public:
       check(metric.k == 1 || metric.k < network.outputs(), "metric \"", word, "\" needs more than ", metric.k,
             " outputs; the network has ", network.outputs());
     }
+    if (!drop_zeros) return;
+    const Unlocked unlocked; // reading all rows takes its time
+    without_zeros_.emplace(network, data_.x);
+    if (without_zeros_->pays()) data_.x = without_zeros_->rows();
   }
 
-  const Data<T>& data() const { return resident_.data(); }
+  const Data<T>& data() const { return data_; }
   /// Whether they are not where the network is.
   bool stream(const Network<T>& network) const { return data().memory != &network.memory(); }
 
@@ -68,6 +73,8 @@ private:
   TargetArrays<T> y_;
   std::optional<Array<T>> weight_;
   ResidentData<T> resident_;
+  Data<T> data_{resident_.data()};
+  std::optional<WithoutZeros<T>> without_zeros_;
 };
 
 template <class T>
@@ -132,7 +139,7 @@ public:
       const py::object& y, const py::object& weight, Index batch_size, bool shuffle, bool drop_last, std::uint64_t seed,
       double threshold, std::vector<Changes> augment)
       : network_(std::move(network)), metrics_(std::move(metrics)),
-        arrays_(network_->network(), *loss, metrics_, x, y, weight, batch_size),
+        arrays_(network_->network(), *loss, metrics_, x, y, weight, batch_size, augment.empty()),
         epoch_(network_->network(), optimizer,
                objective_of<T>(loss, penalties, metrics_, threshold, arrays_.data().rows(),
                                std::min(batch_size, arrays_.data().rows())),
@@ -141,6 +148,7 @@ public:
 
   Index steps() const { return epoch_.steps(); }
   bool streams() const { return arrays_.stream(network_->network()); }
+  bool walks_sparse() const { return arrays_.data().x.is_sparse(); }
 
   void begin(std::uint64_t number, Index steps, const std::vector<double>& totals, double seconds) {
     const Running running(running_, "fit");
@@ -215,7 +223,7 @@ public:
                   const py::object& x, const py::object& y, const py::object& weight, double threshold,
                   Index penalty_rows, Index penalty_batch)
       : network_(std::move(network)), metrics_(std::move(metrics)),
-        arrays_(network_->network(), *loss, metrics_, x, y, weight, piece_rows(network_->network())),
+        arrays_(network_->network(), *loss, metrics_, x, y, weight, piece_rows(network_->network()), false),
         evaluation_(network_->network(),
                     objective_of<T>(loss, penalties, metrics_, threshold, rows_or_all(penalty_rows),
                                     rows_or_all(penalty_batch)),
@@ -309,6 +317,7 @@ template <class T> void bind_fit(py::module_& module) {
            arg("seed"), arg("threshold"), arg("augment") = py::list())
       .def_property_readonly("steps_per_epoch", &Fit<T>::steps)
       .def_property_readonly("streams", &Fit<T>::streams)
+      .def_property_readonly("walks_sparse", &Fit<T>::walks_sparse)
       .def("run", &Fit<T>::run, arg("epoch"), arg("progress") = py::none())
       .def("begin", &Fit<T>::begin, arg("epoch"), arg("steps") = Index{0}, arg("totals") = std::vector<double>{},
            arg("seconds") = 0.0)

@@ -131,6 +131,10 @@ template <class T> Index Network<T>::penalty_room() const {
   return room;
 }
 
+template <class T> bool Network<T>::takes_sparse() const {
+  return device_->template sparse<T>().sparse_product != nullptr && layers_.front()->sparse() != nullptr;
+}
+
 template <class T> void Network<T>::check_takes_sparse() const {
   check(device_->template sparse<T>().sparse_product != nullptr, "sparse rows are for networks on the CPU");
   check(layers_.front()->sparse() != nullptr, "sparse rows need a Dense as the first layer; it is a ", layer_kind(0));

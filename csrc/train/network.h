@@ -45,7 +45,8 @@ public:
   Index layer_scratch(Index layer, Index rows, bool training) const {
     return layers_[static_cast<std::size_t>(layer)]->scratch(rows, layer_inputs(layer), training);
   }
-  /// Throws where its device, or its first layer, does not take sparse rows.
+  /// Whether its device and its first layer take sparse rows; the check throws where they do not.
+  bool takes_sparse() const;
   void check_takes_sparse() const;
   Index layer_inputs(Index layer) const { return layer == 0 ? inputs_ : layer_outputs(layer - 1); }
 

@@ -447,6 +447,8 @@ class Fit:
     def steps_per_epoch(self) -> int: ...
     @property
     def streams(self) -> bool: ...  # whether the data have no room where the network is
+    @property
+    def walks_sparse(self) -> bool: ...  # whether given as sparse rows, or kept as such since most numbers are 0
     def run(self, epoch: int, progress: Callable[[int, float], Any] | None = None) -> EpochRecord:
         """A whole epoch: begin, advance and record."""
     def begin(self, epoch: int, steps: int = 0, totals: Sequence[float] = (), seconds: float = 0.0) -> None:
