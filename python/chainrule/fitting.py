@@ -6,10 +6,9 @@ Whether the run has diverged is decided here; what it goes back to is kept in di
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
 
 from . import checks, metrics, starts
 from .divergence import LastGood, updates_went_wrong, went_wrong, whole_sentence
@@ -118,12 +117,12 @@ class Fitting:
             record = self._epoch(number, steps)
             steps = 0
             rate = trainer.core_optimizer.rate  # of the last step
-            if not (record["finished"] and np.isfinite(record["loss"]) and self._good.keep()):
+            if not (record["finished"] and math.isfinite(record["loss"]) and self._good.keep()):
                 at = f"in epoch {number}, step {record['steps']}"
                 if record["steps"] == 1 and not record["finished"]:
                     return self._back_before_last(at)
                 self._good.restore()
-                return went_wrong(at, bool(record["finished"] and np.isfinite(record["loss"])), rate)
+                return went_wrong(at, bool(record["finished"] and math.isfinite(record["loss"])), rate)
             logs = self._logs(record, rate, number)
             history.add(logs)
             trainer.epochs_done = number
@@ -136,7 +135,7 @@ class Fitting:
             if self._writer and (over or history.epochs % self._writer.where.every_epochs == 0):
                 self._writer.write((number, 0, (), 0.0), self._good, self._called)
         # No further step judges the last update.
-        if np.isfinite(self._judged.run()["loss"]):
+        if math.isfinite(self._judged.run()["loss"]):
             return None
         return self._back_before_last(f"at the end of epoch {trainer.epochs_done}")
 

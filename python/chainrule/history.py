@@ -100,10 +100,13 @@ class History(Mapping[str, list[float]]):
 
     def add(self, record: Mapping[str, float]) -> None:
         """Append one epoch, whose record may lack all that is of the validation part."""
-        if any(name.startswith("val_") and name not in record for name in self._columns):
-            self._not_validated.add(self.epochs)
+        epoch = self.epochs
         for name, values in self._columns.items():
-            values.append(float(record.get(name, math.nan) if name.startswith("val_") else record[name]))
+            if name in record or not name.startswith("val_"):
+                values.append(float(record[name]))
+            else:
+                values.append(math.nan)
+                self._not_validated.add(epoch)
 
     def complete_last(self, record: Mapping[str, float]) -> None:
         """Give the last epoch the figures of the validation part, which it lacks."""

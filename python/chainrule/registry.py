@@ -27,6 +27,9 @@ def find(argument: str, value: object, base: type[T], known: Mapping[str, type[T
     """
     if isinstance(value, base):
         return value
+    kind = known.get(value) if isinstance(value, str) else None
+    if kind is not None and not required_options(kind):
+        return kind()
     plain = [word for word, kind in known.items() if not required_options(kind)]
     listed = ", ".join(repr(word) for word in plain)
     article = "an" if base.__name__[0] in "AEIOU" else "a"
@@ -34,16 +37,14 @@ def find(argument: str, value: object, base: type[T], known: Mapping[str, type[T
         raise TypeError(f"{argument} must be {article} {base.__name__}, not the class: {value.__name__}(...)")
     if not isinstance(value, str):
         raise TypeError(f"{argument} must be {article} {base.__name__} or one of {listed}; got {shown(value)}")
-    if value not in known:
+    if kind is None:
         raise ValueError(f"{argument}={value!r} is unknown; known are {listed}")
-    kind = known[value]
     missing = required_options(kind)
-    if missing:
-        options = ", ".join(f"{option}=..." for option in missing)
-        raise ValueError(f"{argument}={value!r} has no default {missing[0]}; use {kind.__name__}({options})")
-    return kind()
+    options = ", ".join(f"{option}=..." for option in missing)
+    raise ValueError(f"{argument}={value!r} has no default {missing[0]}; use {kind.__name__}({options})")
 
 
-def required_options(kind: type[Any]) -> list[str]:
+def required_options(kind: type[Any]) -> tuple[str, ...]:
     """Name the options of a description that have no default."""
-    return [field.name for field in dataclasses.fields(kind) if field.init and field.default is dataclasses.MISSING]
+    fields = dataclasses.fields(kind)
+    return tuple(field.name for field in fields if field.init and field.default is dataclasses.MISSING)

@@ -6,7 +6,6 @@ from `random_state`; rows are shuffled by the engine, in another order than scik
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
 import warnings
@@ -197,8 +196,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         for fan_in, fan_out in itertools.pairwise(sizes):
             bound = math.sqrt(factor / (fan_in + fan_out))
             starts.append((random.uniform(-bound, bound, (fan_in, fan_out)), random.uniform(-bound, bound, fan_out)))
-        # Of a copy: what is drawn next, the validation part, is then what scikit-learn draws.
-        seed = int(copy.deepcopy(random).randint(np.iinfo(np.int32).max))
+        # Drawn, and put back: what is drawn next, the validation part, is then what scikit-learn draws.
+        state = random.get_state()
+        seed = int(random.randint(np.iinfo(np.int32).max))
+        random.set_state(state)
         self.network_ = Network(layers, inputs=features, seed=seed, dtype=dtype, device=self.device)
         self.coefs_ = given.get("coefs_", [weight for weight, _ in starts])
         self.intercepts_ = given.get("intercepts_", [bias for _, bias in starts])

@@ -215,7 +215,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         if self._kind() == "multilabel":
             coded: Array = self._label_binarizer.transform(y)
             return coded
-        found = unique_labels(y)
+        found = self.classes_ if first and classes is None else unique_labels(y)
         if not first and self.warm_start and set(found) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "
