@@ -171,13 +171,31 @@ def test_workers_of_loky_have_a_share_of_the_threads() -> None:
     assert counts == [1, 1]
 
 
+class Ask(cr.Callback):
+    """Note how many threads the steps of a fit may have."""
+
+    def __init__(self) -> None:
+        self.seen: set[int] = set()
+
+    def on_epoch_end(self, epoch: int, logs: Any) -> None:
+        self.seen.add(cr.get_num_threads())
+
+
 def test_threads_for_a_while() -> None:
-    class Ask(cr.Callback):
-        seen = 0
-
-        def on_epoch_end(self, epoch: int, logs: Any) -> None:
-            self.seen = cr.get_num_threads()
-
     before, ask = cr.get_num_threads(), Ask()
-    classifier(n_jobs=1, callbacks=[ask], max_iter=1).fit(IRIS, KINDS)
-    assert (ask.seen, cr.get_num_threads()) == (1, before)
+    classifier(n_jobs=3, callbacks=[ask], max_iter=1).fit(IRIS, KINDS)
+    assert (ask.seen, cr.get_num_threads()) == ({3}, before)
+
+
+@pytest.mark.parametrize("n_jobs", [1, None])
+def test_fits_in_threads_of_one_process_have_one_thread_each(n_jobs: int | None) -> None:
+    before, asks = cr.get_num_threads(), [Ask() for _ in range(4)]
+
+    def fit(ask: Ask) -> None:
+        ask.seen.clear()
+        classifier(n_jobs=n_jobs, callbacks=[ask], max_iter=20).fit(IRIS, KINDS)
+
+    with joblib.parallel_backend("threading", n_jobs=2):
+        joblib.Parallel()(joblib.delayed(fit)(ask) for ask in asks)
+    assert [ask.seen for ask in asks] == [{1}] * 4
+    assert cr.get_num_threads() == before

@@ -64,6 +64,8 @@ void bind_process(py::module_& module) {
   module.def("set_isa", cpu::use_isa, arg("name"));
   module.def("thread_limit", thread_limit);
   module.def("set_thread_limit", set_thread_limit, arg("threads"));
+  module.def("own_thread_limit", own_thread_limit);
+  module.def("set_own_thread_limit", set_own_thread_limit, arg("threads"));
   module.def("work_per_thread", work_per_thread);
   module.def("set_work_per_thread", set_work_per_thread, arg("work"));
   module.def("shuffled_order", shuffled, arg("n"), arg("seed"), arg("epoch"));

@@ -22,6 +22,7 @@ void pause_briefly() {
 }
 
 std::atomic<int> limit{0};
+thread_local int own_limit = 0;
 
 std::atomic<int> forks{0};
 [[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1); });
@@ -59,14 +60,29 @@ int default_threads(); // of the file that CMake chose
 int fork_generation() { return forks.load(std::memory_order_relaxed); }
 
 int thread_limit() {
-  const int chosen = limit.load();
+  const int chosen = own_limit > 0 ? own_limit : limit.load();
   return chosen > 0 ? chosen : default_threads();
 }
 
-void set_thread_limit(int threads) {
+namespace {
+
+void check_limit(int threads) {
   const int most = std::max(64, 4 * static_cast<int>(std::thread::hardware_concurrency()));
   check(threads >= 0 && threads <= most, "the number of threads must be 0 (automatic) to ", most, "; got ", threads);
+}
+
+} // namespace
+
+void set_thread_limit(int threads) {
+  check_limit(threads);
   limit.store(threads);
+}
+
+int own_thread_limit() { return own_limit; }
+
+void set_own_thread_limit(int threads) {
+  check_limit(threads);
+  own_limit = threads;
 }
 
 double work_per_thread() { return work.load(); }

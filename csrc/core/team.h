@@ -93,12 +93,15 @@ private:
   Buffer<std::byte> scratch_; // threads * Team::scratch_bytes; untouched pages cost nothing
 };
 
-/// The number of threads a team may have: the last set_thread_limit, else what OpenMP says (OMP_NUM_THREADS,
-/// the affinity of the process, threadpoolctl).
+/// The number of threads a team may have: the limit of the calling thread, else the last set_thread_limit, else what
+/// OpenMP says (OMP_NUM_THREADS, the affinity of the process, threadpoolctl).
 int thread_limit();
 /// Sets the limit for the process, up to four times its processors and at least 64; 0 returns to the default. (Where a
 /// thread cannot be started, libgomp ends the process: hence the bound.)
 void set_thread_limit(int threads);
+/// A limit for what the calling thread starts, whatever others do meanwhile; 0 for none.
+int own_thread_limit();
+void set_own_thread_limit(int threads);
 
 /// Threads that a step of `work` floating-point operations is worth, at most thread_limit().
 int threads_for(double work);

@@ -14,8 +14,6 @@ namespace {
 
 template <class T> constexpr Index tile_cols = tile_vectors* Vec<T>::width;
 
-constexpr Index smaller(Index a, Index b) { return a < b ? a : b; }
-
 /// Element (i, j) of a factor lies at data[i * row + j * col]; one of the steps is 1.
 template <class T> struct Strides {
   const T* data;

@@ -7,9 +7,6 @@
 // Both are sums of chosen rows of a matrix, which wait in registers, a strip of columns at a time. For the gradient the
 // rows of s are turned first, so that the elements of a column lie together. Each element of z and of dw is one chain
 // of multiply-adds in the order of the elements, whatever the way and whoever computes it.
-#include <algorithm>
-#include <utility>
-
 #include "cpu/operations.h"
 #include "cpu/row_product.h"
 
@@ -68,7 +65,7 @@ template <class T> constexpr ChosenSums<T> chosen_sums;
 template <class T, class Body> void each_strip(MatrixView<const T> matrix, Range cols, Body body) {
   constexpr Index width = Vec<T>::width;
   for (Index j = cols.begin; j < cols.end; j += strip_cols<T>) {
-    const Range strip{j, std::min(j + strip_cols<T>, cols.end)};
+    const Range strip{j, smaller(j + strip_cols<T>, cols.end)};
     const Index vectors = (strip.size() + width - 1) / width, edge = strip.size() - (vectors - 1) * width;
     const ChosenSum<T> sum = chosen_sums<T>.at[vectors - 1][edge < width];
     body(strip, [&](const ChosenRows<T>& chosen, const T* start, T* to) {
@@ -105,7 +102,7 @@ public:
   TurnedRows(const Team& team, const SparseRows<T>& s, Range rows)
       : values_(reinterpret_cast<T*>(team.scratch())), rows_(reinterpret_cast<std::int32_t*>(values_ + room(s.cols))),
         ends_(rows_ + room(s.cols)) {
-    std::fill_n(ends_, s.cols, 0);
+    for (Index c = 0; c < s.cols; ++c) ends_[c] = 0;
     each(s, rows, [&](Index, Index e) { ++ends_[s.columns[e]]; });
     Index total = 0;
     for (Index c = 0; c < s.cols; ++c) total += ends_[c];
@@ -119,7 +116,11 @@ public:
     }
     if (team.rank() + 1 == team.size()) cols_.end = s.cols;
     std::int32_t begin = 0;
-    for (Index c = cols_.begin; c < cols_.end; ++c) begin += std::exchange(ends_[c], begin);
+    for (Index c = cols_.begin; c < cols_.end; ++c) {
+      const std::int32_t count = ends_[c];
+      ends_[c] = begin;
+      begin += count;
+    }
     each(s, rows, [&](Index i, Index e) {
       const Index c = s.columns[e];
       if (c < cols_.begin || c >= cols_.end) return;
@@ -178,8 +179,9 @@ template <class T>
 void sparse_gradient(const Team& team, const SparseRows<T>& s, MatrixView<const T> dz, MatrixView<T> dw, Write write) {
   Index elements = 0, longest = 0;
   for (Index i = 0; i < dz.rows; ++i) {
-    elements += s.kept(i).size();
-    longest = std::max(longest, s.kept(i).size());
+    const Index kept = s.kept(i).size();
+    elements += kept;
+    if (kept > longest) longest = kept;
   }
   // Turning pays where columns have some elements each, in every lot of rows.
   constexpr Index few = 4;

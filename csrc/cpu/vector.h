@@ -217,6 +217,9 @@ template <class From, class To> void store_as(Vec<From> x, To* to, Partial part)
   for (Index lane = 0; lane < part.count; ++lane) to[lane] = static_cast<To>(x.v[lane]);
 }
 
+/// std::min belongs to all instruction sets: none may compile it for its own.
+constexpr Index smaller(Index a, Index b) { return a < b ? a : b; }
+
 /// Calls body(i, Full{}) for every whole register of `range` and body(i, Partial{rest}) for what is left.
 template <class T, class Body> void each_vector(Range range, Body body) {
   constexpr Index width = Vec<T>::width;

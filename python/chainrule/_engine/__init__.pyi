@@ -63,6 +63,10 @@ def thread_limit() -> int: ...
 def set_thread_limit(threads: int) -> None:
     """0 returns to the default (OMP_NUM_THREADS, affinity, threadpoolctl)."""
 
+def own_thread_limit() -> int: ...
+def set_own_thread_limit(threads: int) -> None:
+    """Of what the calling thread starts, before the limit of the process; 0 for none."""
+
 def work_per_thread() -> float: ...
 def set_work_per_thread(work: float) -> None:
     """Floating-point operations a step must have for each further thread. Tests set it to 1."""

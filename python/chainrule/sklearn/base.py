@@ -196,8 +196,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         for fan_in, fan_out in itertools.pairwise(sizes):
             bound = math.sqrt(factor / (fan_in + fan_out))
             starts.append((random.uniform(-bound, bound, (fan_in, fan_out)), random.uniform(-bound, bound, fan_out)))
-        # Drawn, and put back: what is drawn next, the validation part, is then what scikit-learn draws.
-        state = random.get_state()
+        state = random.get_state()  # put back: what is drawn next is then what scikit-learn draws
         seed = int(random.randint(np.iinfo(np.int32).max))
         random.set_state(state)
         self.network_ = Network(layers, inputs=features, seed=seed, dtype=dtype, device=self.device)

@@ -88,7 +88,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     callbacks : list of Callback, optional
         chainrule's.
     n_jobs : int, optional
-        Threads of the engine while it fits; None leaves its own number.
+        Threads of the engine while it fits, -1 for all. None is `chainrule.get_num_threads()`, but one where joblib
+        fits several estimators in threads of this process.
     progress : bool or "auto", default False
         Whether a bar is shown.
 

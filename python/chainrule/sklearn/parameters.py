@@ -6,14 +6,16 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
 from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
 
-from .. import activations, checks, losses, optimizers, penalties
+from .. import _engine, activations, checks, losses, optimizers, penalties
 from ..callbacks import Callback
 from ..schedules import Schedule
-from ..threads import MOST_THREADS, get_num_threads, set_num_threads
+from ..threads import MOST_THREADS
 
 if TYPE_CHECKING:
     from ..activations import ActivationFunction
@@ -58,16 +60,19 @@ def check(est: BaseMLP) -> None:
 
 @contextmanager
 def threads(n_jobs: int | None) -> Iterator[None]:
-    """Let the engine have so many threads for a while, as joblib counts them: -1 is all, -2 all but one."""
-    if n_jobs is None:
+    """Let what the calling thread starts have so many threads for a while, as joblib counts them: -1 is all.
+
+    None is one where joblib runs several calls in threads of this process, else as many as ever.
+    """
+    if n_jobs is None and not (current_thread() is not main_thread() and get_active_backend()[0].nesting_level):
         yield
         return
-    before = get_num_threads()
-    set_num_threads(min(effective_n_jobs(n_jobs), MOST_THREADS))
+    before = _engine.own_thread_limit()
+    _engine.set_own_thread_limit(1 if n_jobs is None else min(effective_n_jobs(n_jobs), MOST_THREADS))
     try:
         yield
     finally:
-        set_num_threads(before)
+        _engine.set_own_thread_limit(before)
 
 
 def batch_size(est: BaseMLP, rows: int) -> tuple[int, bool]:
