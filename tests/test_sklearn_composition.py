@@ -187,15 +187,23 @@ def test_threads_for_a_while() -> None:
     assert (ask.seen, cr.get_num_threads()) == ({3}, before)
 
 
-@pytest.mark.parametrize("n_jobs", [1, None])
-def test_fits_in_threads_of_one_process_have_one_thread_each(n_jobs: int | None) -> None:
-    before, asks = cr.get_num_threads(), [Ask() for _ in range(4)]
+def seen_threads(n_jobs: int | None) -> set[int]:
+    """Return how many threads the steps of a fit had."""
+    ask = Ask()
+    classifier(n_jobs=n_jobs, callbacks=[ask], max_iter=20).fit(IRIS, KINDS)
+    return ask.seen
 
-    def fit(ask: Ask) -> None:
-        ask.seen.clear()
-        classifier(n_jobs=n_jobs, callbacks=[ask], max_iter=20).fit(IRIS, KINDS)
 
-    with joblib.parallel_backend("threading", n_jobs=2):
-        joblib.Parallel()(joblib.delayed(fit)(ask) for ask in asks)
-    assert [ask.seen for ask in asks] == [{1}] * 4
+@pytest.mark.parametrize("backend", ["threading", "dask"])
+def test_fits_in_threads_of_one_process_have_one_thread_each(backend: str) -> None:
+    before, tasks = cr.get_num_threads(), [joblib.delayed(seen_threads)(n_jobs) for n_jobs in (1, None, 1, None)]
+    if backend == "dask":
+        distributed = pytest.importorskip("distributed", reason="Dask's scheduler is not installed")
+        client = distributed.Client(processes=False, threads_per_worker=2, dashboard_address=None)
+        with client, joblib.parallel_backend("dask"):
+            seen = joblib.Parallel()(tasks)
+    else:
+        with joblib.parallel_backend("threading", n_jobs=2):
+            seen = joblib.Parallel()(tasks)
+    assert seen == [{1}] * 4
     assert cr.get_num_threads() == before

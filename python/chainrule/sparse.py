@@ -47,6 +47,10 @@ def features(argument: str, value: Any, net: Network) -> SparseRows:
     if not data.all_finite(values):
         refuse_non_finite(argument, csr, given, values)
     offsets, columns = (np.asarray(one) for one in (csr.indptr, csr.indices))
+    if len(offsets) != value.shape[0] + 1:
+        raise ValueError(
+            f"{argument} is no sound CSR matrix: its indptr has {len(offsets)} elements for {value.shape[0]} rows"
+        )
     try:
         return SparseRows(offsets, columns, values, net.inputs)
     except ValueError as error:

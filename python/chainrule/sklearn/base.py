@@ -6,13 +6,13 @@ from `random_state`; rows are shuffled by the engine, in another order than scik
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -31,11 +31,10 @@ from ..noise import Dropout
 from ..penalties import L2, Penalty
 from ..trainer import Trainer
 from . import iterations, parameters
-from .protocol import CallbackSupportMixin, Tasks
+from .fitted import Fitted
+from .protocol import WRAPPED, CallbackSupportMixin, Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy.typing as npt
 
     from ..loss import Loss
@@ -55,7 +54,7 @@ def is_stochastic(est: BaseMLP) -> bool:
     return True
 
 
-class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
     """Use MLPClassifier or MLPRegressor."""
 
     # Set by a fit, by the subclass too.
@@ -73,9 +72,6 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     n_outputs_: int
     n_layers_: int
     _no_improvement_count: int
-    _trainer: Trainer | None = None
-    # Arrays by "coefs_" and "intercepts_" that were set before there was a network.
-    _given: Mapping[str, list[Array]] = {}
 
     def __init__(
         self,
@@ -143,9 +139,37 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.progress = progress
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name.
+
+        Parameters
+        ----------
+        deep : bool, default True
+            Whether with the options of those that are descriptions: solver__lr of an Optimizer.
+        """
+        found: dict[str, Any] = super().get_params(deep)
+        for name, value in list(found.items()) if deep else ():
+            found |= parameters.options_of(name, value)
+        return found
+
+    def set_params(self, **params: Any) -> BaseMLP:
+        """Set parameters by name, or options of those that are descriptions, such as solver__lr; return this one."""
+        options = {name: params.pop(name) for name in list(params) if "__" in name}
+        super().set_params(**params)
+        for name, chosen in options.items():
+            first, _, rest = name.partition("__")
+            value = getattr(self, first, None)
+            if dataclasses.is_dataclass(value):
+                setattr(self, first, parameters.with_option(first, value, rest, chosen))
+            else:
+                super().set_params(**{name: chosen})
+        return self
+
     # What a subclass says --------------------------------------------------------------------------------------------
 
-    def _targets(self, y: Array, first: bool, classes: Any = None) -> Array:
+    _numeric = False  # whether targets are numbers
+
+    def _targets(self, y: Array, first: bool, classes: Any = None, held_out: bool = False) -> Array:
         """Return targets as the loss takes them, after the classes were found or compared, and set n_outputs_."""
         raise NotImplementedError
 
@@ -181,10 +205,6 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             if left_out:
                 layers.append(Dropout(rate=left_out))
         return [*layers, Dense(self.n_outputs_)]
-
-    def _dense(self) -> list[int]:
-        """Return the numbers of the layers that have weights."""
-        return [number for number, layer in enumerate(self.network_.layers) if isinstance(layer, Dense)]
 
     def _start(self, random: np.random.RandomState, features: int, dtype: Any, keeps: bool) -> None:
         """Make a network whose weights and biases are drawn as scikit-learn draws them (Glorot and Bengio 2010)."""
@@ -232,11 +252,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if old is not None and type(old.optimizer) is type(optimizer):
             state = self.network_.engine.RunState(self.network_.core, old.core_optimizer)
             state.keep()
-            content = {**state.content(), "rate": made.core_optimizer.rate}
+            rate, content = made.core_optimizer.rate, state.content()
             state = self.network_.engine.RunState(self.network_.core, made.core_optimizer)
             state.take(**content)
             state.restore()
             made.epochs_done = old.epochs_done
+            if old.optimizer != optimizer:
+                iterations.change_rate(made, rate)
         return made
 
     # Fitting ----------------------------------------------------------------------------------------------------------
@@ -256,17 +278,26 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "network_") or (not self.warm_start and not incremental)
-        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, dtype=(float, np.float32), reset=first)
+        X, y = self._checked(X, y, (float, np.float32), first)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         targets = self._targets(y, first, classes)
         random = check_random_state(self.random_state)
         if first:
             self.out_activation_ = self._head()[1]
             self._start(random, X.shape[1], X.dtype, self.warm_start or incremental)
+        elif self._layers() != list(self.network_.layers):
+            raise ValueError(
+                "hidden_layer_sizes, activation, dropout and batch_norm must be those of the network that goes on; "
+                "with others, fit without warm_start"
+            )
+        else:
+            iterations.go_on(self)
         self.n_iter_ = 0
         held_out = self._validation(validation)
-        score_on = held_out if self.early_stopping else None
-        if self.early_stopping and held_out is None:
+        tasks = Tasks(self, X, y, incremental)
+        stops = self.early_stopping and self.solver != "lbfgs"
+        score_on = held_out if stops else None
+        if stops and held_out is None:
             X, targets, weight, score_on = self._split(random, X, targets, weight)
         factors = self._class_factors(targets)
         if factors is not None:
@@ -278,13 +309,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         rows, more = parameters.batch_size(self, len(targets))
         if more and self.solver != "lbfgs":
             warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=3
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+                stacklevel=3 + WRAPPED * (not incremental),
             )
         self._trainer = self._made_trainer(mean)
-        tasks = Tasks(self, X, y)
         with parameters.threads(self.n_jobs):
             if self.solver == "lbfgs":
-                self._minimise(X, targets, weight, tasks)
+                self._minimise(X, targets, weight, held_out, tasks)
             else:
                 self._iterate(X, targets, weight, rows, held_out, score_on, incremental, tasks)
         tasks.close()
@@ -293,12 +324,24 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     def _validation(self, given: tuple[Any, Any, Any]) -> Validation | None:
         """Return the user's own validation part, checked."""
         X, y, weight = given
-        if X is None and y is None:
+        if X is None and y is None and weight is None:
             return None
         if X is None or y is None:
-            raise ValueError("X_val and y_val go together; one of them is missing")
-        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, dtype=self.network_.dtype, reset=False)
-        return X, self._targets(y, False), None if weight is None else _check_sample_weight(weight, X)
+            raise ValueError("X_val and y_val go together, and sample_weight_val goes with them; one is missing")
+        X, y = self._checked(X, y, self.network_.dtype, False)
+        if weight is not None:
+            weight = _check_sample_weight(weight, X)
+            if not weight.mean() > 0:
+                raise ValueError("sample_weight_val must be above 0 in some row; there all are 0")
+            weight = weight / weight.mean()
+        return X, self._targets(y, False, held_out=True), weight
+
+    def _checked(self, X: Any, y: Any, dtype: Any, first: bool) -> tuple[Array, Array]:
+        """Return rows and targets as scikit-learn checks them."""
+        checked: tuple[Array, Array] = validate_data(
+            self, X, y, accept_sparse="csr", multi_output=True, y_numeric=self._numeric, dtype=dtype, reset=first
+        )
+        return checked
 
     def _split(
         self, random: np.random.RandomState, X: Array, y: Array, weight: Array | None
@@ -334,10 +377,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         """Train some epochs in the engine."""
         trainer, net = self._trainer, self.network_
         assert trainer is not None
-        factor, offset = self._objective(y, weight)
-
-        def objective(logs: Mapping[str, float]) -> float:
-            return logs["loss"] * factor + logs.get("penalty", 0.0) + offset
+        scale = self._objective(y, weight)
+        of_held_out = None if held_out is None else self._objective(*held_out[1:])
 
         score, best = None, None
         if score_on is not None:
@@ -349,8 +390,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
         rate = trainer.optimizer.lr
         if not incremental and isinstance(rate, float):
-            trainer.learning_rate = rate
-        callbacks: list[Callback] = [iterations.Iterations(self, len(y), objective, score, best)]
+            iterations.change_rate(trainer, rate)
+        callbacks: list[Callback] = [iterations.Iterations(self, len(y), scale, of_held_out, score, best)]
         callbacks += [tasks] if tasks.wanted else []
         callbacks += self.callbacks or ()
         try:
@@ -366,7 +407,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                 verbose=self.progress,
             )
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warnings.warn("Training interrupted by user.", stacklevel=4 + WRAPPED)
             self.history_ = trainer.history
         diverged = tells_of_divergence(str(self.history_.stop_reason))
         if diverged and self.validation_scores_ is not None:
@@ -379,73 +420,50 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                 "converged yet.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=4 + WRAPPED,
             )
         if best is not None:
             best.restore()
 
-    def _minimise(self, X: Array, y: Array, weight: Array | None, tasks: Tasks) -> None:
+    def _minimise(self, X: Array, y: Array, weight: Array | None, held_out: Validation | None, tasks: Tasks) -> None:
         """Fit by L-BFGS."""
         from .lbfgs import minimised
 
+        if self.callbacks:
+            raise ValueError("callbacks are called after epochs, which solver='lbfgs' has not")
         if any(isinstance(layer, Dropout) for layer in self.network_.layers):
             raise ValueError("solver='lbfgs' needs a loss that is the same at each call; dropout makes it another")
-        factor, offset = self._objective(y, weight)
-        done: list[float] = []
+        trainer, (factor, offset) = self._trainer, self._objective(y, weight)
+        assert trainer is not None
+
+        def objective(value: float) -> float:
+            penalty = sum(one.value(self.network_, m=len(y), batch=len(y)) for one in trainer.penalty)
+            return (value - penalty) * factor + penalty + offset
+
+        self.history_ = History(["loss"] if held_out is None else ["loss", "val_loss"])
 
         def after(value: float) -> None:
-            done.append(value)
+            logs = {"loss": objective(value)}
+            if held_out is not None:
+                val_factor, val_offset = self._objective(*held_out[1:])
+                logs["val_loss"] = trainer.evaluate(*held_out, allow_seen=True)["loss"] * val_factor + val_offset
+                self.validation_curve_.append(logs["val_loss"])
+            self.history_.add(logs)
             if self.verbose:
-                print(f"Iteration {len(done)}, loss = {value:.8f}")
+                print(f"Iteration {self.history_.epochs}, loss = {logs['loss']:.8f}")
             tasks.end()
             tasks.begin()
 
-        assert self._trainer is not None
         tasks.begin()
         value, self.n_iter_ = minimised(
-            self._trainer, X, y, weight, max_iter=self.max_iter, max_fun=self.max_fun, tol=self.tol, after=after
+            trainer, X, y, weight, max_iter=self.max_iter, max_fun=self.max_fun, tol=self.tol, after=after
         )
-        penalty = sum(one.value(self.network_, m=len(y), batch=len(y)) for one in self._trainer.penalty)
-        self.loss_ = (value - penalty) * factor + penalty + offset
+        self.loss_ = objective(value)
+        self.history_.stop_reason = "lbfgs ended"
         if not all(np.isfinite(one).all() for one in self.network_.parameters().values()):
             raise ValueError(NOT_FINITE)
 
-    # What was fitted --------------------------------------------------------------------------------------------------
-
-    @property
-    def coefs_(self) -> list[Array]:
-        """The weights of each layer, (inputs, units): copies. What is set before a first `partial_fit` is its start."""
-        return self._arrays("coefs_", "weight")
-
-    @coefs_.setter
-    def coefs_(self, arrays: list[Array]) -> None:
-        self._set_arrays("coefs_", "weight", arrays)
-
-    @property
-    def intercepts_(self) -> list[Array]:
-        """The biases of each layer, (units,): copies. As for `coefs_`, they may be set."""
-        return self._arrays("intercepts_", "bias")
-
-    @intercepts_.setter
-    def intercepts_(self, arrays: list[Array]) -> None:
-        self._set_arrays("intercepts_", "bias", arrays)
-
-    def _arrays(self, name: str, kind: str) -> list[Array]:
-        if "network_" in vars(self):
-            state = self.network_.parameters()
-            return [state[f"{number}.{kind}"].copy() for number in self._dense()]
-        if name not in self._given:
-            raise AttributeError(f"{type(self).__name__} has no {name} before it is fitted")
-        return self._given[name]
-
-    def _set_arrays(self, name: str, kind: str, arrays: list[Array]) -> None:
-        if "network_" not in vars(self):
-            self._given = {**self._given, name: arrays}
-            return
-        state = self.network_.state_dict()
-        for number, array in zip(self._dense(), arrays, strict=True):
-            state[f"{number}.{kind}"] = np.asarray(array, dtype=self.network_.dtype)
-        self.network_.load_state_dict(state)
+    # What it gives ----------------------------------------------------------------------------------------------------
 
     def _outputs(self, X: Any) -> Array:
         """Return the outputs of the network, before the activation that belongs to the loss."""
@@ -472,29 +490,3 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         from .conversion import to_sklearn
 
         return to_sklearn(self)
-
-    # Pickle -----------------------------------------------------------------------------------------------------------
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return all but the trainer, whose optimizer lives in the engine, and that one's state as arrays."""
-        state: dict[str, Any] = dict(super().__getstate__())
-        trainer = state.pop("_trainer", None)
-        if trainer is not None:
-            kept = trainer.net.engine.RunState(trainer.net.core, trainer.core_optimizer)
-            kept.keep()
-            described = (trainer.loss, trainer.optimizer, trainer.penalty, trainer.epochs_done)
-            state["_optimizer_state"] = (dict(kept.content()), *described)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what was pickled, and make the trainer again."""
-        kept = state.pop("_optimizer_state", None) if "_optimizer_state" in state else None
-        super().__setstate__(state)
-        if kept is not None:
-            content, loss, optimizer, penalty, epochs_done = kept
-            net = self.network_
-            self._trainer = Trainer(net, loss=loss, optimizer=optimizer, penalty=penalty)
-            self._trainer.epochs_done = epochs_done
-            run = net.engine.RunState(net.core, self._trainer.core_optimizer)
-            run.take(**content)
-            run.restore()

@@ -13,6 +13,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 
+from .. import checks
 from ..losses import BinaryCrossEntropy, CrossEntropy
 from . import parameters
 from .base import BaseMLP, is_stochastic
@@ -75,7 +76,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     max_fun : int, default 15000
         Calls of the loss by lbfgs at most.
     loss : "log_loss" or a Loss of chainrule, default "log_loss"
-        Cross-entropy; such as `chainrule.CrossEntropy(label_smoothing=0.1)` instead.
+        Cross-entropy; such as `chainrule.CrossEntropy(label_smoothing=0.1)` instead, where several questions are asked
+        at once a `chainrule.BinaryCrossEntropy`.
     class_weight : dict, "balanced" or None, default None
         Factors of the classes' losses, as in scikit-learn's other classifiers.
     dropout : float or list of float, default 0.0
@@ -201,7 +203,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     # Targets ---------------------------------------------------------------------------------------------------------
 
-    def _targets(self, y: Array, first: bool, classes: Any = None) -> Array:
+    def _targets(self, y: Array, first: bool, classes: Any = None, held_out: bool = False) -> Array:
         """Return class numbers (N,) int32, or 0 and 1 (N,) or (N, K)."""
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -217,7 +219,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             coded: Array = self._label_binarizer.transform(y)
             return coded
         found = self.classes_ if first and classes is None else unique_labels(y)
-        if not first and self.warm_start and set(found) != set(self.classes_):
+        if not first and not held_out and self.warm_start and set(found) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "
                 f"got {self.classes_}, `y` has {found}"
@@ -234,9 +236,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     def _head(self) -> tuple[Loss, str]:
         """Return the loss, and the activation that makes probabilities of outputs."""
-        if self._kind() == "multiclass":
-            return parameters.loss(self.loss, {"log_loss": CrossEntropy()}), "softmax"
-        return parameters.loss(self.loss, {"log_loss": BinaryCrossEntropy(reduction="mean_rows")}), "logistic"
+        several = self._kind() == "multiclass"
+        usual = CrossEntropy() if several else BinaryCrossEntropy(reduction="mean_rows")
+        loss = parameters.loss(self.loss, {"log_loss": usual, "cross_entropy": usual})
+        if self._kind() == "binary" and isinstance(loss, CrossEntropy):  # of two classes the same, by one output
+            reduction = "mean_rows" if loss.reduction == "mean" else loss.reduction
+            loss = BinaryCrossEntropy(
+                from_logits=loss.from_logits, label_smoothing=loss.label_smoothing, reduction=reduction
+            )
+        if type(loss) is not type(usual) or not loss.from_logits:
+            raise ValueError(
+                f"loss must be 'log_loss' or a {type(usual).__name__} of logits where targets are {self._kind()}; got "
+                f"{checks.shown(self.loss)}"
+            )
+        return loss, "softmax" if several else "logistic"
 
     def _strata(self, y: Array) -> Array | None:
         """Return the class of each row where there are two, as scikit-learn does."""

@@ -30,8 +30,9 @@ class Iterations(Callback):
     est : BaseMLP
     rows : int
         That are trained on.
-    objective : callable
-        Of the history's figures of an epoch: the loss as scikit-learn counts it.
+    scale, of_held_out : tuple of two floats, and the same or None
+        By what the loss of the rows that are trained on, and of those that are not, is multiplied, and what is added,
+        to be scikit-learn's.
     score : callable or None
         Of no argument: the score on the validation part, where it decides.
     best : RunState or None
@@ -44,21 +45,25 @@ class Iterations(Callback):
         self,
         est: BaseMLP,
         rows: int,
-        objective: Callable[[Mapping[str, float]], float],
+        scale: tuple[float, float],
+        of_held_out: tuple[float, float] | None,
         score: Callable[[], float] | None,
         best: RunState | None,
     ) -> None:
-        self._est, self._rows, self._objective, self._score, self._best = est, rows, objective, score, best
+        self._est, self._rows, self._score, self._best = est, rows, score, best
+        self._scale, self._of_held_out = scale, of_held_out
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Note the figures, and decide."""
         est = self._est
         est.n_iter_ += 1
         est.t_ += self._rows
-        est.loss_ = self._objective(logs)
+        factor, offset = self._scale
+        est.loss_ = logs["loss"] * factor + logs.get("penalty", 0.0) + offset
         est.loss_curve_.append(est.loss_)
-        if "val_loss" in logs:
-            est.validation_curve_.append(logs["val_loss"])
+        if self._of_held_out is not None:
+            factor, offset = self._of_held_out
+            est.validation_curve_.append(logs["val_loss"] * factor + offset)
         if est.verbose:
             print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
         if self._score is None:
@@ -135,3 +140,11 @@ def begin(est: BaseMLP) -> None:
     est.best_loss_ = None if est.early_stopping else math.inf
     est.validation_scores_ = [] if est.early_stopping else None
     est.best_validation_score_ = -math.inf if est.early_stopping else None
+
+
+def go_on(est: BaseMLP) -> None:
+    """Add the figures that a fit lacks which goes on from one without early stopping, or from one with it."""
+    if est.early_stopping and est.validation_scores_ is None:
+        est.validation_scores_, est.best_validation_score_ = [], -math.inf
+    if not est.early_stopping and est.best_loss_ is None:
+        est.best_loss_ = math.inf

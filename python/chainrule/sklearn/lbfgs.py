@@ -12,6 +12,8 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
+from .protocol import WRAPPED
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -83,6 +85,6 @@ def minimised(
             f"lbfgs failed to converge after {found.nit} iteration(s) (status={found.status}):\n{found.message}\n\n"
             "You might also want to scale the data, or raise max_iter or max_fun",
             ConvergenceWarning,
-            stacklevel=5,
+            stacklevel=5 + WRAPPED,
         )
     return float(found.fun), min(int(found.nit), max_iter)

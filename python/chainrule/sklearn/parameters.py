@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from numbers import Integral, Real
 from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
-from joblib import effective_n_jobs
+from joblib import cpu_count, effective_n_jobs
 from joblib.parallel import get_active_backend
 
 from .. import _engine, activations, checks, losses, optimizers, penalties
@@ -58,17 +59,27 @@ def check(est: BaseMLP) -> None:
     penalties.resolve("penalty", est.penalty)
 
 
+def in_a_worker_thread() -> bool:
+    """Return whether joblib or Dask runs this as one of several calls in threads of this process."""
+    if current_thread() is main_thread():
+        return False
+    backend = get_active_backend()[0]
+    # A task of Dask is told of the cluster, not of its own place in it.
+    return backend.nesting_level > 0 or type(backend).__name__ == "DaskDistributedBackend"
+
+
 @contextmanager
 def threads(n_jobs: int | None) -> Iterator[None]:
     """Let what the calling thread starts have so many threads for a while, as joblib counts them: -1 is all.
 
-    None is one where joblib runs several calls in threads of this process, else as many as ever.
+    None is one in a worker thread, else as many as ever.
     """
-    if n_jobs is None and not (current_thread() is not main_thread() and get_active_backend()[0].nesting_level):
+    if n_jobs is None and not in_a_worker_thread():
         yield
         return
     before = _engine.own_thread_limit()
-    _engine.set_own_thread_limit(1 if n_jobs is None else min(effective_n_jobs(n_jobs), MOST_THREADS))
+    most = max(64, cpu_count())  # which the engine allows on any machine
+    _engine.set_own_thread_limit(1 if n_jobs is None else min(effective_n_jobs(n_jobs), most))
     try:
         yield
     finally:
@@ -122,3 +133,25 @@ def rate_of_dropout(value: object) -> float:
 def loss(value: object, words: dict[str, Loss]) -> Loss:
     """Return a loss by scikit-learn's words, by chainrule's, or as it is."""
     return words[value] if isinstance(value, str) and value in words else losses.resolve("loss", value)
+
+
+def options_of(name: str, value: object) -> dict[str, Any]:
+    """Return the options of a description such as an Optimizer, by names such as solver__lr; of all else nothing."""
+    found: dict[str, Any] = {}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            if field.init:
+                option = getattr(value, field.name)
+                found |= {f"{name}__{field.name}": option, **options_of(f"{name}__{field.name}", option)}
+    return found
+
+
+def with_option(name: str, value: Any, option: str, chosen: object) -> Any:
+    """Return a description with one option changed, or one of an option's own, after a further "__"."""
+    first, _, rest = option.partition("__")
+    known = {field.name for field in dataclasses.fields(value) if field.init}
+    if first not in known:
+        raise ValueError(f"{name}__{first} is no option of {value!r}; it has {', '.join(sorted(known))}")
+    if rest:
+        chosen = with_option(f"{name}__{first}", getattr(value, first), rest, chosen)
+    return dataclasses.replace(value, **{first: chosen})

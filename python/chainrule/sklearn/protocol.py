@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..callbacks import Callback
 
+# Calls between a user's and `fit` itself, which warnings have to look past.
+WRAPPED = 1
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # before 1.9
+    WRAPPED = 0
     Method = TypeVar("Method", bound=Callable[..., Any])
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
@@ -26,7 +29,7 @@ except ImportError:  # before 1.9
 if TYPE_CHECKING:
     from .base import BaseMLP
 
-__all__ = ["CallbackSupportMixin", "Tasks", "with_callbacks"]
+__all__ = ["WRAPPED", "CallbackSupportMixin", "Tasks", "with_callbacks"]
 
 
 class Tasks(Callback):
@@ -36,14 +39,16 @@ class Tasks(Callback):
     ----------
     est : BaseMLP
     X, y : array
-        That are trained on.
+        That a fit was given.
+    incremental : bool
+        Whether this is `partial_fit`, which is no fit of its own: nobody is called.
     """
 
-    def __init__(self, est: BaseMLP, X: Any, y: Any) -> None:
+    def __init__(self, est: BaseMLP, X: Any, y: Any, incremental: bool) -> None:
         self._est, self._given = est, {"X": X, "y": y}
         self._fit: Any = None
         self._epoch: Any = None
-        if hasattr(est, "_skl_callbacks") or hasattr(est, "_parent_callback_ctx"):
+        if not incremental and (hasattr(est, "_skl_callbacks") or hasattr(est, "_parent_callback_ctx")):
             # SciPy tells of the end of an iteration only: one more begins, and is ended by close().
             most = est.max_iter + (est.solver == "lbfgs")
             self._fit = est._init_callback_context(task_name="fit", max_subtasks=most)

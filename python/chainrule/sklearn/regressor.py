@@ -188,10 +188,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     # Targets and predictions -----------------------------------------------------------------------------------------
 
-    def _targets(self, y: Array, first: bool, classes: Any = None) -> Array:
+    _numeric = True
+
+    def _targets(self, y: Array, first: bool, classes: Any = None, held_out: bool = False) -> Array:
         """Return numbers (N, K)."""
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        if y.dtype.kind not in "biuf":
+            raise ValueError(f"y must be numbers; got {y.dtype}")
         y = y.reshape(len(y), -1).astype(np.float64, copy=False)
         if first:
             self.n_outputs_ = y.shape[1]
