@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 from kernel_checks import EveryTeam
+
+# Numba compiles for half a minute where it optimises, and here nobody asks how fast its code is.
+os.environ.setdefault("NUMBA_OPT", "0")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

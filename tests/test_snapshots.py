@@ -335,8 +335,9 @@ rng = np.random.default_rng(0)
 X, y = rng.normal(size=(400, 20)), rng.integers(0, 3, size=400)
 net = cr.Network([cr.Dense(30, activation="relu"), cr.Dropout(rate=0.2), cr.Dense(3)], inputs=20, seed=4)
 trainer = cr.Trainer(net, loss="cross_entropy", optimizer="adam")
-path, callbacks = sys.argv[1], [cr.EarlyStopping(patience=99)]
+callbacks = [cr.EarlyStopping(patience=99)]
 print("ready", flush=True)
+path = sys.stdin.readline().strip()
 if os.path.exists(path):
     trainer.resume(path, X, y, callbacks=callbacks, verbose=False)
 else:
@@ -346,19 +347,43 @@ print(net.core.arena().tobytes().hex(), trainer.history["loss"], trainer.history
 """
 
 
-def started(path: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, path], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
+class Runs:
+    """Processes that wait for their path; the next ones start while one runs."""
+
+    def __init__(self):
+        self.waiting = [self.begun() for _ in range(3)]
+
+    def begun(self):
+        command = [sys.executable, "-c", SCRIPT]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def go(self, path):
+        self.waiting.append(self.begun())
+        process = self.waiting.pop(0)
+        assert process.stdout.readline() == "ready\n"
+        process.stdin.write(f"{path}\n")
+        process.stdin.flush()
+        return process
+
+    def close(self):
+        for process in self.waiting:
+            process.kill()
+            process.communicate()
 
 
-def test_killed_thirty_times(tmp_path):
-    whole, _ = started("").communicate(timeout=60)
+@pytest.fixture
+def runs():
+    made = Runs()
+    yield made
+    made.close()
+
+
+def test_killed_thirty_times(runs, tmp_path):
+    whole, _ = runs.go("").communicate(timeout=60)
     rng = np.random.default_rng(30)
     run, kills = 0, 0
     while kills < KILLS:
-        process = started(str(tmp_path / f"{run}.snapshot"))
+        process = runs.go(tmp_path / f"{run}.snapshot")
         time.sleep(rng.uniform(0, 0.04))
         process.kill()  # SIGKILL
         said, _ = process.communicate(timeout=60)
@@ -366,5 +391,5 @@ def test_killed_thirty_times(tmp_path):
         if process.returncode == 0:  # too late: this run is over, the next one is killed
             assert said == whole
             run += 1
-    said, _ = started(str(tmp_path / f"{run}.snapshot")).communicate(timeout=60)
+    said, _ = runs.go(tmp_path / f"{run}.snapshot").communicate(timeout=60)
     assert said == whole
