@@ -62,7 +62,7 @@ def main(options: Options) -> dict[str, Any]:
             found[name]["no_worse"] = no_worse(scores[OURS], scores[THEIRS])
             say(line(name, found[name]))
     whole = {"problems": found}
-    finish("estimators", options, whole)
+    finish("estimators", options, whole, dtype="float64")
     return whole
 
 

@@ -446,7 +446,10 @@ def page_section(results: Results) -> str:
         elif group == "memory":
             parts += [f"Peak of a process, MB; training is {stored['steps']} steps of SGD:", memory_table(stored)]
         elif group == "estimators":
-            parts += ["Fits with scikit-learn's defaults, and the scores of rows apart:", estimators_table(stored)]
+            parts += [
+                "Fits with scikit-learn's defaults, a seed a round, and the mean scores of a quarter of the rows:",
+                estimators_table(stored),
+            ]
         elif group == "monitoring":
             widths = "-".join(map(str, stored["widths"]))
             epochs = f"{stored['epochs']} epoch{'' if stored['epochs'] == 1 else 's'}"

@@ -95,13 +95,16 @@ def _ceiling(dtype: str, threads: int) -> Callable[[], float]:
     return lambda: machine.ceiling(dtype, threads)
 
 
-def finish(group: str, options: Options, results: Mapping[str, Any]) -> None:
-    """Store the results of a group with the machine and what was asked for, if they are to be stored."""
+def finish(group: str, options: Options, results: Mapping[str, Any], dtype: str | None = None) -> None:
+    """Store the results of a group with the machine and what was asked for, if they are to be stored.
+
+    `dtype` is that of a group that has its own, whatever was asked for.
+    """
     if options.results is None:
         print("not stored: this was no full run (name a folder with --results to keep it)")
         return
     settings = {
-        "dtype": options.dtype,
+        "dtype": dtype or options.dtype,
         "isa": options.isa,
         "threads": options.threads,
         "rounds": options.rounds,
