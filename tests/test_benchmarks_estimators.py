@@ -62,3 +62,15 @@ def test_the_problems() -> None:
         pytest.skip("MNIST's test part is not in ../shared/data/mnist10k")
     pictures = estimators.problems(Options(data=folder))["MNIST-10k"]
     assert (pictures.X.shape, len(np.unique(pictures.y))) == ((10_000, 784), 10)
+
+
+def test_the_sentence_of_the_readme() -> None:
+    problems = {
+        name: {"ratios": {"sklearn": {"median": median}}, "no_worse": good}
+        for name, median, good in (("wine", 5.04, True), ("digits", 3.96, False), ("iris", 8.44, True))
+    }
+    said = report.readme_section({"estimators": {"settings": {"dtype": "float64"}, "problems": problems}})
+    assert said == (
+        "Fits of `chainrule.sklearn` with scikit-learn's defaults, in float64, are 4.0 (digits) to 8.4 times (iris) as "
+        "fast as scikit-learn's; on 2 of 3 data sets the score is no worse."
+    )
