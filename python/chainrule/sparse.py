@@ -79,6 +79,8 @@ def refuse_non_finite(argument: str, csr: Any, given: Array, values: Array) -> N
 
 def or_any_layout(argument: str, value: object, net: Network) -> Array | SparseRows:
     """Return the inputs of a network, checked: sparse rows, or an array (rows, inputs) in any layout."""
+    if isinstance(value, SparseRows):
+        return value  # checked before, and nobody can have changed them
     if is_sparse(value):
         return features(argument, value, net)
     return data.features(argument, value, net.inputs, net.dtype)

@@ -220,8 +220,9 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         seed = int(random.randint(np.iinfo(np.int32).max))
         random.set_state(state)
         self.network_ = Network(layers, inputs=features, seed=seed, dtype=dtype, device=self.device)
-        self.coefs_ = given.get("coefs_", [weight for weight, _ in starts])
-        self.intercepts_ = given.get("intercepts_", [bias for _, bias in starts])
+        weights = given.get("coefs_", [weight for weight, _ in starts])
+        biases = given.get("intercepts_", [bias for _, bias in starts])
+        self._load({"weight": weights, "bias": biases})
         self._trainer = None
         self.history_ = History(["loss"])
         self.n_layers_ = len(self._dense()) + 1
@@ -434,6 +435,7 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         if any(isinstance(layer, Dropout) for layer in self.network_.layers):
             raise ValueError("solver='lbfgs' needs a loss that is the same at each call; dropout makes it another")
         trainer, (factor, offset) = self._trainer, self._objective(y, weight)
+        val_factor, val_offset = (1.0, 0.0) if held_out is None else self._objective(*held_out[1:])
         assert trainer is not None
 
         def objective(value: float) -> float:
@@ -445,7 +447,6 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         def after(value: float) -> None:
             logs = {"loss": objective(value)}
             if held_out is not None:
-                val_factor, val_offset = self._objective(*held_out[1:])
                 logs["val_loss"] = trainer.evaluate(*held_out, allow_seen=True)["loss"] * val_factor + val_offset
                 self.validation_curve_.append(logs["val_loss"])
             self.history_.add(logs)

@@ -61,10 +61,15 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     def _set_arrays(self, name: str, kind: str, arrays: list[Array]) -> None:
         if "network_" not in vars(self):
             self._given = {**self._given, name: arrays}
-            return
+        else:
+            self._load({kind: arrays})
+
+    def _load(self, kinds: Mapping[str, list[Array]]) -> None:
+        """Give the network's layers new weights, or biases, or both."""
         state = self.network_.state_dict()
-        for number, array in zip(self._dense(), arrays, strict=True):
-            state[f"{number}.{kind}"] = np.asarray(array, dtype=self.network_.dtype)
+        for kind, arrays in kinds.items():
+            for number, array in zip(self._dense(), arrays, strict=True):
+                state[f"{number}.{kind}"] = np.asarray(array, dtype=self.network_.dtype)
         self.network_.load_state_dict(state)
 
     # Pickle -----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
+from .. import sparse
 from .protocol import WRAPPED
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def minimised(
         Called with the objective after each iteration.
     """
     net = trainer.net
+    inputs: Any = sparse.or_dense("X", X, net)  # sparse rows are checked and copied once
     views = net.parameters()
     rows = len(y)
 
@@ -62,7 +64,7 @@ def minimised(
     def objective(w: Array) -> tuple[float, Array]:
         write(w)
         net.zero_grad()
-        loss = trainer.loss(net.train()(X), y, weight)
+        loss = trainer.loss(net.train()(inputs), y, weight)
         value = float(loss)
         if np.isfinite(value):
             loss.backward()
