@@ -12,6 +12,7 @@
 #include <cstddef>
 
 #include "core/buffer.h"
+#include "core/prefetch.h"
 #include "core/view.h"
 
 namespace chainrule {
@@ -45,6 +46,12 @@ public:
     if (size_ > 1) barrier_->wait(size_);
   }
 
+  /// What this member will read next, for products to ask for while they compute.
+  CHAINRULE_INLINE void set_prefetch(Prefetch* prefetch) { prefetch_ = prefetch; }
+  CHAINRULE_INLINE void prefetch() const {
+    if (prefetch_ != nullptr) prefetch_->go_on();
+  }
+
   /// This member's part of [0, n), cut at multiples of `grain`; the parts cover [0, n) without overlap.
   CHAINRULE_INLINE Range share(Index n, Index grain = 1) const { return part(n, grain, rank_, size_); }
 
@@ -61,6 +68,7 @@ private:
   int size_;
   Barrier* barrier_;
   std::byte* scratch_;
+  Prefetch* prefetch_ = nullptr;
 };
 
 /// A body that all members run. A plain pointer pair: it neither allocates nor owns.

@@ -85,6 +85,7 @@ template <class T> struct Product {
   MatrixView<T> c;
   bool add;
   Epilogue<T> epilogue;
+  const Team& team;
 
   /// The start of the sums at c[i, j], in the first block of the sum or a later one.
   TileStart<T> start(bool first, Index i, Index j) const {
@@ -93,6 +94,7 @@ template <class T> struct Product {
   }
   /// Computes a tile of c, at most one, and what follows after the last block of the sum.
   void compute(Range rows, Range cols, const TileInput<T>& in, bool first, bool last) const {
+    team.prefetch();
     const ActivationKind kind = epilogue.activation.kind;
     T* target = c.row(rows.begin) + cols.begin;
     run_tile<T>(rows.size(), cols.size(), in, start(first, rows.begin, cols.begin),
@@ -203,7 +205,7 @@ template <class T>
 void matmul(const Team& team, Factor<T> a, Factor<T> b, MatrixView<T> c, Write write, Epilogue<T> epilogue) {
   const Share share = share_of<T>(team, c.rows, c.cols);
   if (share.rows.size() == 0 || share.cols.size() == 0) return;
-  const Product<T> product{strides_of(a), strides_of(b), a.cols(), c, write == Write::add, epilogue};
+  const Product<T> product{strides_of(a), strides_of(b), a.cols(), c, write == Write::add, epilogue, team};
   const Index b_bytes = product.sum * c.cols * static_cast<Index>(sizeof(T));
   const bool few = share.rows.size() <= few_tiles * tile_rows && b_bytes <= unpacked_bytes;
   if (!b.transposed && c.rows == 1) {

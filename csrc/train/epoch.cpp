@@ -117,9 +117,13 @@ template <class T> void Epoch<T>::walk(const Team& team, double seconds, Index l
   const double end = seconds_now() + seconds;
   const std::uint64_t first_pass = network_.steps(), first_update = optimizer_->steps();
   const Index begin = next_;
+  Prefetch prefetch;
+  Team member = team;
+  member.set_prefetch(&prefetch);
   auto take_next = [&](Index step) {
     const auto done = static_cast<std::uint64_t>(step - begin);
-    Pass<T> pass = network_.pass(team);
+    prefetch = sampler_.prefetch(member, step + 1);
+    Pass<T> pass = network_.pass(member);
     pass.step = first_pass + done;
     return take(pass, step, first_update + done, end);
   };

@@ -32,8 +32,10 @@ public:
     if (spent_ < wanted_) return;
     step_[way_] = spent_ / static_cast<double>(steps_);
     if (looks_ && --first_looks_ <= 0) { // go on in the better way
-      wanted_ = std::max(least_between, spent_ / share_of_looks);
-      way_ = step_[one] < step_[all] ? one : all;
+      const Way better = step_[one] < step_[all] ? one : all;
+      looks_apart_ = better == better_ ? std::min(2 * looks_apart_, most_apart) : least_apart;
+      wanted_ = looks_apart_ * spent_;
+      way_ = better_ = better;
       looks_ = false;
     } else { // look at the other
       wanted_ = look_seconds;
@@ -51,12 +53,13 @@ private:
   static constexpr double most_operations = 1e9;
   // A look: long enough for a sleeping thread to wake up, some 50 us, and for many short steps.
   static constexpr double look_seconds = 5e-3;
-  // Seconds from look to look at least, and the share of the time that goes into looks at most.
-  static constexpr double least_between = 1, share_of_looks = 0.02;
+  // How many times as long as a look it is to the next: at first, and after many that said the same.
+  static constexpr double least_apart = 6, most_apart = 200;
 
   bool chooses_, looks_ = true;
   int first_looks_ = 3; // all, which starts the threads and touches all memory for the first time; one; all again
-  Way way_ = all;
+  Way way_ = all, better_ = all;
+  double looks_apart_ = least_apart;
   double step_[2] = {0, 0};                  // seconds a step, by way, when last seen
   double wanted_ = look_seconds, spent_ = 0; // seconds to go in the present way, and gone
   Index steps_ = 0;                          // done in the present way

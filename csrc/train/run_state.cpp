@@ -8,6 +8,21 @@
 
 namespace chainrule {
 
+namespace {
+
+constexpr Index page = 1024; // a share is a number of pages (4 KiB, float32): each is first touched by one thread
+
+/// Copies `n` numbers of what lies as the arena does, by as many threads as pay for passing over it.
+template <class T> void copy_all(const Network<T>& network, T* to, const T* from, Index n) {
+  auto body = [&](const Team& team) {
+    const Range share = team.share(n, page);
+    copy(network.memory(), to + share.begin, from + share.begin, share.size());
+  };
+  ThreadTeam(network.arena_threads()).run(body);
+}
+
+} // namespace
+
 template <class T>
 RunState<T>::RunState(const Network<T>& network, std::shared_ptr<Optimizer<T>> optimizer)
     : optimizer_(std::move(optimizer)), arena_(network.arena_size(), Contents::undefined, network.memory()) {
@@ -19,13 +34,12 @@ RunState<T>::RunState(const Network<T>& network, std::shared_ptr<Optimizer<T>> o
 }
 
 template <class T> void RunState<T>::keep(const Network<T>& network) {
-  const Memory& memory = network.memory();
-  copy(memory, arena_.data(), network.arena(), arena_.size());
+  copy_all(network, arena_.data(), network.arena(), arena_.size());
   kept_ = true;
   if (optimizer_ == nullptr) return;
   for (int i = 0; i < optimizer_->states(); ++i) {
     Buffer<T>& state = states_[static_cast<std::size_t>(i)];
-    copy(memory, state.data(), optimizer_->state(i), state.size());
+    copy_all<T>(network, state.data(), optimizer_->state(i), state.size());
   }
   passes_ = network.steps();
   updates_ = optimizer_->steps();
@@ -34,12 +48,11 @@ template <class T> void RunState<T>::keep(const Network<T>& network) {
 
 template <class T> void RunState<T>::restore(Network<T>& network) const {
   check(kept_, "nothing was kept yet");
-  const Memory& memory = network.memory();
-  copy(memory, network.arena(), arena_.data(), arena_.size());
+  copy_all<T>(network, network.arena(), arena_.data(), arena_.size());
   if (optimizer_ == nullptr) return;
   for (int i = 0; i < optimizer_->states(); ++i) {
     const Buffer<T>& state = states_[static_cast<std::size_t>(i)];
-    copy(memory, optimizer_->state(i), state.data(), state.size());
+    copy_all<T>(network, optimizer_->state(i), state.data(), state.size());
   }
   network.set_steps(passes_);
   optimizer_->set_steps(updates_);

@@ -7,6 +7,9 @@ namespace chainrule {
 
 namespace {
 
+// Rows that are near anyway: all of them fit a second-level cache (512 KiB and more), beside what a step needs.
+constexpr Index near_bytes = 256 * 1024;
+
 constexpr Index round_up(Index bytes) {
   return (bytes + Index{alignment_bytes} - 1) / Index{alignment_bytes} * Index{alignment_bytes};
 }
@@ -138,6 +141,15 @@ template <class T> Data<T> Sampler<T>::batch(const Pass<T>& pass, Index step) {
     batch.x = augmentation_.apply(pass, epoch_, numbers_from(step * batch_size_), batch.x.dense);
   }
   return batch;
+}
+
+template <class T> Prefetch Sampler<T>::prefetch(const Team& team, Index step) const {
+  const auto& x = data_.x.dense;
+  if (order_.size() == 0 || !device_.is_host() || data_.x.is_sparse() || step >= steps_) return {};
+  constexpr auto size = static_cast<Index>(sizeof(T));
+  if (x.rows * x.cols * size <= near_bytes) return {};
+  const Range share = team.share(rows_of(step)); // as kernels.gather_rows cuts it
+  return {x.data, x.stride * size, x.cols * size, order_.data() + step * batch_size_ + share.begin, share.size()};
 }
 
 template <class T> Data<T> Sampler<T>::collected(const Pass<T>& pass, Index step) {

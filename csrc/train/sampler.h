@@ -39,6 +39,9 @@ public:
   Index prepare(Index step, Index most);
   /// The batch of a step that is ready. Called by all threads; ends with a barrier. The batch before is gone.
   Data<T> batch(const Pass<T>&, Index step);
+  /// The rows that a member of a team will gather for a step of this epoch; none where there is no such step, and where
+  /// they are not gathered from the memory of this process.
+  Prefetch prefetch(const Team&, Index step) const;
 
 private:
   /// Where the arrays of a lot lie, one behind the other; those that the data have not are null.

@@ -26,15 +26,23 @@ class LastGood:
         self._core = core
         self._last, self._spare = (engine.RunState(core, optimizer) for _ in range(2))
         self._has_spare = False
+        self._last_is_end = False  # whether `_last` is the end of the last epoch that was done
 
     def start(self) -> None:
         """Keep the start of a run."""
         self._last.keep()
 
-    def keep(self) -> bool:
-        """Keep the end of an epoch, if all parameters are finite; return whether they are."""
+    def keep(self, *, at_the_end: bool = False) -> bool:
+        """Keep the end of an epoch, if all parameters are finite; return whether they are.
+
+        `at_the_end` of a run nobody goes on from there: if it is bad, the run goes back to the epoch before, else it is
+        what the network has. Then nothing is copied.
+        """
         if not self._core.is_finite():
             return False
+        self._last_is_end = not at_the_end
+        if at_the_end:
+            return True
         self._last, self._spare = self._spare, self._last
         self._last.keep()
         self._has_spare = True
@@ -42,7 +50,8 @@ class LastGood:
 
     def forget_last(self) -> None:
         """Take the end of the last epoch for bad: what was before it is the last good state again."""
-        self._last, self._spare = self._spare, self._last
+        if self._last_is_end:
+            self._last, self._spare = self._spare, self._last
 
     def contents(self) -> tuple[RunContent, RunContent | None]:
         """Return both states; None for one that there is not yet."""
@@ -54,6 +63,7 @@ class LastGood:
         self._has_spare = spare is not None
         if spare is not None:
             self._spare.take(**spare)
+        self._last_is_end = self._has_spare
 
     def restore(self) -> None:
         """Set the network and the optimizer back."""

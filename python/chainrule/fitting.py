@@ -117,12 +117,14 @@ class Fitting:
             record = self._epoch(number, steps)
             steps = 0
             rate = trainer.core_optimizer.rate  # of the last step
-            if not (record["finished"] and math.isfinite(record["loss"]) and self._good.keep()):
+            at_the_end = number == last and self._writer is None  # a snapshot holds the good state too
+            finished = record["finished"] and math.isfinite(record["loss"])
+            if not (finished and self._good.keep(at_the_end=at_the_end)):
                 at = f"in epoch {number}, step {record['steps']}"
                 if record["steps"] == 1 and not record["finished"]:
                     return self._back_before_last(at)
                 self._good.restore()
-                return went_wrong(at, bool(record["finished"] and math.isfinite(record["loss"])), rate)
+                return went_wrong(at, bool(finished), rate)
             logs = self._logs(record, rate, number)
             history.add(logs)
             trainer.epochs_done = number

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 # Rows on which the last update of a fit is judged: enough to see an overflow, too few to take time.
-JUDGED_ROWS = 256
+JUDGED_ROWS = 64
 
 
 class DivergenceWarning(RuntimeWarning):
