@@ -332,10 +332,13 @@ def test_summary_of_statistics_and_frozen_layers(capsys):
     net.freeze(0, 1)
     net.summary()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["layer", "output", "shape", "parameters", "statistics", "start"]
-    assert lines[2].split() == ["0", "Maxout", "of", "3", "(frozen)", "(B,", "50)", "3,150", "0", "glorot_uniform"]
-    assert lines[3].split() == ["1", "BatchNorm", "(frozen)", "(B,", "50)", "100", "100", "gamma", "1,", "beta", "0"]
-    assert lines[4].split() == ["2", "DropConnect", "identity", "(B,", "10)", "510", "0", "glorot_uniform"]
+    cells = [re.split(r"  +", line.strip()) for line in lines]
+    assert cells[0] == ["layer", "output shape", "parameters", "statistics", "start", "kept for the way back"]
+    # Of 32 rows, 4 bytes a number: h (32, 50) and z (32, 150); h and two columns of 50, each at a cache line; h (32,
+    # 10) and W' (50, 10).
+    assert cells[2] == ["0 Maxout of 3 (frozen)", "(B, 50)", "3,150", "0", "glorot_uniform", "h, z: 25.0 KiB"]
+    assert cells[3] == ["1 BatchNorm (frozen)", "(B, 50)", "100", "100", "gamma 1, beta 0", "h, mu, s2: 6.8 KiB"]
+    assert cells[4] == ["2 DropConnect identity", "(B, 10)", "510", "0", "glorot_uniform", "h, W': 3.2 KiB"]
     assert "3,250 of the parameters are frozen" in lines
     assert "100 statistics are counted along" in lines
     assert any(line.startswith("3,760 parameters") for line in lines)
@@ -353,6 +356,7 @@ def test_summary_counts_bytes(capsys, dtype, parameters):
     needed = float(amount) * {"KiB": 2**10, "MiB": 2**20}[unit]
     outputs = 500 * (128 + 10) * np.dtype(dtype).itemsize
     assert outputs < needed < 4 * outputs
+    assert outputs == sum(net.core.kept_bytes(500))
 
 
 def test_memory_grows_with_the_batch_and_the_precision():

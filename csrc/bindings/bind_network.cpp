@@ -209,6 +209,19 @@ template <class T> void bind_network(py::module_& module) {
           },
           arg("batch_size"))
       .def(
+          "kept_bytes",
+          [](Self& self, Index batch_size) {
+            check(batch_size >= 1, "batch_size must be at least 1; got ", batch_size);
+            const Network<T>& network = self.network();
+            std::vector<Index> bytes;
+            for (Index layer = 0; layer < network.depth(); ++layer) {
+              const Index besides = network.layer_scratch(layer, batch_size, true);
+              bytes.push_back((batch_size * network.layer_outputs(layer) + besides) * static_cast<Index>(sizeof(T)));
+            }
+            return bytes;
+          },
+          arg("batch_size"))
+      .def(
           "threads",
           [](Self& self, Index batch_size) {
             check(batch_size >= 1, "batch_size must be at least 1; got ", batch_size);

@@ -238,6 +238,10 @@ class DropConnect(Affine, Layer):
         """Return g."""
         return activations.resolve("activation", self.activation)
 
+    def kept(self) -> str:
+        """Name the outputs, and the weights with holes."""
+        return "h, W'"
+
     def label(self) -> str:
         """Name the layer and g."""
         return f"DropConnect {self.activation_function().word}"
@@ -307,6 +311,10 @@ class Maxout(Affine, Layer):
     def columns(self) -> int:
         """Return the columns of W."""
         return self.units * self.pieces
+
+    def kept(self) -> str:
+        """Name the outputs, and what they are the greatest of."""
+        return "h, z"
 
     def label(self) -> str:
         """Name the layer and its pieces."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from . import display
 from .metrics import large_is_good
 
 if TYPE_CHECKING:
@@ -183,3 +184,7 @@ class History(Mapping[str, list[float]]):
         """Return the last figures in a line."""
         last = ", ".join(f"{name}={value:.4g}" for name, value in self.last().items())
         return f"<History of {self.epochs} epochs; last {last or 'none'}; stopped: {self.stop_reason}>"
+
+    def _repr_html_(self) -> str:
+        """Return figures and curves for a notebook."""
+        return display.of_history(self)

@@ -43,6 +43,10 @@ class Layer:
         """Return what shapes the layer's outputs, or None where the layer leaves that to the one before it."""
         return None
 
+    def kept(self) -> str:
+        """Name what a training step keeps of the layer for the way back, as the layer's formula has it."""
+        return "h"
+
     def label(self) -> str:
         """Name the layer for a table."""
         return type(self).__name__

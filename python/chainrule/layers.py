@@ -114,6 +114,10 @@ class BatchNorm(Layer):
         """Return the identity: whatever came in, any number may come out."""
         return Identity()
 
+    def kept(self) -> str:
+        """Name the outputs, and the moments of the batch."""
+        return "h, mu, s2"
+
     def start(self) -> str:
         """Say how gamma and beta start."""
         return "gamma 1, beta 0"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data, device_arrays, placement, sparse, standardize, starts
+from . import checks, data, device_arrays, display, placement, sparse, standardize, starts
 from .activations import ActivationFunction
 from .engines import engine_of
 from .layers import Layer, shapes, started
@@ -432,14 +432,8 @@ class Network:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let pickle and copy.deepcopy make the network again."""
-        return rebuild, (
-            self.layers,
-            self.options(),
-            self.state_dict(),
-            self.core.steps,
-            self.training,
-            self.frozen,
-        )
+        state = self.layers, self.options(), self.state_dict(), self.core.steps, self.training, self.frozen
+        return rebuild, state
 
     def options(self) -> dict[str, Any]:
         """Return the options of the constructor that make such a network, all but the layers."""
@@ -468,16 +462,18 @@ class Network:
     # Reports ---------------------------------------------------------------------------------------------------------
 
     def summary(self, *, batch_size: int = 32) -> None:
-        """Print a table of the layers, and what a training step of `batch_size` rows needs in memory."""
+        """Print a table of the layers, and what a training step of `batch_size` rows keeps and needs in memory."""
         from .summary import summary
 
         print(summary(self, checks.whole("batch_size", batch_size)))
 
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook."""
+        return display.of_network(self)
+
     def __repr__(self) -> str:
         """Return what makes a network with the same start."""
-        options = self.options()
-        if self.precision is None:
-            del options["precision"]
+        options = {name: value for name, value in self.options().items() if name != "precision" or value is not None}
         listed = ", ".join(f"{name}={value!r}" for name, value in options.items())
         return f"Network({list(self.layers)!r}, {listed})"
 

@@ -401,14 +401,12 @@ class Network:
     @property
     def pass_number(self) -> int: ...
     def backward(self, dy: Array) -> None:
-        """Adds to the gradients, from dy (B, outputs) of the last forward pass; ValueError where dy's shape differs.
-        Only once for each forward pass, and only after training=True; RuntimeError otherwise."""
+        """Adds to the gradients, from dy (B, outputs). Once after each forward pass in training, else RuntimeError."""
     def zero_grad(self) -> None: ...
     def layer_outputs(self) -> list[Array]:
         """Copies of every layer's output (B, outputs of the layer) in the last forward pass."""
     def predict(self, x: Array | SparseRows, out: Array | None = None) -> Array:
-        """(N, inputs) to (N, outputs) in evaluation mode, in pieces; leaves the kept forward pass alone.
-        x may be any layout; out, if given, must be writable, C-contiguous, (N, outputs)."""
+        """(N, inputs) to (N, outputs) in evaluation mode, in pieces; out: writable, C-contiguous, (N, outputs)."""
     def predict_there(self, x: DeviceArray, out: DeviceArray | None = None) -> DeviceArray:
         """predict() of rows that lie on the network's GPU, as the result does then."""
     def state_there(self) -> dict[str, DeviceArray]:
@@ -421,6 +419,8 @@ class Network:
         """Whether the network's device takes forward pass, loss and backward pass of a step of training as one."""
     def step_bytes(self, batch_size: int) -> int:
         """Memory that a training step needs beside parameters, gradients and optimizer state."""
+    def kept_bytes(self, batch_size: int) -> list[int]:
+        """What a training step keeps of each layer for the way back: its output, and what it writes down besides."""
     def threads(self, batch_size: int) -> int:
         """Threads that a training step of that size would use now."""
 
