@@ -176,6 +176,8 @@ if TYPE_CHECKING:
     from .topology import pruned as pruned
     from .topology import with_units as with_units
     from .torch_weights import load_torch_weights as load_torch_weights
+    from .tracing import Trace as Trace
+    from .tracing import trace as trace
     from .trainer import DivergenceWarning as DivergenceWarning
     from .trainer import Trainer as Trainer
     from .transfer_learning import Transferred as Transferred
@@ -274,6 +276,7 @@ _PUBLIC = {
     "threads": ["get_num_threads", "set_num_threads"],
     "topology": ["Growth", "grow", "pruned", "with_units"],
     "torch_weights": ["load_torch_weights"],
+    "tracing": ["Trace", "trace"],
     "trainer": ["DivergenceWarning", "Trainer"],
     "trials": ["Trial"],
     "transfer_learning": ["Transferred", "layerwise_lr", "transfer", "with_head"],

@@ -331,7 +331,7 @@ class AdamW(Adam):
         checks.option(self, "weight_decay", checks.number, least=0)
         checks.option(self, "decay_biases", checks.flag)
 
-    def _decay(self) -> tuple[float, bool]:
+    def decoupled_decay(self) -> tuple[float, bool]:
         """Return the decoupled decay, and whether all that is learned decays, not the weights alone."""
         return self.weight_decay, self.decay_biases
 

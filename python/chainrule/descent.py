@@ -108,7 +108,7 @@ class Optimizer:
         """Return an engine's object of the rule alone, with no state yet."""
         raise NotImplementedError
 
-    def _decay(self) -> tuple[float, bool]:
+    def decoupled_decay(self) -> tuple[float, bool]:
         """Return the decoupled decay, and whether all that is learned decays, not the weights alone."""
         return 0.0, False
 
@@ -119,7 +119,7 @@ class Optimizer:
 
     def check_decay(self, net: Network, lr: float) -> None:
         """Raise ValueError where decoupled decay with the learning rate `lr` takes a whole weight in one step."""
-        decay, rate = self._decay()[0], self.greatest_rate(net, lr)
+        decay, rate = self.decoupled_decay()[0], self.greatest_rate(net, lr)
         if decay * rate >= 1:
             raise ValueError(
                 f"weight_decay={decay:g} at the learning rate {rate:g} makes a step take {decay * rate:g} of each "
@@ -140,7 +140,7 @@ class Optimizer:
             self.check_decay(net, self.lr)
         core = self.build(net.engine)
         schedule = self.lr.build(net.engine) if isinstance(self.lr, Schedule) else None
-        core.configure(schedule, factors, self.clip_norm or 0.0, self.clip_value or 0.0, *self._decay())
+        core.configure(schedule, factors, self.clip_norm or 0.0, self.clip_value or 0.0, *self.decoupled_decay())
         return core
 
     def step(self, net: Network, epoch: float | None = None) -> None:
@@ -175,6 +175,12 @@ class Optimizer:
             core.rate = rate
         net.parameter_changes += 1
         core.step(net.core, at)
+
+    def state_of(self, net: Network) -> CoreOptimizer:
+        """Return the engine's object with the state for `net`, which step() has been called for."""
+        if self._bound is None or self._bound[0] is not net:
+            raise RuntimeError("this optimizer has not stepped this network")
+        return self._bound[1]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the options, for pickle and copy: a copy has no state yet, and may step another network."""
