@@ -8,10 +8,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from chainrule.bench import picture, report
+from chainrule.bench import operations_page, picture, report
 
 ROOT = Path(__file__).parent.parent
-PAGES = {ROOT / "README.md": report.readme_section, ROOT / "benchmarks" / "README.md": report.page_section}
+PAGES = {
+    ROOT / "README.md": report.readme_section,
+    ROOT / "benchmarks" / "README.md": report.page_section,
+    ROOT / "docs" / "operations.md": operations_page.section,
+}
 
 
 def made() -> dict[Path, str]:

@@ -25,7 +25,7 @@ from chainrule.cli import main
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["trainig"], "products, imports, memory, monitoring, estimators; got trainig"),
+        (["trainig"], "products, imports, memory, monitoring, estimators, operations; got trainig"),
         (["--workloads", "W1,W9"], "expected some of W1, W2, W3, W4, W5, W6; got 'W9'"),
         (["--workloads", ""], "got ''"),
         (["--engines", "tensorflow"], "expected some of numpy, torch, torch-compiled"),

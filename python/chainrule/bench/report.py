@@ -472,6 +472,8 @@ def page_section(results: Results) -> str:
                 "lie 19 times out of 20:"
             )
             parts += [said, monitoring_table(stored)]
+        elif group == "operations":
+            parts.append("On [a page of its own](../docs/operations.md).")
         parts += [f"- {why}" for why in left_out(stored)]
         parts.append(machine_line(stored))
     return "\n\n".join(parts)

@@ -20,7 +20,16 @@ from .engines import ENGINES, ON_GPU, missing
 from .harness import OURS, REST_SECONDS, Plan
 from .workloads import RATES, WORKLOADS
 
-GROUPS = ("training", "prediction", "products", "imports", "memory", "monitoring", "estimators")  # files here
+GROUPS = (
+    "training",
+    "prediction",
+    "products",
+    "imports",
+    "memory",
+    "monitoring",
+    "estimators",
+    "operations",
+)  # files here
 
 
 class Options(NamedTuple):
