@@ -228,8 +228,9 @@ def mean_of(name: str, decay: str, of: str) -> Equation:
 def divided(numerator: str, root: str, inside: bool) -> Equation:
     """Return w - lr numerator / root, ε in it or behind."""
     below = f"sqrt({root} + ε)" if inside else f"(sqrt({root}) + ε)"
+    above = numerator.replace("_(t+1)", "_{t+1}")
     latex = rf"\sqrt{{{root} + \varepsilon}}" if inside else rf"\sqrt{{{root}}} + \varepsilon"
-    return Equation(f"w ← w - lr {numerator} / {below}", rf"w \leftarrow w - \eta\, \frac{{{numerator}}}{{{latex}}}")
+    return Equation(f"w ← w - lr {numerator} / {below}", rf"w \leftarrow w - \eta\, \frac{{{above}}}{{{latex}}}")
 
 
 @update.register

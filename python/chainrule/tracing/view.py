@@ -43,7 +43,8 @@ def groups(trace: Trace) -> Iterator[tuple[str, list[Line]]]:
 
 def number(value: Any, digits: int) -> str:
     """Return one number."""
-    return f"{value:d}" if isinstance(value, np.integer) else f"{value:.{digits}g}"
+    # Adding 0 makes -0, which a mask leaves behind, a plain 0.
+    return f"{value:d}" if isinstance(value, np.integer) else f"{value + 0:.{digits}g}"
 
 
 def head(trace: Trace) -> str:
