@@ -2,6 +2,7 @@
 //
 //   h_j = exp(z_j - m) / sum over i of exp(z_i - m),  m = max z       (the shift by m changes nothing but the range)
 //   dz_j = h_j (dh_j - sum over i of h_i dh_i)
+#include "cpu/narrow_rows.h"
 #include "cpu/operations.h"
 #include "cpu/softmax_row.h"
 
@@ -10,6 +11,15 @@ namespace {
 
 template <class T> void softmax_forward(const Team& team, MatrixView<const T> z, MatrixView<T> h) {
   const Range rows = team.share(z.rows);
+  if (z.cols <= narrow_classes<T>) {
+    NarrowRows<T> narrow;
+    for (Index i = rows.begin; i < rows.end; i += Vec<T>::width) {
+      const Index count = smaller(Vec<T>::width, rows.end - i);
+      exponentials(z, i, count, false, narrow);
+      store_rows(narrow, i, count, h, [&](Vec<T> e) { return e / narrow.total; });
+    }
+    return;
+  }
   for (Index i = rows.begin; i < rows.end; ++i) {
     const double m = greatest_of_row(z.row(i), z.cols);
     const Vec<T> total(shifted_exponentials(z.row(i), m, h.row(i), z.cols));
