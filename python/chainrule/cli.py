@@ -106,6 +106,15 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         from .bench.command import add_arguments
 
         add_arguments(bench)
+    ladder = commands.add_parser(
+        "ladder",
+        help="train one network in Python, NumPy, Numba, Cython, C++ and CUDA, in turns",
+        epilog=_LADDER_EPILOG,
+    )
+    if "ladder" in words:
+        from .ladder.command import add_arguments as add_rungs
+
+        add_rungs(ladder)
     return parser
 
 
@@ -118,6 +127,10 @@ _BENCH_EPILOG = """Without GROUP all groups are measured. Other libraries take p
 pip install "chainrule[bench]", and PyTorch, which is not in that extra: its usual build brings gigabytes of CUDA. A run
 that leaves nothing out is stored as FOLDER/GROUP.json, any other only if --results names a folder. Nothing else should
 run on the machine meanwhile."""
+
+_LADDER_EPILOG = """Each rung is a short file below chainrule/ladder. All are first proven to compute the same, step by
+step; then they take turns. A rung that cannot run here is left out, and it is said why. Nothing else should run on the
+machine meanwhile."""
 
 
 def _add_train(train: argparse.ArgumentParser) -> None:

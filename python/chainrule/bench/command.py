@@ -33,15 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "groups", nargs="*", metavar="GROUP", help=f"what to measure: {', '.join(GROUPS)} (default: all)"
     )
-    parser.add_argument("--workloads", type=_words(WORKLOADS), metavar="W,W,...", help=f"of {', '.join(WORKLOADS)}")
-    parser.add_argument("--engines", type=_words(ENGINES), metavar="E,E,...", help=f"of {', '.join(ENGINES)}")
-    parser.add_argument("--optimizers", type=_words(RATES), metavar="O,O", help=f"of {', '.join(RATES)}")
+    parser.add_argument("--workloads", type=words_of(WORKLOADS), metavar="W,W,...", help=f"of {', '.join(WORKLOADS)}")
+    parser.add_argument("--engines", type=words_of(ENGINES), metavar="E,E,...", help=f"of {', '.join(ENGINES)}")
+    parser.add_argument("--optimizers", type=words_of(RATES), metavar="O,O", help=f"of {', '.join(RATES)}")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="default: float32")
     parser.add_argument("--isa", metavar="SET", help="instruction set of all engines, as far as they can be told")
-    parser.add_argument("--threads", type=_whole(1, MOST_THREADS), metavar="N", help="threads of all engines")
+    parser.add_argument("--threads", type=whole_number(1, MOST_THREADS), metavar="N", help="threads of all engines")
     parser.add_argument(
         "--rounds",
-        type=_whole(FEWEST_ROUNDS, 1000),
+        type=whole_number(FEWEST_ROUNDS, 1000),
         metavar="N",
         help=f"turns of each engine (default: 7, least {FEWEST_ROUNDS})",
     )
@@ -55,7 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="short turns: shows that all works, and says nothing more")
 
 
-def _words(known: Mapping[str, object]) -> Callable[[str], tuple[str, ...]]:
+def words_of(known: Mapping[str, object]) -> Callable[[str], tuple[str, ...]]:
+    """Return what reads some of the known words, separated by commas, into their own order."""
+
     def words(text: str) -> tuple[str, ...]:
         chosen = tuple(text.split(","))
         unknown = [word for word in chosen if word not in known]
@@ -66,7 +68,9 @@ def _words(known: Mapping[str, object]) -> Callable[[str], tuple[str, ...]]:
     return words
 
 
-def _whole(least: int, most: int) -> Callable[[str], int]:
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return what reads a whole number."""
+
     def whole(text: str) -> int:
         number = int(text) if text.isdecimal() else least - 1
         if not least <= number <= most:
