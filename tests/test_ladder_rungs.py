@@ -17,7 +17,7 @@ from problems import run_script
 
 from chainrule import _engine
 from chainrule.cli import main
-from chainrule.ladder import command, native, rungs
+from chainrule.ladder import command, native, rungs, table
 from chainrule.ladder.agreement import Agreement, apart, compare, walk
 from chainrule.ladder.problem import Parameters, Problem, Trained, checked, make_problem
 from chainrule.ladder.rungs import RUNGS, missing, train_of
@@ -192,6 +192,8 @@ def test_only_a_problem_is_one() -> None:
 def test_no_memory_is_a_sentence() -> None:
     if missing("cpp"):
         pytest.skip(missing("cpp"))
+    if _engine.build_info()["sanitize"]:
+        pytest.skip("the sanitizers need more memory than the process may have here")
     # 2^16 rows of a batch by 2^16 units are 32 GB, eight times what the process may have.
     script = """
 import resource
@@ -219,7 +221,7 @@ for name, train in rungs.items():
 
 
 def test_what_was_not_built_or_installed_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(native, "FOLDER", tmp_path)
+    monkeypatch.setattr(native, "FOLDERS", [tmp_path])
     monkeypatch.setattr(rungs, "find_spec", lambda name: None)
     assert missing("numba") == 'Numba is not installed: pip install "chainrule[numba]"'
     assert missing("cython") == "this build of chainrule was made without Cython"
@@ -235,7 +237,7 @@ def test_without_a_gpu_cuda_is_left_out_with_the_engines_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "libcuda_rung.so").touch()
-    monkeypatch.setattr(native, "FOLDER", tmp_path)
+    monkeypatch.setattr(native, "FOLDERS", [tmp_path])
     assert missing("cuda") == _engine.cuda_trouble()
 
 
@@ -268,11 +270,11 @@ def test_ratios_are_formed_within_rounds() -> None:
         name: {"median": float(np.median(values)), "range": [min(values), max(values)], "rounds": values}
         for name, values in rounds.items()
     }
-    first, second, third = command.lines_of(summed)
+    first, second, third = table.lines_of(summed)
     assert (first.above, first.first, first.microseconds, first.range) == (None, 1.0, 100.0, (90.0, 400.0))
     assert (second.above, second.first) == (10.0, 10.0)
     assert (third.above, third.first) == (10.0, 80.0)
-    assert command.lines_of({"numpy": summed["numpy"]})[0].first is None
+    assert table.lines_of({"numpy": summed["numpy"]})[0].first is None
 
 
 @pytest.mark.parametrize("fault", ["a step", "the second epoch", "nan"])
@@ -353,6 +355,16 @@ def test_a_rung_is_short_built_and_explained(file: str) -> None:
     if not file.endswith(".py"):
         assert file in (ROOT / "CMakeLists.txt").read_text(), f"add {file} to CMakeLists.txt"
     assert not re.search(r'#include "(?!rung\.h|device\.h)', text), f"{file} includes what is no part of the ladder"
+
+
+def test_the_code_of_the_page_runs_and_the_rungs_in_it_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "ladder.md").read_text(), re.DOTALL)
+    for block in blocks:
+        exec(compile(block, "docs/ladder.md", "exec"), {})
+    numpys, trainers = (np.array(line.strip("[]").split(), float) for line in capsys.readouterr().out.splitlines())
+    assert len(numpys) == 5
+    assert (np.diff(numpys) < 0).all()
+    assert trainers == pytest.approx(numpys, rel=1e-6)
 
 
 def test_every_rung_is_listed() -> None:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import argparse
 import math
-import statistics
 import sys
-import textwrap
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
+from chainrule import _engine
 from chainrule.bench import machine
 from chainrule.bench.command import whole_number, words_of
 from chainrule.bench.harness import FEWEST_ROUNDS, Turn, contest
@@ -26,21 +24,12 @@ from . import picture
 from .agreement import TOLERANCE, Agreement, apart, compare
 from .problem import Problem, make_problem
 from .rungs import RUNGS, Train, missing, train_of
+from .table import Line, lines_of, table
 
 REFERENCE = "numpy"
 STEPS, QUICK_STEPS = 60, 8  # of an epoch: pure Python takes half a second for 60
 BATCH_SIZE = 32
 MOST_EPOCHS = 50  # of a turn: beyond, the network has learned all
-
-
-class Line(NamedTuple):
-    """What the table has of a rung: microseconds a step, and how many times less than the rung above and the first."""
-
-    name: str
-    microseconds: float
-    range: tuple[float, float]
-    above: float | None
-    first: float | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,9 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _about(problem: Problem) -> str:
     widths = "-".join(map(str, (*problem.parameters.W1.shape, len(problem.parameters.b2))))
     known = machine.description()
+    gpu = (_engine.cuda_about() or {"name": "none"})["name"]
     return (
         f"{widths}, ReLU, softmax cross-entropy, plain SGD, batches of {problem.batch_size}, {len(problem.X):,} rows, "
-        f"float64\n{known['processor']}, {known['threads']} threads; NumPy {known['numpy']} with {known['blas']}"
+        f"float64\n{known['processor']}, {known['threads']} threads; NumPy {known['numpy']} with {known['blas']}; "
+        f"GPU: {gpu}"
     )
 
 
@@ -149,37 +140,3 @@ def turn_of(train: Train, problem: Problem, seconds: float) -> Callable[[], Turn
         return Turn(elapsed / longer.steps * 1e6, apart(got, expected) <= TOLERANCE)
 
     return turn
-
-
-def lines_of(summed: Mapping[str, Mapping[str, Any]]) -> list[Line]:
-    """Return the lines of the table from the sums of a contest: rounds by name, in the order of the rungs."""
-    lines: list[Line] = []
-    names = list(summed)
-    for number, name in enumerate(names):
-        one = summed[name]
-        above = _times(summed[names[number - 1]]["rounds"], one["rounds"]) if number > 0 else None
-        first = _times(summed["python"]["rounds"], one["rounds"]) if "python" in summed else None
-        lines.append(Line(name, one["median"], tuple(one["range"]), above, first))
-    return lines
-
-
-def _times(theirs: Sequence[float], ours: Sequence[float]) -> float:
-    return statistics.median(their / our for their, our in zip(theirs, ours, strict=True))
-
-
-def table(lines: Sequence[Line]) -> str:
-    """Return the table as text, and below it what each rung buys, and why."""
-    head = (
-        f"{'rung':<16}{'µs a step':>12}{'least to greatest':>24}{'times the rung above':>22}{'times pure Python':>19}"
-    )
-    text = [head]
-    for line in lines:
-        low, high = line.range
-        above, first = ("" if one is None else f"{one:,.3g}" for one in (line.above, line.first))
-        spread = f"{low:,.1f} to {high:,.1f}"
-        text.append(f"{RUNGS[line.name].title:<16}{line.microseconds:>12,.1f}{spread:>24}{above:>22}{first:>19}")
-    text.append("\nWhat each rung buys, and why:")
-    for line in lines:
-        words = f"{RUNGS[line.name].title}: {RUNGS[line.name].buys}"
-        text += ["", *textwrap.wrap(words, 100, subsequent_indent="  ")]
-    return "\n".join(text)

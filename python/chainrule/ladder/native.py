@@ -8,6 +8,7 @@ built, `missing` says so.
 from __future__ import annotations
 
 import ctypes
+import importlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import numpy as np
 
 from .problem import Problem, Trained, checked
 
-FOLDER = Path(__file__).parent
+# One, or two where the package is installed to be edited: the sources' and that of what was built from them.
+FOLDERS = [Path(folder) for folder in importlib.import_module(__package__).__path__]
 
 
 class _Problem(ctypes.Structure):
@@ -31,8 +33,9 @@ class _Problem(ctypes.Structure):
 
 
 def library(name: str) -> Path:
-    """Return where the library of a rung lies, if it was built."""
-    return FOLDER / f"lib{name}_rung.so"
+    """Return where the library of a rung lies, or would lie if it had been built."""
+    places = [folder / f"lib{name}_rung.so" for folder in FOLDERS]
+    return next((place for place in places if place.exists()), places[0])
 
 
 def missing(name: str) -> str:

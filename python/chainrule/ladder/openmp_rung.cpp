@@ -1,5 +1,7 @@
 // The rung of OpenMP: that of C++, where the formulas stand, with its loops shared out among threads. `omp for` divides
-// the turns of a loop, and at its end each thread waits for all others. It checks nothing, native.py does.
+// the turns of a loop, and at its end each thread waits for all others, unless it is told not to (`nowait`).
+//
+// Two waits a step: before the updates, which read what all threads have written, and after them. native.py checks all.
 #include "rung.h"
 
 #include <algorithm>
@@ -36,7 +38,7 @@ PART_OF_IT void descend(Index B, Index in, Index out, double* a, double* dz, dou
   const double one = 1;
 #pragma omp single nowait
   add(B, out, -lr, &one, 0, dz, b);
-#pragma omp for
+#pragma omp for nowait
   for (Index d = 0; d < in; ++d) add(B, out, -lr, a + d, in, dz, W + d * out);
 }
 
@@ -54,6 +56,7 @@ FOR_EACH_PROCESSOR void run(const Problem& on, double* x, double* h, double* dz1
       }
       descend(B, on.H, on.K, h, dz2, on.lr, on.W2, on.b2);
       descend(B, on.D, on.H, x, dz1, on.lr, on.W1, on.b1);
+#pragma omp barrier
     }
 #pragma omp single
     on.losses[epoch] = std::accumulate(loss, loss + on.n, 0.0) / static_cast<double>(on.n);

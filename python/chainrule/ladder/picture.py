@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from chainrule.plots.canvas import BLUE, QUIET, VERMILION, figures, new_axes
 
 from .rungs import RUNGS
+from .table import Line, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from .command import Line
 
 WHAT = "the pictures of the ladder"
 OURS = "trainer"
@@ -36,9 +35,9 @@ def draw(lines: Sequence[Line]) -> Figure:
     ax.barh(places, [line.microseconds for line in lines], color=colours, height=0.62)
     for place, line in zip(places, lines, strict=True):
         ax.plot(line.range, (place, place), color="black", linewidth=1)
-        times = "" if line.above is None else f"   {line.above:.3g} times the rung above"
+        times = "" if line.above is None else f"   {shown(line.above)} times as fast as the rung above"
         ax.annotate(
-            f"{line.microseconds:,.3g} µs{times}",
+            f"{shown(line.microseconds)} µs{times}",
             (max(line.range), place),
             xytext=(5, 0),
             textcoords="offset points",
@@ -50,7 +49,7 @@ def draw(lines: Sequence[Line]) -> Figure:
     ax.set_xscale("log")
     least, most = min(line.range[0] for line in lines), max(line.range[1] for line in lines)
     # Bars of a logarithmic axis have no end of their own on the left; room on the right is for the words.
-    ax.set_xlim(least / 2, most * (most / least) ** 0.6 * 4)
+    ax.set_xlim(least / 2, most * (most / least) ** 0.8 * 4)
     ax.set_xlabel("microseconds of a training step", color=QUIET)
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_title("The same step on every rung", loc="left")

@@ -35,7 +35,7 @@ RUNGS = {
         "NumPy",
         "numpy_rung.py",
         "One look-up for a whole array instead of one for a number; the loops are compiled, and the products a BLAS's. "
-        "Left are some twenty calls a step, and a new array from each.",
+        "Left are some forty calls a step, and a new array from most.",
     ),
     "numba": Rung(
         "Numba",
@@ -58,14 +58,14 @@ RUNGS = {
     "openmp": Rung(
         "C++, OpenMP",
         "openmp_rung.cpp",
-        "All cores, for five lines. Threads wait for each other three times a step, some microseconds each: in a "
-        "network as small as this one that may cost more than the second core gives.",
+        "All cores, for six lines. Threads wait for each other twice a step, and longer where another program has one "
+        "of the cores: in a step as short as this one that may cost more than the further cores give.",
     ),
     "cuda": Rung(
         "CUDA",
         "cuda_rung.cu",
-        "Thousands of threads, of which a step this small keeps few at work: launching its two kernels takes about as "
-        "long as they do. It pays where layers and batches are hundreds wide.",
+        "Thousands of threads, of which a step this small keeps few at work, while each of its two kernels has to be "
+        "launched, for microseconds. Made for layers and batches that are hundreds wide.",
     ),
     "trainer": Rung(
         "chainrule",
