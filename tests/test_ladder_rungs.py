@@ -311,6 +311,26 @@ def test_a_wrong_turn_fails_the_command(monkeypatch: pytest.MonkeyPatch, capsys:
     assert "a turn of the rung chainrule did not agree with NumPy's" in capsys.readouterr().err
 
 
+def test_what_fails_or_is_left_out_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def failing(problem: Problem) -> Trained:
+        raise RuntimeError("the rung 'cuda' failed: out of memory")
+
+    def broken(name: str) -> Any:
+        if name == "numba":
+            raise ImportError("Numba needs NumPy 1.0 or less")
+        return failing if name == "cuda" else train_of(name)
+
+    monkeypatch.setattr(command, "missing", lambda name: "it is Sunday" if name == "cython" else "")
+    monkeypatch.setattr(command, "train_of", broken)
+    assert main(["ladder", "--quick", "--rungs", "numba,cython,cuda"]) == 1
+    printed = capsys.readouterr()
+    assert "Numba is left out: Numba needs NumPy 1.0 or less" in printed.out
+    assert "Cython is left out: it is Sunday" in printed.out
+    assert printed.err == "chainrule: the rung 'cuda' failed: out of memory\n"
+    assert main(["ladder", "--quick", "--rungs", "numba,cython"]) == 2
+    assert capsys.readouterr().err == "chainrule: no rung is left to climb\n"
+
+
 def test_what_differs_is_found() -> None:
     done = train_of("numpy")(make_problem(4, (2, 3, 2)))
     assert apart(done, done) == 0

@@ -11,7 +11,7 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from chainrule import _engine
@@ -59,20 +59,42 @@ def run(arguments: argparse.Namespace) -> int:
     )
     problem = make_problem((QUICK_STEPS if arguments.quick else STEPS) * BATCH_SIZE, batch_size=BATCH_SIZE)
     say(_about(problem))
-    trains: dict[str, Train] = {}
-    for name in arguments.rungs or RUNGS:
-        if missing(name):
-            say(f"{RUNGS[name].title} is left out: {missing(name)}")
-        else:
-            trains[name] = train_of(name)
-    if not prove(trains, problem):
+    trains = load(arguments.rungs or tuple(RUNGS))
+    try:
+        if not prove(trains, problem):
+            return 1
+        lines, agree = climb(trains, problem, options)
+    except RuntimeError as error:  # of a native rung: the GPU or its memory is not to be had
+        print(f"chainrule: {error}", file=sys.stderr)
         return 1
-    lines, agree = climb(trains, problem, options)
     say("\n" + table(lines))
     if arguments.picture is not None:
         picture.draw(lines).savefig(arguments.picture)
         say(f"\ndrawn in {arguments.picture}")
     return 0 if agree else 1
+
+
+def load(names: Sequence[str]) -> dict[str, Train]:
+    """Return what trains on each rung that can run, and say why the others cannot.
+
+    Raises
+    ------
+    ValueError
+        If none can.
+    """
+    trains: dict[str, Train] = {}
+    for name in names:
+        why = missing(name)
+        if not why:
+            try:
+                trains[name] = train_of(name)
+            except ImportError as error:
+                why = str(error)
+        if why:
+            say(f"{RUNGS[name].title} is left out: {why}")
+    if not trains:
+        raise ValueError("no rung is left to climb")
+    return trains
 
 
 def _about(problem: Problem) -> str:
@@ -99,7 +121,7 @@ def prove(trains: Mapping[str, Train], problem: Problem) -> bool:
             file=sys.stderr,
         )
     if not wrong:
-        most = max((one.apart for one in found.values()), default=0.0)
+        most = max(one.apart for one in found.values())
         say(
             f"all rungs agree: after each of {problem.steps} steps, loss and parameters differ from NumPy's by at most "
             f"{most:.1e} of the largest entry; {TOLERANCE:g} is allowed"
@@ -114,8 +136,9 @@ def climb(trains: Mapping[str, Train], problem: Problem, options: Options) -> tu
         turns = {name: turn_of(train, problem, options.turn_seconds) for name, train in trains.items()}
         result = contest(turns, plan(options, show))
         show.clear()
-    ceilings = {threads: result["between"].get(ceiling_name(threads), {}).get("median") for threads in (1, 2)}
-    warning = machine.busy({threads: one for threads, one in ceilings.items() if one is not None})
+    warning = machine.busy(
+        {threads: result["between"][ceiling_name(threads)]["median"] for threads in (1, _engine.thread_limit())}
+    )
     if warning and not options.quick:
         print(warning, file=sys.stderr)
     wrong = [name for name, one in result["engines"].items() if not one["agrees"]]

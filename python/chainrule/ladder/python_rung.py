@@ -46,10 +46,11 @@ def step(x: Matrix, y: list[int], W1: Matrix, b1: Vector, W2: Matrix, b2: Vector
     z2 = affine(h, W2, b2)  # (B, K)
     loss, dz2 = 0.0, []  # (B, K)
     for z, label in zip(z2, y, strict=True):
-        exps = [exp(one - max(z)) for one in z]  # the greatest is 1: nothing overflows
-        loss += log(sum(exps)) - (z[label] - max(z))
-        p = [one / sum(exps) for one in exps]
-        dz2.append([(one - (k == label)) / len(x) for k, one in enumerate(p)])
+        most = max(z)
+        exps = [exp(one - most) for one in z]  # the greatest is 1: nothing overflows
+        total = sum(exps)
+        loss += log(total) - (z[label] - most)
+        dz2.append([(one / total - (k == label)) / len(x) for k, one in enumerate(exps)])
     dh = affine(dz2, [list(column) for column in zip(*W2, strict=True)], [0.0] * len(W2))  # dz2 W2^T, (B, H)
     dz1 = [[d if one > 0 else 0.0 for d, one in zip(drow, row, strict=True)] for drow, row in zip(dh, h, strict=True)]
     db1, db2 = ([sum(column) for column in zip(*dz, strict=True)] for dz in (dz1, dz2))
