@@ -23,6 +23,7 @@ PACKAGE = ROOT / "python" / "chainrule"
 
 # Floors, lowest first. A file includes only from floors below its own, and from its own folder.
 FLOORS = {
+    "chainrule": 0,  # the headers that are installed, python/chainrule/include
     "core": 0,
     "formulas": 1,
     "kernels.h": 1,

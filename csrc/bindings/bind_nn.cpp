@@ -3,6 +3,7 @@
 
 #include "bindings/bind.h"
 #include "bindings/bound_network.h"
+#include "bindings/python_functions.h"
 #include "cpu/table.h"
 #include "nn/layers/activation_layer.h"
 #include "nn/layers/batch_norm.h"
@@ -11,9 +12,11 @@
 #include "nn/layers/dropout.h"
 #include "nn/layers/gaussian_noise.h"
 #include "nn/layers/maxout.h"
+#include "nn/layers/native_activation.h"
 #include "nn/layers/standardize.h"
 #include "nn/losses/cross_entropy.h"
 #include "nn/losses/elementwise_loss.h"
+#include "nn/losses/native_loss.h"
 #include "nn/optimizers/momentum.h"
 #include "nn/optimizers/nadam.h"
 #include "nn/optimizers/rprop.h"
@@ -52,7 +55,8 @@ py::tuple loss_value(const Loss<T>& loss, const py::object& p_in, const py::obje
   };
   {
     const Unlocked unlocked;
-    ThreadTeam(threads_for(10.0 * static_cast<double>(p.size()))).run(body);
+    const bool alone = loss.runs() == Runs::on_caller;
+    ThreadTeam(alone ? 1 : threads_for(10.0 * static_cast<double>(p.size()))).run(body);
   }
   double sum = 0;
   for (Index i = 0; i < row_loss.size(); ++i) sum += static_cast<double>(row_loss.data()[i]);
@@ -179,6 +183,11 @@ template <class T> std::vector<T> mask_of(const py::object& object, Index units)
   return mask;
 }
 
+/// A function of native code by its address, with the address for its `user`, and who keeps both in memory.
+template <class Function> NativeFunction<Function> native(std::uintptr_t call, std::uintptr_t user, py::object owner) {
+  return {reinterpret_cast<Function>(call), reinterpret_cast<void*>(user), kept(std::move(owner))};
+}
+
 PenaltyStrength strength(double weights, double biases, double factor, const std::string& per,
                          std::optional<std::vector<Index>> layers) {
   return {weights, biases, factor, named<PenaltyPer>(penalty_per_names, "per", per), std::move(layers)};
@@ -246,6 +255,16 @@ template <class T> void bind_layers(py::module_& module) {
              return ActivationLayer<T>({activation, parameter});
            }),
            arg("activation"), arg("parameter"));
+  under<NativeActivation<T>, Layer<T>>(module, "NativeActivation")
+      .def(py::init([](std::uintptr_t forward, std::uintptr_t forward_user, std::uintptr_t backward,
+                       std::uintptr_t backward_user, const py::object& owner) {
+             using Types = NativeTypes<T>;
+             return NativeActivation<T>(native<typename Types::Forward>(forward, forward_user, owner),
+                                        native<typename Types::Backward>(backward, backward_user, owner));
+           }),
+           arg("forward"), arg("forward_user"), arg("backward"), arg("backward_user"), arg("owner"));
+  under<PythonActivation<T>, Layer<T>>(module, "PythonActivation")
+      .def(py::init<py::object, py::object>(), arg("forward"), arg("backward"));
   under<Dropout<T>, Layer<T>>(module, "Dropout")
       .def(py::init<double, std::string, bool>(), arg("rate"), arg("variant"), arg("per_batch"));
   under<GaussianNoise<T>, Layer<T>>(module, "GaussianNoise").def(py::init<double>(), arg("deviation"));
@@ -260,6 +279,17 @@ template <class T> void bind_losses(py::module_& module) {
                                        named<Reduction>(reduction_names, "reduction", reduction));
            }),
            arg("formula"), arg("parameter"), arg("factor"), arg("reduction"));
+  under<NativeLoss<T>, Loss<T>>(module, "NativeLoss")
+      .def(py::init([](std::uintptr_t function, std::uintptr_t user, py::object owner, const std::string& reduction) {
+             return NativeLoss<T>(native<typename NativeTypes<T>::RowLoss>(function, user, std::move(owner)),
+                                  named<Reduction>(reduction_names, "reduction", reduction));
+           }),
+           arg("function"), arg("user"), arg("owner"), arg("reduction"));
+  under<PythonLoss<T>, Loss<T>>(module, "PythonLoss")
+      .def(py::init([](py::object function, const std::string& reduction) {
+             return PythonLoss<T>(std::move(function), named<Reduction>(reduction_names, "reduction", reduction));
+           }),
+           arg("function"), arg("reduction"));
   under<CrossEntropy<T>, Loss<T>>(module, "CrossEntropy")
       .def(py::init([](bool from_logits, double smoothing, const std::string& reduction) {
              return CrossEntropy<T>(from_logits, smoothing, named<Reduction>(reduction_names, "reduction", reduction));

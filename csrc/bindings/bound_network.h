@@ -14,6 +14,7 @@
 
 #include "bindings/arrays.h"
 #include "bindings/device_array.h"
+#include "bindings/locked.h"
 #include "bindings/sparse_rows.h"
 #include "bindings/unlocked.h"
 #include "train/evaluation.h"
@@ -291,6 +292,9 @@ private:
   /// The network's lock, asked for with the interpreter's: a new one in a forked child, where one that a thread of the
   /// parent held would never be opened.
   std::recursive_mutex& own_mutex() {
+    if (CallingPython::now()) {
+      throw std::runtime_error("no network can be used within a Python function of an activation or a loss");
+    }
     if (fork_generation() != mutex_generation_) {
       mutex_ = std::make_unique<std::recursive_mutex>();
       mutex_generation_ = fork_generation();

@@ -5,6 +5,13 @@
 
 namespace chainrule {
 
+/// Where a layer or a loss can do its work.
+enum class Runs {
+  anywhere,
+  on_host,  // in the memory of this process alone
+  on_caller // there, and all of a step by the one thread that asked for it
+};
+
 /// One member's way through a network: the team, the device's operations and memory, and what the random numbers count
 /// by.
 template <class T> struct Pass {

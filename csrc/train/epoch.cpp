@@ -31,8 +31,7 @@ Epoch<T>::Epoch(Network<T>& network, std::shared_ptr<Optimizer<T>> optimizer, co
       penalty_rows_(objective.penalty_rows),
       penalty_room_(penalties_.empty() ? 0 : network.penalty_room(), Contents::undefined, network.memory()),
       sampler_(std::move(sampler)), buffers_(network, sampler_.batch_size(), true),
-      assessment_(objective, sampler_.batch_size(), network),
-      team_(network.threads(sampler_.batch_size(), true, sampler_.rows())),
+      assessment_(objective, sampler_.batch_size(), network), team_(threads()),
       pace_(team_.threads(), network.operations(sampler_.batch_size(), true, sampler_.rows())) {
   optimizer_->prepare(network.id(), network.arena_size(), network.memory());
   if (network.device().make_replay != nullptr) {
@@ -41,12 +40,16 @@ Epoch<T>::Epoch(Network<T>& network, std::shared_ptr<Optimizer<T>> optimizer, co
   }
 }
 
+template <class T> int Epoch<T>::threads() const {
+  return assessment_.on_caller() ? 1 : network_.threads(sampler_.batch_size(), true, sampler_.rows());
+}
+
 template <class T> void Epoch<T>::begin(std::uint64_t epoch) {
-  network_.gradients();                                                               // allocated before the first step
-  const int threads = network_.threads(sampler_.batch_size(), true, sampler_.rows()); // the limit may have changed
-  if (threads != team_.threads()) {
-    team_ = ThreadTeam(threads);
-    pace_ = Pace(threads, network_.operations(sampler_.batch_size(), true, sampler_.rows()));
+  network_.gradients();        // allocated before the first step
+  const int worth = threads(); // the limit may have changed
+  if (worth != team_.threads()) {
+    team_ = ThreadTeam(worth);
+    pace_ = Pace(worth, network_.operations(sampler_.batch_size(), true, sampler_.rows()));
   }
   epoch_ = epoch;
   sampler_.begin(epoch);

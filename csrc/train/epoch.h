@@ -39,6 +39,8 @@ public:
   EpochRecord record() const;
 
 private:
+  /// Threads that a step is worth.
+  int threads() const;
   void walk(const Team& team, double seconds, Index last);
   /// Takes a step, which `update_number` updates came before, unless the loss is not finite any more; false then.
   /// After `end` it asks for a pause.

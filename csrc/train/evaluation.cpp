@@ -37,11 +37,15 @@ Evaluation<T>::Evaluation(const Network<T>& network, const Objective<T>& objecti
     : network_(network),
       sampler_(data, network.device(), piece_rows(network.device(), data.row_bytes()), false, false, 0),
       buffers_(network, sampler_.batch_size(), false), assessment_(objective, sampler_.batch_size(), network),
-      team_(network.threads(sampler_.batch_size(), false, sampler_.rows())) {}
+      team_(threads()) {}
+
+template <class T> int Evaluation<T>::threads() const {
+  return assessment_.on_caller() ? 1 : network_.threads(sampler_.batch_size(), false, sampler_.rows());
+}
 
 template <class T> void Evaluation<T>::begin() {
-  const int threads = network_.threads(sampler_.batch_size(), false, sampler_.rows()); // the limit may have changed
-  if (threads != team_.threads()) team_ = ThreadTeam(threads);
+  const int worth = threads(); // the limit may have changed
+  if (worth != team_.threads()) team_ = ThreadTeam(worth);
   assessment_.begin();
   next_ = 0;
 }

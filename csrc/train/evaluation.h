@@ -30,6 +30,9 @@ public:
   EpochRecord record() const { return assessment_.record(network_, next_); }
 
 private:
+  /// Threads that a piece is worth.
+  int threads() const;
+
   const Network<T>& network_;
   Sampler<T> sampler_;
   StepBuffers<T> buffers_;

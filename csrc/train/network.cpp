@@ -29,6 +29,10 @@ Network<T>::Network(const Device& device, Index inputs, std::vector<std::shared_
 
   Index width = inputs, total = 0;
   for (const auto& layer : layers_) {
+    const Runs runs = layer->runs();
+    check(device.is_host() || runs == Runs::anywhere, "a layer of functions of one's own, here ", layer->kind(),
+          ", runs on the CPU alone: device must be 'cpu'");
+    on_caller_ = on_caller_ || runs == Runs::on_caller;
     const Place place{.outputs = layer->outputs(width), .offset = total};
     first_parameter_.push_back(static_cast<Index>(parameters_.size()));
     for (Parameter& parameter : layer->parameters(width)) {
@@ -106,7 +110,7 @@ template <class T> double Network<T>::operations(Index rows, bool training, cons
 template <class T> int Network<T>::threads(Index rows, bool training, const Inputs<T>& x) const {
   // A prediction opens a region of its own, and a thread that slept since the last one takes some 50 us to wake up: it
   // counts for a quarter of its operations. (One row of 784-512-512-10: 43 us on one thread, 110 to 170 on two.)
-  if (!device_->is_host()) return 1;
+  if (!device_->is_host() || on_caller_) return 1;
   return threads_for((training ? 1.0 : 0.25) * operations(rows, training, x));
 }
 

@@ -73,7 +73,7 @@ public:
   /// Operations of a step of `rows` rows: training multiplies three times by every weight, prediction once. Of sparse
   /// rows such as x, in order, only elements are multiplied; what training does besides, once a weight, then counts.
   double operations(Index rows, bool training, const Inputs<T>& x = {}) const;
-  /// Threads that such a step is worth.
+  /// Threads that such a step is worth; 1 where a layer runs on the caller's alone.
   int threads(Index rows, bool training, const Inputs<T>& x = {}) const;
   /// Threads that one pass over the arena is worth: an update, a penalty.
   int arena_threads() const;
@@ -120,6 +120,7 @@ private:
   std::vector<Parameter> parameters_;
   std::vector<Index> first_parameter_; // of each layer, and the total
   std::vector<Index> constrained_;     // parameters that learn and have a constraint
+  bool on_caller_ = false;             // whether a layer lets one thread alone do a step
   Buffer<T> arena_;
   Buffer<T> gradients_;
   std::uint64_t seed_;

@@ -26,7 +26,10 @@ Assessment<T>::Assessment(const Objective<T>& objective, Index batch_size, const
     : objective_(objective), batch_size_(batch_size), memory_(network.memory()),
       row_loss_(batch_size, Contents::undefined, memory_),
       row_scores_(batch_size * metrics(), Contents::undefined, memory_),
-      totals_(1 + metrics() + (objective.count_classes ? 3 * network.outputs() : 0), Contents::zero, memory_) {}
+      totals_(1 + metrics() + (objective.count_classes ? 3 * network.outputs() : 0), Contents::zero, memory_) {
+  check(network.device().is_host() || objective.loss->runs() == Runs::anywhere,
+        "a loss that is a function of one's own runs on the CPU alone: the network's device must be 'cpu'");
+}
 
 template <class T> void Assessment<T>::begin() {
   memory_.clear(totals_.data(), static_cast<std::size_t>(totals_.size()) * sizeof(double));

@@ -60,6 +60,8 @@ public:
   void score(const Pass<T>&, const Data<T>& batch, MatrixView<const T> p);
   T* row_loss() { return row_loss_.data(); }
   const Objective<T>& objective() const { return objective_; }
+  /// Whether the loss lets one thread alone do a step.
+  bool on_caller() const { return objective_.loss->runs() == Runs::on_caller; }
   /// Adds what was assessed to the totals, which is the work of rank 0. Called after assess and before the next.
   void add(const Pass<T>&, Index rows);
 

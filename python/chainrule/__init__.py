@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from .constraints import UnitNorm as UnitNorm
     from .cross_validation import CrossValidation as CrossValidation
     from .cross_validation import cross_validate as cross_validate
+    from .custom import CustomActivation as CustomActivation
+    from .custom import CustomLoss as CustomLoss
     from .data import batches as batches
     from .datasets import load_digits as load_digits
     from .datasets import load_idx as load_idx
@@ -198,6 +200,7 @@ _PUBLIC = {
     "complexity": ["GradientReport", "WeightReport", "gradient_report", "weight_report"],
     "constraints": ["Constraint", "MaxNorm", "NonNegative", "UnitNorm"],
     "cross_validation": ["CrossValidation", "cross_validate"],
+    "custom": ["CustomActivation", "CustomLoss"],
     "data": ["batches"],
     "ensembles": ["Ensemble", "EnsembleSnapshots", "train_ensemble"],
     "folding": ["folds"],

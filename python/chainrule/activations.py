@@ -7,10 +7,14 @@ name lectures; docs/catalogue.md lists them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar
 
 from . import checks
 from .registry import find
+
+if TYPE_CHECKING:
+    from ._engine.float32 import Layer as CoreLayer
 
 # What the engine takes; far beyond any use.
 MOST_PARAMETER = 1e6
@@ -23,10 +27,17 @@ class ActivationFunction:
     word: ClassVar[str]
     # A derivative that jumps (or nearly so): gradient checks by differences are wrong within reach of it.
     has_kink: ClassVar[bool] = False
+    # Whether it stands in layers of its own alone, as its derivative is no function of its value.
+    needs_layer: ClassVar[bool] = False
 
     def parameter(self) -> float:
         """Return the number that the engine's formula takes, 0 where it takes none."""
         return 0.0
+
+    def layer(self, engine: ModuleType) -> CoreLayer:
+        """Return the engine's layer that does this alone."""
+        built: CoreLayer = engine.ActivationLayer(self.word, self.parameter())
+        return built
 
 
 @dataclass(frozen=True)

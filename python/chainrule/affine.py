@@ -134,7 +134,7 @@ class Dense(Affine, Layer):
     def __post_init__(self) -> None:
         """Check the options."""
         self.check_affine()
-        activations.resolve("activation", self.activation)
+        check_fits("activation", self.activation)
         if self.connections is not None:
             checks.option(self, "connections", checked_connections, units=self.units)
 
@@ -232,7 +232,7 @@ class DropConnect(Affine, Layer):
         self.check_affine()
         check_rate(self)
         checks.word("variant", self.variant, VARIANTS_OF_WEIGHTS)
-        activations.resolve("activation", self.activation)
+        check_fits("activation", self.activation)
 
     def activation_function(self) -> ActivationFunction:
         """Return g."""
@@ -336,6 +336,15 @@ class Maxout(Affine, Layer):
             self.units, self.pieces, self.bias, *self.starts(engine), self.constraint(engine)
         )
         return built
+
+
+def check_fits(argument: str, value: object) -> None:
+    """Raise ValueError where an activation cannot be part of a layer with weights."""
+    if activations.resolve(argument, value).needs_layer:
+        raise ValueError(
+            f"{argument} cannot be {checks.shown(value)}, whose derivative needs the layer's sum: put a layer "
+            "Activation(...) with it behind this one"
+        )
 
 
 def start_before(layer: Dense | DropConnect, following: ActivationFunction) -> Initializer:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from ._engine import RunContent
     from ._engine.float32 import Network as CoreNetwork
     from ._engine.float32 import Optimizer as CoreOptimizer
-    from ._engine.float32 import RunContent
 
 
 class LastGood:

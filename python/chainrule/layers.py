@@ -56,9 +56,7 @@ class Activation(Layer):
 
     def build(self, engine: ModuleType) -> CoreLayer:
         """Return the engine's object."""
-        g = self.activation_function()
-        built: CoreLayer = engine.ActivationLayer(g.word, g.parameter())
-        return built
+        return self.activation_function().layer(engine)
 
 
 @dataclass(frozen=True)

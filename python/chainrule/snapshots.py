@@ -27,7 +27,8 @@ from .fit_options import FitOptions
 from .history import History
 
 if TYPE_CHECKING:
-    from ._engine.float32 import RunContent, RunState
+    from ._engine import RunContent
+    from ._engine.float32 import RunState
     from .callbacks import Callback
     from .data import Rows
     from .divergence import LastGood

@@ -22,6 +22,7 @@ from . import activations, checks, constraints, data, initializers, layers
 from ._engine import build_info
 from .activations import ActivationFunction
 from .constraints import Constraint
+from .custom import OfFunctions
 from .initializers import Initializer
 from .layers import Layer
 from .network import Network, rebuild
@@ -97,6 +98,11 @@ def description(net: Network) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Return a description as plain JSON: its class as "kind", and its options."""
+    if isinstance(value, OfFunctions):
+        raise ValueError(
+            f"{value.title()} cannot be saved: nothing in a file is ever executed, and a function is not data. Save "
+            "net.state_dict(), and load it into a network made with the function"
+        )
     if not dataclasses.is_dataclass(value):
         return value
     return {

@@ -49,6 +49,8 @@ public:
     (void)parameters;
     (void)inputs;
   }
+  /// Where it can do its work.
+  virtual Runs runs() const { return Runs::anywhere; }
   /// Elements of scratch memory for a step of `rows` rows.
   virtual Index scratch(Index rows, Index inputs, bool training) const {
     (void)rows;

@@ -23,6 +23,8 @@ public:
   bool is_mean() const { return reduction_ != Reduction::sum; }
   /// Whether class numbers (B) may stand for targets (B, K).
   virtual bool takes_labels() const { return false; }
+  /// Where it can do its work.
+  virtual Runs runs() const { return Runs::anywhere; }
 
   /// row_loss (B): what each row adds to the loss of the batch; dp (B, K): the gradient of that loss, not computed
   /// where dp.data is null. weight (B) multiplies a row's loss and gradient; null for 1. A mean divides by the

@@ -40,6 +40,13 @@ class EpochRecord(TypedDict):
     gradient_norm: float  # of the last update, with penalties, clipped; 0 in an evaluation
     seconds: float
 
+class RunContent(TypedDict):
+    arena: npt.NDArray[Any]
+    states: list[npt.NDArray[Any]]  # of the optimizer
+    passes: int
+    updates: int
+    rate: float
+
 class GPU(TypedDict):
     name: str
     compute_capability: tuple[int, int]

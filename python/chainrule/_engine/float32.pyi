@@ -1,12 +1,13 @@
 """The engine in one precision. `float64.pyi` says the same with float64."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import Constraint, Csr, DeviceArray, EpochRecord, ImageChanges, Initializer, LayerInfo, NoiseChanges, SparseRows
+from . import Constraint, Csr, DeviceArray, EpochRecord, ImageChanges, Initializer, LayerInfo, NoiseChanges, RunContent
+from . import SparseRows as SparseRows
 
 Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int32]
@@ -96,8 +97,7 @@ class Kernels:
         least: float = 0.0,
         most: float = 0.0,
         keep: float = 1.0,
-    ) -> tuple[Array, Array, Array, Array]:
-        """New (w, state1, state2, state3)."""
+    ) -> tuple[Array, Array, Array, Array]: ...  # new (w, state1, state2, state3)
     def softmax_forward(self, z: Array) -> Array: ...
     def softmax_backward(self, h: Array, dh: Array) -> Array: ...
     def max_pieces_forward(self, z: Array, *, pieces: int) -> Array: ...
@@ -109,8 +109,7 @@ class Kernels:
         self, x: Array, rows: Labels, changes: ImageChanges, *, seed: int, place: int, epoch: int
     ) -> Array: ...
     def shuffled_order(self, n: int, seed: int, epoch: int) -> Labels: ...
-    def column_moments(self, x: Array) -> tuple[Array, Array]:
-        """(mean (d), variance (d))."""
+    def column_moments(self, x: Array) -> tuple[Array, Array]: ...  # (mean (d), variance (d))
     def normalize_forward(
         self, x: Array, mean: Array, variance: Array, gamma: Array, beta: Array, *, epsilon: float
     ) -> Array: ...
@@ -137,8 +136,7 @@ class Kernels:
         parameter: float = 0.0,
         weight: Array | None = None,
         scale: float = 1.0,
-    ) -> tuple[Array, Array]:
-        """(row_loss (B), dp (B, K))."""
+    ) -> tuple[Array, Array]: ...  # (row_loss (B), dp (B, K))
     def cross_entropy(
         self,
         p: Array,
@@ -148,8 +146,7 @@ class Kernels:
         smoothing: float = 0.0,
         weight: Array | None = None,
         scale: float = 1.0,
-    ) -> tuple[Array, Array]:
-        """(row_loss (B), dp (B, K))."""
+    ) -> tuple[Array, Array]: ...  # (row_loss (B), dp (B, K))
     def correct_rows(self, p: Array, y: Array | Labels, *, k: int = 1, threshold: float = 0.0) -> Array: ...
     def count_classes(
         self,
@@ -159,16 +156,13 @@ class Kernels:
         *,
         exclusive: bool = True,
         threshold: float = 0.0,
-    ) -> npt.NDArray[Any]:
-        """counts (3, K), which are in double precision, + those of these rows."""
+    ) -> npt.NDArray[Any]: ...  # counts (3, K), which are in double precision, + those of these rows
     def column_sum(self, x: Array, *, add_to: Array | None = None) -> Array: ...
     def penalty_sum(self, w: Array, *, term: str, power: float = 0.0) -> float: ...
     def accumulate(self, x: Array, factor: float, total: float) -> float:
         """total + factor * the sum of x, in double precision."""
 
-    def sum_up(self, blocks: npt.NDArray[Any]) -> float:
-        """The sum of blocks, which are in double precision."""
-
+    def sum_up(self, blocks: npt.NDArray[Any]) -> float: ...  # of blocks in double precision
     def penalty_gradient(
         self, factor: float, w: Array, g: Array, *, term: str, power: float = 0.0, sum: float | None = None
     ) -> Array:
@@ -231,6 +225,12 @@ class Standardize(Layer):
 class ActivationLayer(Layer):
     def __init__(self, activation: str, parameter: float) -> None: ...
 
+class NativeActivation(Layer):  # of addresses of functions; chainrule/native.h
+    def __init__(self, forward: int, forward_user: int, backward: int, backward_user: int, owner: object) -> None: ...
+
+class PythonActivation(Layer):
+    def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None: ...
+
 class Dropout(Layer):
     def __init__(self, rate: float, variant: str, per_batch: bool) -> None:
         """variant: "inverted", "classic", "fixed_count" (round(rate * width) of each row, scaled as inverted)."""
@@ -249,6 +249,12 @@ class ElementwiseLoss(Loss):
 
         formula: any of reference.ELEMENT_LOSSES; parameter: what it takes.
         """
+
+class NativeLoss(Loss):
+    def __init__(self, function: int, user: int, owner: object, reduction: str) -> None: ...
+
+class PythonLoss(Loss):
+    def __init__(self, function: Callable[..., Any], reduction: str) -> None: ...
 
 class CrossEntropy(Loss):
     """Targets: labels (B) int32, or probabilities (B, K)."""
@@ -476,13 +482,6 @@ class Evaluation:
         penalty_batch: int,
     ) -> None: ...
     def run(self) -> EpochRecord: ...
-
-class RunContent(TypedDict):
-    arena: Array
-    states: list[Array]  # of the optimizer
-    passes: int
-    updates: int
-    rate: float
 
 class RunState:
     """A run at one moment, kept where the network is: parameters and statistics; with an optimizer also its state
