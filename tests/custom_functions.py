@@ -19,15 +19,16 @@ X = np.random.default_rng(0).normal(size=(60, 4))
 Y = np.random.default_rng(1).normal(size=(60, 3))
 
 
-def compiled(folder):
-    """Return the functions of native_code.c, compiled."""
+def compiled(folder, source="native_code.c"):
+    """Return the functions of a file beside this one, compiled."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         pytest.skip("needs a C compiler")
-    path = folder / "native_code.so"
-    source = Path(__file__).with_name("native_code.c")
+    path = folder / f"{source}.so"
     flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-I", str(HEADERS)]
-    subprocess.run([compiler, *flags, str(source), "-o", str(path), "-lm"], check=True, timeout=60)
+    subprocess.run(
+        [compiler, *flags, str(Path(__file__).with_name(source)), "-o", str(path), "-lm"], check=True, timeout=60
+    )
     return ctypes.CDLL(str(path))
 
 

@@ -12,6 +12,7 @@ void bind_descriptions(py::module_& module); // initializers, constraints, sched
 
 void bind_device_array(py::module_& module); // arrays in the GPU's memory
 void bind_changes(py::module_& module);      // augmentation, described
+void bind_native(py::module_& module);       // the engine for native code
 void bind_sparse_rows(py::module_& module);  // arrays of which few elements are not 0
 
 template <class T> void bind_kernels(py::module_& module);

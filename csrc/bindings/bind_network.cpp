@@ -195,6 +195,7 @@ template <class T> void bind_network(py::module_& module) {
       .def("layer_outputs", &Self::layer_outputs)
       .def("predict", &Self::predict, arg("x"), arg("out") = py::none())
       .def("predictor", predictor<T>)
+      .def("handle", native_handle<T>)
       .def(
           "takes_narrow_steps",
           [](Self& self, const Loss<T>& loss) {

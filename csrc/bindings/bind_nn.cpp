@@ -13,6 +13,7 @@
 #include "nn/layers/gaussian_noise.h"
 #include "nn/layers/maxout.h"
 #include "nn/layers/native_activation.h"
+#include "nn/layers/native_layer.h"
 #include "nn/layers/standardize.h"
 #include "nn/losses/cross_entropy.h"
 #include "nn/losses/elementwise_loss.h"
@@ -183,6 +184,15 @@ template <class T> std::vector<T> mask_of(const py::object& object, Index units)
   return mask;
 }
 
+/// A layer of native code: a capsule with its table, named after its precision and the header's version.
+template <class T> NativeLayer<T> native_layer(const py::capsule& capsule) {
+  const char* wanted = sizeof(T) == 4 ? CHAINRULE_LAYER_CAPSULE_FLOAT32 : CHAINRULE_LAYER_CAPSULE_FLOAT64;
+  const char* name = capsule.name();
+  check(name != nullptr && std::string(name) == wanted, "a layer's capsule must be named \"", wanted, "\"; it is \"",
+        name == nullptr ? "" : name, "\"");
+  return {capsule.get_pointer<const typename NativeLayer<T>::Table>(), kept(capsule)};
+}
+
 /// A function of native code by its address, with the address for its `user`, and who keeps both in memory.
 template <class Function> NativeFunction<Function> native(std::uintptr_t call, std::uintptr_t user, py::object owner) {
   return {reinterpret_cast<Function>(call), reinterpret_cast<void*>(user), kept(std::move(owner))};
@@ -265,6 +275,10 @@ template <class T> void bind_layers(py::module_& module) {
            arg("forward"), arg("forward_user"), arg("backward"), arg("backward_user"), arg("owner"));
   under<PythonActivation<T>, Layer<T>>(module, "PythonActivation")
       .def(py::init<py::object, py::object>(), arg("forward"), arg("backward"));
+  under<NativeLayer<T>, Layer<T>>(module, "NativeLayer")
+      .def(py::init([](const py::capsule& table) { return native_layer<T>(table); }), arg("table"))
+      .def("outputs", &NativeLayer<T>::outputs, arg("inputs"))
+      .def("learned", &NativeLayer<T>::learned, arg("inputs"));
   under<Dropout<T>, Layer<T>>(module, "Dropout")
       .def(py::init<double, std::string, bool>(), arg("rate"), arg("variant"), arg("per_batch"));
   under<GaussianNoise<T>, Layer<T>>(module, "GaussianNoise").def(py::init<double>(), arg("deviation"));

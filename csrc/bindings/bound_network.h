@@ -198,6 +198,21 @@ public:
     return out;
   }
 
+  /// predict() for native code, which calls without the interpreter's lock.
+  void predict_natively(const Inputs<T>& x, MatrixView<T> p) {
+    std::recursive_mutex& mutex = [&]() -> std::recursive_mutex& {
+      if (fork_generation() == mutex_generation_ && !CallingPython::now()) return *mutex_;
+      const Locked locked;
+      return own_mutex();
+    }();
+    const std::lock_guard lock(mutex);
+    const Finished finished(network_.device());
+    for (Index next = 0; next < x.rows();) {
+      ThreadTeam& team = team_of(network_.threads(std::min(x.rows(), piece_rows(network_)), false, x));
+      next = chainrule::predict(network_, host_memory, x, p, next, slice_seconds, prediction_buffers(x.rows()), team);
+    }
+  }
+
 private:
   /// Waits for the device when it goes; what the device reports then is thrown, unless something else is already.
   class Finished {
@@ -316,5 +331,10 @@ private:
   bool can_go_back_ = false;
   std::unique_ptr<PredictionBuffers<T>> prediction_;
 };
+
+/// A network for native code (bind_native.cpp): a capsule with a share of it.
+template <class T> py::capsule native_handle(std::shared_ptr<BoundNetwork<T>> network);
+template <> py::capsule native_handle<float>(std::shared_ptr<BoundNetwork<float>> network);
+template <> py::capsule native_handle<double>(std::shared_ptr<BoundNetwork<double>> network);
 
 } // namespace chainrule::bindings

@@ -9,6 +9,7 @@ PYBIND11_MODULE(_engine, module) {
   bind_device_array(module);
   bind_changes(module);
   bind_sparse_rows(module);
+  bind_native(module);
 
   py::module_ float32 = module.def_submodule("float32", "The engine in single precision.");
   py::module_ float64 = module.def_submodule("float64", "The engine in double precision.");

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .cross_validation import cross_validate as cross_validate
     from .custom import CustomActivation as CustomActivation
     from .custom import CustomLoss as CustomLoss
+    from .custom_layer import CustomLayer as CustomLayer
     from .data import batches as batches
     from .datasets import load_digits as load_digits
     from .datasets import load_idx as load_idx
@@ -82,6 +83,8 @@ if TYPE_CHECKING:
     from .initializers import Normal as Normal
     from .initializers import Uniform as Uniform
     from .initializers import Zeros as Zeros
+    from .installed import get_cmake_dir as get_cmake_dir
+    from .installed import get_include as get_include
     from .labels import LabelEncoder as LabelEncoder
     from .layer_units import LayerReport as LayerReport
     from .layer_units import layer_report as layer_report
@@ -201,6 +204,7 @@ _PUBLIC = {
     "constraints": ["Constraint", "MaxNorm", "NonNegative", "UnitNorm"],
     "cross_validation": ["CrossValidation", "cross_validate"],
     "custom": ["CustomActivation", "CustomLoss"],
+    "custom_layer": ["CustomLayer"],
     "data": ["batches"],
     "ensembles": ["Ensemble", "EnsembleSnapshots", "train_ensemble"],
     "folding": ["folds"],
@@ -227,6 +231,7 @@ _PUBLIC = {
         "Uniform",
         "Zeros",
     ],
+    "installed": ["get_cmake_dir", "get_include"],
     "labels": ["LabelEncoder"],
     "layer_units": ["LayerReport", "layer_report"],
     "layers": ["Activation", "BatchNorm", "Dense", "DropConnect", "Dropout", "GaussianNoise", "Layer", "Maxout"],

@@ -33,10 +33,10 @@ MOST_OUTPUTS = 131_072
 
 
 class OfFunctions:
-    """What both classes share: functions by precision, which stay in this process. Nothing by itself."""
+    """What activations, losses and layers share: functions by precision, which stay in this process. Nothing itself."""
 
     name: str | None
-    found: dict[str, tuple[Function, ...]]
+    found: dict[str, tuple[Any, ...]]
 
     def title(self) -> str:
         """Name the object for a message."""
@@ -57,7 +57,7 @@ class OfFunctions:
         checks.option(self, "name", checked_name)
         object.__setattr__(self, "found", {dtype: tuple(one[dtype] for one in by_kind.values()) for dtype in first})
 
-    def of_engine(self, engine: ModuleType) -> tuple[Function, ...]:
+    def of_engine(self, engine: ModuleType) -> tuple[Any, ...]:
         """Return the functions for an engine; ValueError where there are none for its precision."""
         dtype = "float32" if engine is float32 else "float64"
         if dtype not in self.found:
@@ -88,13 +88,17 @@ class OfFunctions:
         """Return the object itself: native functions cannot be copied, and need not be."""
         return self
 
+    def stays(self) -> TypeError:
+        """Return why it cannot be pickled, where its functions are native."""
+        return TypeError(
+            f"{self.title()} cannot be pickled: its functions are addresses in this process. Describe it anew in the "
+            "other one; weights go there as net.state_dict()"
+        )
+
     def check_can_leave(self) -> None:
-        """Raise TypeError where the functions are native: their addresses mean nothing in another process."""
-        if any(isinstance(one, NativeFunction) for one in next(iter(self.found.values()))):
-            raise TypeError(
-                f"{self.title()} cannot be pickled: its functions are addresses in this process. Describe it anew in "
-                "the other one; weights go there as net.state_dict()"
-            )
+        """Raise TypeError unless its functions are Python's."""
+        if not all(callable(one) for one in next(iter(self.found.values()))):
+            raise self.stays()
 
 
 def functions(argument: str, value: object, kind: str) -> dict[str, Function]:
@@ -204,9 +208,14 @@ class CustomActivation(OfFunctions, ActivationFunction):
         checks.option(self, "has_kink", checks.flag)
         checks.option(self, "domain", checked_domain)
         self.keep(("forward", "backward"))
-        for dtype, (forward, backward) in self.found.items():
-            ways = custom_checks.forward_of(forward, dtype), custom_checks.backward_of(backward, dtype)
-            custom_checks.check_activation(*ways, dtype, self.domain)
+        ways = {
+            dtype: (custom_checks.forward_of(forward, dtype), custom_checks.backward_of(backward, dtype))
+            for dtype, (forward, backward) in self.found.items()
+        }
+        for dtype, (forward, backward) in ways.items():
+            custom_checks.check_activation(forward, backward, dtype, self.domain)
+        if len(ways) == len(native.PRECISIONS):
+            custom_checks.check_agreement(ways["float32"], ways["float64"], self.domain)
 
     def layer(self, engine: ModuleType) -> CoreLayer:
         """Return the engine's layer."""

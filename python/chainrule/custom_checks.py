@@ -29,9 +29,12 @@ if TYPE_CHECKING:
 
 # Of arrays: nothing, one element, below any register, and above a block of registers with some left over.
 SIZES = (0, 1, 7, 1000)
-# How far a derivative may lie outside of its quotients, as a share of the numbers involved where those are above 1. The
-# rounding alone is 4e-11 and 3e-5 of them; what is left is for functions that are themselves only some digits exact.
-SLACK = {"float64": 1e-6, "float32": 1e-2}
+# How far a derivative may lie outside of its quotients, as a share of the numbers involved where those are above 1.
+# Where the second derivative jumps, as that of softsign at 0, both quotients are off by d/2 of it, 3e-6 and 2.5e-3;
+# what is left is for curvature, and for functions that are themselves only some digits exact.
+SLACK = {"float64": 1e-4, "float32": 5e-2}
+# How far single precision may be from double, likewise: many roundings of 6e-8 in a function that is not steep.
+AGREE = 1e-3
 # How far the same element may differ with other neighbours: some roundings of a vectorized function.
 ALIKE = {"float64": 1e-12, "float32": 1e-4}
 # Stands around every result: a function that writes beyond its array is found out.
@@ -143,6 +146,23 @@ def check_activation(forward: Forward, backward: Backward, dtype: str, domain: t
                 f"backward must multiply by dh: at z = {z[i]} it makes {dz[i]} of dh = {dh[i]}, {slope[i]} of dh = 1"
             )
         check_elements("backward", backward, (z, h, dh), dz, order, dtype)
+
+
+def check_agreement(
+    single: tuple[Forward, Backward], double: tuple[Forward, Backward], domain: tuple[float, float]
+) -> None:
+    """Raise ValueError where the functions of the two precisions are not the same."""
+    z = points(SIZES[-1], domain, "float32")
+    wide = z.astype(np.float64)
+    h, expected = single[0](z), double[0](wide)
+    slopes = single[1](z, h, np.ones_like(z)), double[1](wide, expected, np.ones_like(wide))
+    for name, one, other in (("forward", h, expected), ("backward", *slopes)):
+        wrong = np.flatnonzero(~(np.abs(one - other) <= AGREE * np.maximum(1, np.abs(other))))
+        if wrong.size:
+            i = int(wrong[0])
+            raise ValueError(
+                f"{name} differs between the precisions: at z = {z[i]:g} it gives {one[i]:g} and {other[i]:g}"
+            )
 
 
 def points(size: int, domain: tuple[float, float], dtype: str) -> Array:

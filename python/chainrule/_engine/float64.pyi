@@ -159,9 +159,7 @@ class Kernels:
     ) -> npt.NDArray[Any]: ...  # counts (3, K), which are in double precision, + those of these rows
     def column_sum(self, x: Array, *, add_to: Array | None = None) -> Array: ...
     def penalty_sum(self, w: Array, *, term: str, power: float = 0.0) -> float: ...
-    def accumulate(self, x: Array, factor: float, total: float) -> float:
-        """total + factor * the sum of x, in double precision."""
-
+    def accumulate(self, x: Array, factor: float, total: float) -> float: ...  # total + factor * the sum of x
     def sum_up(self, blocks: npt.NDArray[Any]) -> float: ...  # of blocks in double precision
     def penalty_gradient(
         self, factor: float, w: Array, g: Array, *, term: str, power: float = 0.0, sum: float | None = None
@@ -231,6 +229,11 @@ class NativeActivation(Layer):  # of addresses of functions; chainrule/native.h
 class PythonActivation(Layer):
     def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None: ...
 
+class NativeLayer(Layer):
+    def __init__(self, table: object) -> None: ...  # a capsule with a table of chainrule/layer.h
+    def outputs(self, inputs: int) -> int: ...
+    def learned(self, inputs: int) -> int: ...  # numbers that it learns
+
 class Dropout(Layer):
     def __init__(self, rate: float, variant: str, per_batch: bool) -> None:
         """variant: "inverted", "classic", "fixed_count" (round(rate * width) of each row, scaled as inverted)."""
@@ -258,8 +261,7 @@ class PythonLoss(Loss):
 
 class CrossEntropy(Loss):
     """Targets: labels (B) int32, or probabilities (B, K)."""
-    def __init__(self, from_logits: bool, smoothing: float, reduction: str) -> None:
-        """reduction: "mean" (over rows), "sum"."""
+    def __init__(self, from_logits: bool, smoothing: float, reduction: str) -> None: ...  # "mean" (over rows), "sum"
 
 class Schedule: ...
 
@@ -272,8 +274,7 @@ class StepDecay(Schedule):
         """rate * drop^(t / every), the exponent rounded down if floor."""
 
 class ExponentialDecay(Schedule):
-    def __init__(self, rate: float, decay: float, per_epoch: bool) -> None:
-        """rate * exp(-decay t)."""
+    def __init__(self, rate: float, decay: float, per_epoch: bool) -> None: ...  # rate * exp(-decay t)
 
 class CosineDecay(Schedule):
     def __init__(self, rate: float, length: float, warmup: float, end: float, per_epoch: bool) -> None:
@@ -334,10 +335,8 @@ class NAdam(Optimizer):
 
 class Penalty:
     """`data_rows` is m, the rows of the training set; `batch_rows` those of the batch at hand."""
-    def value(self, network: Network, data_rows: int, batch_rows: int) -> float:
-        """The penalty of the network's parameters as they are now."""
-    def add_gradient(self, network: Network, data_rows: int, batch_rows: int) -> None:
-        """Adds the penalty's gradient to network.gradients()."""
+    def value(self, network: Network, data_rows: int, batch_rows: int) -> float: ...  # of the parameters as they are
+    def add_gradient(self, network: Network, data_rows: int, batch_rows: int) -> None: ...  # to network.gradients()
     def before_step(self, network: Network, rate: float, data_rows: int, batch_rows: int) -> None:
         """What a step does to the parameters before its update: decoupled decay."""
     def after_step(self, network: Network, rate: float, data_rows: int, batch_rows: int) -> None:
@@ -418,6 +417,7 @@ class Network:
     def state_there(self) -> dict[str, DeviceArray]:
         """Parameters and statistics where they lie on the GPU; ValueError for a network on the CPU."""
     def gradients_there(self) -> dict[str, DeviceArray]: ...
+    def handle(self) -> object: ...  # a capsule for chainrule/engine.h
     def predictor(self) -> Callable[[object, object], Array | None]:
         """A function of x and out that does what predict() does where both can be taken as they are: arrays of NumPy's
         own class, of this precision, C-contiguous, of the right shapes, x finite, and apart. None for all others."""
