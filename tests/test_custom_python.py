@@ -172,6 +172,19 @@ def test_others_may_predict_meanwhile():
     assert not any(other.is_alive() for other in others)
 
 
+def test_an_estimator_of_scikit_learn_takes_it():
+    pytest.importorskip("sklearn", reason="needs scikit-learn")
+    from chainrule.sklearn import MLPRegressor
+
+    predicted = []
+    for activation in (cr.CustomActivation(tanh, tanh_back), "tanh"):
+        model = MLPRegressor(hidden_layer_sizes=(9, 5), activation=activation, random_state=0)
+        for _ in range(3):
+            model.partial_fit(X, Y)
+        predicted.append(model.predict(X))
+    np.testing.assert_allclose(*predicted, rtol=0, atol=1e-8)
+
+
 def test_pickled_by_name():
     activation, loss = cr.CustomActivation(tanh, tanh_back, domain=(-3, 3)), cr.CustomLoss(squares, reduction="sum")
     for one in (activation, loss):

@@ -340,10 +340,11 @@ class Maxout(Affine, Layer):
 
 def check_fits(argument: str, value: object) -> None:
     """Raise ValueError where an activation cannot be part of a layer with weights."""
-    if activations.resolve(argument, value).needs_layer:
+    function = activations.resolve(argument, value)
+    if function.needs_layer:
         raise ValueError(
-            f"{argument} cannot be {checks.shown(value)}, whose derivative needs the layer's sum: put a layer "
-            "Activation(...) with it behind this one"
+            f"{argument} cannot be a {type(function).__name__}, whose derivative needs the sum that this layer does "
+            "not keep: put a layer Activation(...) with it behind this one"
         )
 
 

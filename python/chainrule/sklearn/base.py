@@ -199,8 +199,9 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         layers: list[Layer] = []
         for size, word, rate in zip(sizes, words, rates, strict=True):
             shape = parameters.activation(word)
-            normalised: list[Layer] = [Dense(size), BatchNorm(), Activation(shape)]
-            layers += normalised if self.batch_norm else [Dense(size, activation=shape)]
+            normalised: list[Layer] = [BatchNorm()] if self.batch_norm else []
+            apart = self.batch_norm or shape.needs_layer
+            layers += [Dense(size), *normalised, Activation(shape)] if apart else [Dense(size, activation=shape)]
             left_out = parameters.rate_of_dropout(rate)
             if left_out:
                 layers.append(Dropout(rate=left_out))
