@@ -87,6 +87,11 @@ def test_what_is_no_activation_is_refused(library, dtype, forward, backward, mes
         cr.CustomActivation(function(library, forward, dtype), function(library, backward, dtype))
 
 
+def test_a_second_derivative_may_jump():
+    # Softsign: both difference quotients at 0 lie below the derivative.
+    assert cr.CustomActivation(lambda z: z / (1 + abs(z)), lambda z, h, dh: dh * (1 - abs(h)) ** 2).has_kink is False
+
+
 def test_a_domain_leaves_out_where_it_is_not_defined(library, dtype):
     options = {"domain": (0.1, 4)}
     pair = function(library, "forward_root", dtype), function(library, "backward_root", dtype)

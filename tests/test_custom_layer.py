@@ -119,6 +119,7 @@ def test_capsules_of_another_kind_are_refused(library):
 
 # The engine ----------------------------------------------------------------------------------------------------------
 
+WORDS, DTYPES = ("tanh", "sigmoid"), ("float32", "float64")
 SIZE, POINTER = ctypes.c_ssize_t, ctypes.c_void_p
 
 
@@ -134,6 +135,7 @@ class Engine(ctypes.Structure):
         ("predict_float64", ctypes.CFUNCTYPE(ctypes.c_int, POINTER, SIZE, POINTER, POINTER)),
         ("matmul_float32", ctypes.CFUNCTYPE(ctypes.c_int, SIZE, SIZE, SIZE, POINTER, POINTER, POINTER)),
         ("matmul_float64", ctypes.CFUNCTYPE(ctypes.c_int, SIZE, SIZE, SIZE, POINTER, POINTER, POINTER)),
+        *((f"{name}_{kind}", ctypes.CFUNCTYPE(None, SIZE, POINTER, POINTER)) for name in WORDS for kind in DTYPES),
     ]
 
 
@@ -214,3 +216,14 @@ def test_products(table, dtype):
         np.testing.assert_allclose(c, a.astype(np.float64) @ b, rtol=0, atol=50 * max(k, 1) * np.finfo(dtype).eps)
     assert multiply(-1, 1, 1, pointer(a), pointer(b), pointer(c)) == -1
     assert b"a size must be 0 to" in table.error()
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 1000])
+def test_activations(table, dtype, size):
+    z = np.linspace(-9, 9, size).astype(dtype)
+    wide = z.astype(np.float64)
+    for word, expected in (("tanh", np.tanh(wide)), ("sigmoid", 1 / (1 + np.exp(-wide)))):
+        h = np.full(size + 1, np.nan, dtype)
+        getattr(table, f"{word}_{dtype}")(size, pointer(z), pointer(h))
+        np.testing.assert_allclose(h[:size], expected, rtol=8 * np.finfo(dtype).eps)
+        assert np.isnan(h[size])

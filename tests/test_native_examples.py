@@ -33,8 +33,11 @@ def environment(*folders: Path) -> dict[str, str]:
 def built(project: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Install a project into `folder`."""
     source = shutil.copytree(FOLDER / project, folder / "source")
-    options = ["--no-build-isolation", "--no-deps", "--no-index", "--disable-pip-version-check", "--target"]
-    command = [sys.executable, "-m", "pip", "install", "--quiet", *options, str(folder / "installed"), str(source)]
+    options = ["--no-build-isolation", "--no-deps", "--no-index", "--disable-pip-version-check"]
+    if project == "pybind11_project":  # built in half the time where nobody asks how fast it is
+        options += ["-C", "cmake.build-type=Debug"]
+    where = ["--target", str(folder / "installed")]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", *options, *where, str(source)]
     return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=240, check=False)
 
 
@@ -89,16 +92,16 @@ def test_cython(build: Build) -> None:
         """
         import numpy as np
         import chainrule as cr
-        import gatherer, softsign
+        import gatherer, swish
 
         X = np.random.default_rng(0).normal(size=(50, 7))
         for dtype in ("float32", "float64"):
-            net = cr.Network([cr.Activation(softsign.softsign())], inputs=7, dtype=dtype)
-            np.testing.assert_allclose(net.predict(X), X / (1 + abs(X)), rtol=1e-6, atol=1e-7)
+            net = cr.Network([cr.Activation(swish.swish())], inputs=7, dtype=dtype)
+            np.testing.assert_allclose(net.predict(X), X / (1 + np.exp(-X)), rtol=1e-6, atol=1e-7)
 
         pictures = np.random.default_rng(0).integers(0, 256, size=(700, 64)).astype(np.uint8)
         rows = np.random.default_rng(1).permutation(700)[:600].astype(np.int32)
-        net = cr.Network([cr.Dense(9), cr.Activation(softsign.softsign()), cr.Dense(5)], inputs=64)
+        net = cr.Network([cr.Dense(9), cr.Activation(swish.swish()), cr.Dense(5)], inputs=64)
         # The logits of random pictures are apart by more than the rounding of another order of sums.
         logits = net.predict(pictures[rows] * np.float32(1 / 255))
         classes = gatherer.predicted_classes(net, pictures, rows)

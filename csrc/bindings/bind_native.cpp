@@ -74,6 +74,12 @@ template <class T> int matmul(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t
   });
 }
 
+/// An activation of formulas/activations.h, by the thread that calls.
+template <class T, ActivationKind kind> void activation(std::ptrdiff_t n, const T* z, T* h) {
+  const Team alone(0, 1, nullptr, nullptr);
+  cpu::device().kernels<T>().activation_forward(alone, {kind}, z, h, n);
+}
+
 std::ptrdiff_t inputs(const chainrule_network* handle) {
   return handle->single ? handle->single->network().inputs() : handle->twice->network().inputs();
 }
@@ -91,6 +97,10 @@ const chainrule_engine engine{
     .predict_float64 = predict<double>,
     .matmul_float32 = matmul<float>,
     .matmul_float64 = matmul<double>,
+    .tanh_float32 = activation<float, ActivationKind::tanh>,
+    .tanh_float64 = activation<double, ActivationKind::tanh>,
+    .sigmoid_float32 = activation<float, ActivationKind::sigmoid>,
+    .sigmoid_float64 = activation<double, ActivationKind::sigmoid>,
 };
 
 py::capsule handle_of(chainrule_network network) {

@@ -43,6 +43,10 @@ cdef extern from "chainrule/engine.h" nogil:
         int (*matmul_float64)(
             ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const double* a, const double* b, double* c
         ) noexcept nogil
+        void (*tanh_float32)(ptrdiff_t n, const float* z, float* h) noexcept nogil
+        void (*tanh_float64)(ptrdiff_t n, const double* z, double* h) noexcept nogil
+        void (*sigmoid_float32)(ptrdiff_t n, const float* z, float* h) noexcept nogil
+        void (*sigmoid_float64)(ptrdiff_t n, const double* z, double* h) noexcept nogil
 
 
 cdef inline const chainrule_engine* engine() except NULL:

@@ -10,6 +10,6 @@ FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 
 modules = [
     Extension(name, [f"src/{name}.pyx"], include_dirs=[chainrule.get_include()], extra_compile_args=FLAGS)
-    for name in ("softsign", "gatherer")
+    for name in ("swish", "gatherer")
 ]
 setup(ext_modules=cythonize(modules, language_level=3))

@@ -39,6 +39,13 @@ typedef struct chainrule_engine {
   // c (m, n) = a (m, k) b (k, n), contiguous, row by row, by the thread that calls. c overlaps neither a nor b.
   int (*matmul_float32)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const float* a, const float* b, float* c);
   int (*matmul_float64)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const double* a, const double* b, double* c);
+
+  // h[i] = tanh(z[i]), and 1 / (1 + exp(-z[i])), for i < n, by vectors; n at least 0, h may be z. These two, and no
+  // other function of this table, may be called from an activation, a loss or a layer that the engine calls.
+  void (*tanh_float32)(ptrdiff_t n, const float* z, float* h);
+  void (*tanh_float64)(ptrdiff_t n, const double* z, double* h);
+  void (*sigmoid_float32)(ptrdiff_t n, const float* z, float* h);
+  void (*sigmoid_float64)(ptrdiff_t n, const double* z, double* h);
 } chainrule_engine;
 
 #ifdef __cplusplus
