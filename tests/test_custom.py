@@ -211,6 +211,38 @@ def test_numba(dtype):
     np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
+def test_numba_takes_the_engines_tanh(dtype):
+    numba = pytest.importorskip("numba", reason="needs Numba")
+    from numba import types
+
+    array = types.CPointer(getattr(types, dtype))
+    engine_tanh = cr.native_function("tanh", dtype)
+
+    @numba.cfunc(types.void(types.intp, array, array, types.voidptr))
+    def forward(n, z, h, user):
+        engine_tanh(n, z, h)
+
+    @numba.cfunc(types.void(types.intp, array, array, array, array, types.voidptr))
+    def backward(n, z, h, dh, dz, user):
+        for i in range(n):
+            dz[i] = dh[i] * (1 - h[i] * h[i])
+
+    nets = [network(one, dtype) for one in (cr.CustomActivation(forward, backward), "tanh")]
+    assert nets[0].predict(X).tobytes() == nets[1].predict(X).tobytes()
+    np.testing.assert_allclose(fitted(nets[0])["loss"], fitted(nets[1])["loss"], rtol=1e-5)
+
+
+def test_functions_of_the_engine_by_name():
+    z, h = np.linspace(-3, 3, 7), np.empty(7)
+    pointers = [one.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for one in (z, h)]
+    cr.native_function("sigmoid", "float64")(7, *pointers)
+    np.testing.assert_allclose(h, 1 / (1 + np.exp(-z)), rtol=1e-15)
+    with pytest.raises(ValueError, match="name='relu' is unknown; known are 'tanh', 'sigmoid'"):
+        cr.native_function("relu")
+    with pytest.raises(ValueError, match="dtype must be 'float32' or 'float64'"):
+        cr.native_function("tanh", "float16")
+
+
 def test_a_loss_is_the_built_in_one(library, dtype):
     for reduction, built_in in (("mean", MEAN_ROWS), ("sum", cr.MeanSquaredError(reduction="sum"))):
         for given in (both(library, "squares"), squares):

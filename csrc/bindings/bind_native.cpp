@@ -120,6 +120,15 @@ template <> py::capsule native_handle<double>(std::shared_ptr<BoundNetwork<doubl
   return handle_of({.twice = std::move(network)});
 }
 
-void bind_native(py::module_& module) { module.attr("_c_engine") = py::capsule(&engine, CHAINRULE_ENGINE_CAPSULE); }
+void bind_native(py::module_& module) {
+  module.attr("_c_engine") = py::capsule(&engine, CHAINRULE_ENGINE_CAPSULE);
+  // For those who reach no capsule: the functions that an activation may call, by their addresses.
+  py::dict functions;
+  functions["tanh_float32"] = reinterpret_cast<std::uintptr_t>(engine.tanh_float32);
+  functions["tanh_float64"] = reinterpret_cast<std::uintptr_t>(engine.tanh_float64);
+  functions["sigmoid_float32"] = reinterpret_cast<std::uintptr_t>(engine.sigmoid_float32);
+  functions["sigmoid_float64"] = reinterpret_cast<std::uintptr_t>(engine.sigmoid_float64);
+  module.attr("_c_functions") = functions;
+}
 
 } // namespace chainrule::bindings

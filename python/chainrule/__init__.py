@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from .initializers import Zeros as Zeros
     from .installed import get_cmake_dir as get_cmake_dir
     from .installed import get_include as get_include
+    from .installed import native_function as native_function
     from .labels import LabelEncoder as LabelEncoder
     from .layer_units import LayerReport as LayerReport
     from .layer_units import layer_report as layer_report
@@ -231,7 +232,7 @@ _PUBLIC = {
         "Uniform",
         "Zeros",
     ],
-    "installed": ["get_cmake_dir", "get_include"],
+    "installed": ["get_cmake_dir", "get_include", "native_function"],
     "labels": ["LabelEncoder"],
     "layer_units": ["LayerReport", "layer_report"],
     "layers": ["Activation", "BatchNorm", "Dense", "DropConnect", "Dropout", "GaussianNoise", "Layer", "Maxout"],

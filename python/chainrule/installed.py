@@ -1,11 +1,15 @@
-"""Where the installed package keeps what other projects build against: headers, and a package for CMake.
+"""What an installed package has for native code: headers, a package for CMake, functions of the engine.
 
 Nothing is built here; examples/native/ has projects that do.
 """
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
+from typing import Any
+
+from . import _engine, checks
 
 FOLDER = Path(__file__).parent
 
@@ -32,3 +36,34 @@ def get_cmake_dir() -> str:
     str
     """
     return str(FOLDER / "cmake")
+
+
+def native_function(name: str, dtype: str = "float32") -> Any:
+    """Return a function of the engine for native code to call: `void f(ptrdiff_t n, const T *z, T *h)`.
+
+    It writes h[i] = g(z[i]) for i < n, by vectors; h may be z. It needs no lock of Python and may be called from an
+    activation of your own, as a global of a function that `numba.cfunc` compiles. Cython takes it from
+    `chainrule/engine.h` instead.
+
+    Parameters
+    ----------
+    name : {"tanh", "sigmoid"}
+        g.
+    dtype : {"float32", "float64"}
+        T.
+
+    Returns
+    -------
+    function of ctypes
+        With its types. Arrays are not checked: they must have n elements.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no such function or precision.
+    """
+    precision = checks.precision("dtype", dtype).name
+    words = dict.fromkeys(one.partition("_")[0] for one in _engine._c_functions)
+    address = _engine._c_functions[f"{checks.word('name', name, words)}_{precision}"]
+    number = ctypes.POINTER(ctypes.c_float if precision == "float32" else ctypes.c_double)
+    return ctypes.CFUNCTYPE(None, ctypes.c_ssize_t, number, number)(address)

@@ -56,6 +56,9 @@ class GPU(TypedDict):
     driver: tuple[int, int]  # the newest CUDA that it runs
     runtime: tuple[int, int]  # the CUDA that this package was built with
 
+_c_engine: object  # a capsule with the table of chainrule/engine.h
+_c_functions: dict[str, int]  # addresses: "tanh_float32", ...
+
 def build_info() -> BuildInfo: ...
 def isas() -> list[str]:
     """Instruction sets that this machine runs, best first, e.g. ["avx512", "avx2", "baseline"]."""
