@@ -227,7 +227,7 @@ class Momentum(Optimizer):
     nesterov          v <- beta v + g             w <- w - lr (g + beta v)   Nesterov 1983, as in Sutskever et al. 2013;
                                                                              named in [001], [003]
     torch_dampening   v <- beta v + (1 - beta) g  w <- w - lr v              PyTorch's SGD with dampening = beta; the
-                      but v = g in the first step                            same as ema only after that step
+                      but v = g in step 1                                    same as ema only after that step
     ================  ==========================  =========================  ======================================
 
     Keras keeps the learning rate in its memory, v <- beta v - lr g with w <- w + v, and its Nesterov step likewise: the

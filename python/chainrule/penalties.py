@@ -260,7 +260,7 @@ class L1(Penalty):
     update       effect on a weight, c = strength * scale                         source
     ===========  ===============================================================  ==================================
     subgradient  gradient + c sign(w), sign(0) = 0; weights jump about 0          [001], [002], [003]
-    proximal     after the update w <- sign(w) max(|w| - lr c, 0)                 the soft threshold of Daubechies et
+    proximal     after the update w <- sign(w) max(abs(w) - lr c, 0)              the soft threshold of Daubechies et
                                                                                   al. 2004
     ===========  ===============================================================  ==================================
 
@@ -369,11 +369,11 @@ class Lp(Penalty):
     """The L_p regularization of lecture [001]: lambda_W ||W||_p + lambda_B ||B||_p, of weights W and biases B.
 
     =======  ================================  ==================================================================
-    norm     ||W||_p                           source
+    norm     R of W                            source
     =======  ================================  ==================================================================
-    power    sum |w|^p                         [001] says that p = 2 "corresponds to sum of squares", and so means
+    power    sum abs(w)^p                      [001] says that p = 2 "corresponds to sum of squares", and so means
                                                the p-th power of the norm
-    norm     (sum |w|^p)^(1/p)                 [001] as printed; over all weights together, and over all biases
+    norm     (sum abs(w)^p)^(1/p)              [001] as printed; over all weights together, and over all biases
     =======  ================================  ==================================================================
 
     The gradient of the norm is taken as 0 where all weights are 0.
