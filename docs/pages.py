@@ -190,6 +190,49 @@ def escape(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: l
         lines[i] = "".join(parts)
 
 
+# What only the package itself calls, or who writes another such class (adding_a_layer.md): not on the pages of the API.
+HOOKS = {
+    "ActivationFunction": ("parameter",),
+    "Affine": ("check_affine", "columns", "constraint", "starts", "weight_initializer"),
+    "Augmentation": ("changes", "check_columns"),
+    "Constraint": ("bound", "build"),
+    "History": ("add", "complete_last", "drop_last", "load_state_dict", "state_dict"),
+    "Initializer": ("build",),
+    "Layer": (
+        "activation_function",
+        "before",
+        "build",
+        "differs_in_training",
+        "flaw",
+        "has_kink",
+        "is_connected",
+        "kept",
+        "label",
+        "outputs",
+        "parameter_shapes",
+        "pattern",
+        "start",
+        "statistic_shapes",
+    ),
+    "Loss": ("build", "check_head", "memberships", "metrics", "pattern", "targets", "threshold"),
+    "Network": ("check_measured", "options", "remade"),
+    "Optimizer": (
+        "build",
+        "check_decay",
+        "greatest_rate",
+        "prepared",
+        "rate_of_epoch",
+        "state_of",
+    ),
+    "Output": ("looked",),
+    "Penalty": ("build", "check_decay", "check_layers"),
+    "Schedule": ("build",),
+    "Snapshots": ("writer",),
+    "StoppingRule": ("check", "monitored"),
+    "Trainer": ("plan_epoch",),
+}
+
+
 def skip(app: Sphinx, what: str, name: str, value: Any, skipped: bool, options: Any) -> bool | None:
     """Leave out what the list of attributes has told, and what scikit-learn adds to route metadata."""
     if isinstance(value, property) and value.fget is not None:

@@ -166,7 +166,18 @@ class RMSprop(Optimizer):
 
     @classmethod
     def lecture(cls, lr: Rate) -> RMSprop:
-        """Return RMSprop as [002] writes it: beta 0.999, 1e-8 inside the root. The first step is 31.6 lr."""
+        """Return RMSprop as [002] writes it: beta 0.999, 1e-8 inside the root. The first step is 31.6 lr.
+
+        Parameters
+        ----------
+        lr : float, Schedule or callable
+            The learning rate, as for the class.
+
+        Returns
+        -------
+        RMSprop
+            With the options that the lecture means.
+        """
         return cls(lr, beta=0.999, eps=1e-8, eps_inside_sqrt=True)
 
     def build(self, engine: ModuleType) -> CoreOptimizer:
@@ -257,6 +268,7 @@ class Adam(Optimizer):
     eps : float, default 1e-8
         Above 0.
     bias_correction : bool, default True
+        Whether v and s are divided by 1 - beta^t, since they start at 0.
     eps_inside_sqrt : bool, default False
         The reading.
     layer_lr, clip_norm, clip_value : optional
@@ -281,7 +293,18 @@ class Adam(Optimizer):
 
     @classmethod
     def lecture(cls, lr: Rate) -> Adam:
-        """Return Adam as [002] writes it: no bias correction, eps inside the root. The first step is 3.16 lr."""
+        """Return Adam as [002] writes it: no bias correction, eps inside the root. The first step is 3.16 lr.
+
+        Parameters
+        ----------
+        lr : float, Schedule or callable
+            The learning rate, as for the class.
+
+        Returns
+        -------
+        Adam
+            With the options that the lecture means.
+        """
         return cls(lr, bias_correction=False, eps_inside_sqrt=True)
 
     def build(self, engine: ModuleType) -> CoreOptimizer:
@@ -310,8 +333,8 @@ class AdamW(Adam):
     ----------
     lr : float, Schedule or callable, default 0.001
         Learning rate; the decay follows it, also by layer.
-    beta1, beta2, eps, bias_correction, eps_inside_sqrt
-        As of `Adam`.
+    beta1, beta2, eps, bias_correction, eps_inside_sqrt : as for `Adam`
+        Means, their decay and their root.
     weight_decay : float, default 0.01
         At least 0.
     decay_biases : bool, default False
@@ -351,8 +374,8 @@ class NAdam(Adam):
     ----------
     lr : float, Schedule or callable, default 0.002
         Learning rate.
-    beta1, beta2, eps, bias_correction, eps_inside_sqrt
-        As of `Adam`.
+    beta1, beta2, eps, bias_correction, eps_inside_sqrt : as for `Adam`
+        Means, their decay and their root.
     momentum_decay : float, default 0.004
         How fast m_t rises to beta1; at least 0.
     layer_lr, clip_norm, clip_value : optional
@@ -398,8 +421,8 @@ class AMSGrad(Adam):
     ----------
     lr : float, Schedule or callable, default 0.001
         Learning rate.
-    beta1, beta2, eps, bias_correction, eps_inside_sqrt
-        As of `Adam`.
+    beta1, beta2, eps, bias_correction, eps_inside_sqrt : as for `Adam`
+        Means, their decay and their root.
     layer_lr, clip_norm, clip_value : optional
         Of every optimizer, see `Optimizer`.
     """

@@ -212,8 +212,8 @@ class DropConnect(Affine, Layer):
         One of the two: the share of weights that is removed, at least 0 and below 1, or the share that is kept, above
         0 and at most 1. There is no default, so that it cannot be forgotten.
     variant : {"inverted", "classic"}
-    activation, bias, weight_init, bias_init, weight_constraint
-        As those of `Dense`. Biases are never removed.
+    activation, bias, weight_init, bias_init, weight_constraint : as for `Dense`
+        Biases are never removed.
     """
 
     units: int

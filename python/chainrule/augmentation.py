@@ -204,6 +204,7 @@ def augmented(
     Returns
     -------
     ndarray of shape (N, inputs)
+        Changed copies, in the network's dtype.
 
     Raises
     ------

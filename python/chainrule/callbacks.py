@@ -52,25 +52,57 @@ class Callback:
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take what `state_dict` gave; called after `on_train_begin` where a fit goes on from a snapshot."""
+        """Take what `state_dict` gave; called after `on_train_begin` where a fit goes on from a snapshot.
+
+        Parameters
+        ----------
+        state : mapping
+            From a file: it has been read, and not been believed.
+        """
 
     def on_train_begin(self, logs: Mapping[str, float]) -> None:
-        """Before the first epoch; before the next one, where a fit goes on from a snapshot. `logs` is empty."""
+        """Before the first epoch; before the next one, where a fit goes on from a snapshot.
+
+        Parameters
+        ----------
+        logs : mapping
+            Empty.
+        """
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Before an epoch. `logs` is empty."""
+        """Before an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Its number; that of a trainer's first epoch is 1.
+        logs : mapping
+            Empty.
+        """
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """After an epoch; `logs` has what the history got. Not called for an epoch in which the loss diverged.
-
-        Figures of the validation part are missing where `validation_freq` passes an epoch over.
+        """After an epoch. Not called for an epoch in which the loss diverged.
 
         The loss of an epoch's last update is first seen in the next epoch. Where it is not finite, the trainer takes
         back an epoch for which this was called.
+
+        Parameters
+        ----------
+        epoch : int
+            Its number; that of a trainer's first epoch is 1.
+        logs : mapping of str to float
+            What the history got. Figures of the validation part are missing where `validation_freq` passes an epoch
+            over.
         """
 
     def on_train_end(self, logs: Mapping[str, float]) -> None:
-        """After the last epoch, also if the loss diverged, not after an exception. `logs` is the last epoch's."""
+        """After the last epoch, also if the loss diverged, not after an exception.
+
+        Parameters
+        ----------
+        logs : mapping of str to float
+            The last epoch's.
+        """
 
 
 # What is monitored ----------------------------------------------------------------------------------------------------

@@ -44,6 +44,11 @@ def lecture_optimizers(lr: float = 0.1, *, adaptive_lr: float = 0.001) -> dict[s
     adaptive_lr : float, default 0.001
         The rate of the optimizers that divide by the gradient's size, so that a step is about as long as the rate. Ten
         times as much for AdaGrad, whose steps only shrink. AdaDelta has none: its lr is 1.
+
+    Returns
+    -------
+    dict of str to Optimizer
+        A new one at each call, to be edited.
     """
     lr = checks.number("lr", lr, above=0)
     adaptive = checks.number("adaptive_lr", adaptive_lr, above=0, most=sys.float_info.max / 10)
@@ -110,7 +115,20 @@ class Comparison:
         return "\n".join(lines)
 
     def plot(self, name: str | None = None, ax: Axes | None = None) -> Axes:
-        """Draw a figure of the runs, `judged_by` by default, over the epochs; see `chainrule.plots.compared_curves`."""
+        """Draw a figure of the runs, `judged_by` by default, over the epochs; see `chainrule.plots.compared_curves`.
+
+        Parameters
+        ----------
+        name : str, optional
+            What to draw: a name that the histories have; `judged_by` if None.
+        ax : matplotlib Axes, optional
+            Where to draw. By default a new figure is made.
+
+        Returns
+        -------
+        matplotlib Axes
+            Where it was drawn; `axes.figure` is the figure.
+        """
         from .plots import compared_curves
 
         return compared_curves(self.histories, self.judged_by if name is None else name, ax)
@@ -141,16 +159,17 @@ def compare(
     ----------
     make_network : callable
         Returns a new network at each call, each time with the same start: with the same seed.
-    X, y, epochs, batch_size, validation_split, validation_data, sample_weight, class_weight
-        As for `Trainer.fit`.
-    loss, penalty, metrics, seed
-        As for `Trainer`.
+    X, y, epochs, batch_size, validation_split, validation_data, sample_weight, class_weight : as for `Trainer.fit`
+        The same for every run.
+    loss, penalty, metrics, seed : as for `Trainer`
+        The same for every run.
     optimizers : mapping of str to Optimizer, optional
         What to compare, by name; `lecture_optimizers()` if None.
 
     Returns
     -------
     Comparison
+        The histories, the networks, a ranking; it prints as a table and has `plot`.
 
     Raises
     ------

@@ -174,9 +174,15 @@ def weight_report(net: Network, *, near: float = 0.01) -> WeightReport:
     Parameters
     ----------
     net : Network
+        Not changed.
     near : float, default 0.01
         What is near 0, at least 0 and below 1: a share of the layer's greatest, because layers differ in scale (He's
         start alone has 1 / sqrt(inputs) in it) and a fixed threshold would mean something else in each.
+
+    Returns
+    -------
+    WeightReport
+        By layer and in all; it prints as a table.
 
     Raises
     ------
@@ -350,10 +356,13 @@ def gradient_report(
     Parameters
     ----------
     net : Network
+        Not changed.
     X : array of shape (B, inputs)
+        Rows to measure on.
     y : array
         Targets; see the loss.
     loss : str or Loss
+        What is differentiated.
     sample_weight : array of shape (B,), optional
         Factor of each row, at least 0.
 

@@ -125,14 +125,15 @@ def cross_validate(
     refit : bool, default True
         Whether the chosen setting is trained anew on all rows: for as many epochs as its folds kept, which is their
         median, and without callbacks, since no row is left to validate with.
-    monitor, mode, epochs, batch_size, callbacks, sample_weight, class_weight, verbose
-        As for `search`.
+    monitor, mode, epochs, batch_size, callbacks, sample_weight, class_weight, verbose : as for `search`
+        The same for every fold.
     seed : int, default 0
         Key of the folds that a number asks for.
 
     Returns
     -------
     CrossValidation
+        The choice, the scores of every setting, and the trainer of all rows; it prints as a table.
 
     Raises
     ------

@@ -93,7 +93,18 @@ class BiasVariance:
         return f"<BiasVariance of {len(self.predictions)} runs: error {self.error:.4g} = {parts}{diverged}>"
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the parts as a bar, and return the Axes; `chainrule.plots.bias_variance` draws several models."""
+        """Draw the parts as a bar, and return the Axes; `chainrule.plots.bias_variance` draws several models.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw. By default a new figure is made.
+
+        Returns
+        -------
+        matplotlib Axes
+            Where it was drawn; `axes.figure` is the figure.
+        """
         noise, error = self.noise or 0.0, [self.error]
         return plots.bias_variance(
             ["model"], [self.bias], [self.variance], noise=noise, error=error, kind=self.kind, ax=ax
@@ -128,6 +139,7 @@ def decomposed(
     Returns
     -------
     BiasVariance
+        The parts on average and by row.
 
     Raises
     ------
@@ -249,8 +261,8 @@ def bias_variance(
         Rows to draw from, targets as in `Trainer.fit`.
     X_test, y_test : array
         Other rows, on which the networks are judged.
-    loss, optimizer, penalty
-        As those of the `Trainer`. Where the loss has classes, errors are 0 and 1, otherwise squared differences of
+    loss, optimizer, penalty : as for `Trainer`
+        For each network. Where the loss has classes, errors are 0 and 1, otherwise squared differences of
         the network's outputs.
     truth : array like `y_test`, optional
         The targets without their noise, where they are known, as in a simulation. Without it noise counts as bias.
@@ -267,6 +279,7 @@ def bias_variance(
     Returns
     -------
     BiasVariance
+        The parts on average and by row; it prints as a table and has `plot`.
 
     Raises
     ------

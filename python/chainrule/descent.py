@@ -149,6 +149,7 @@ class Optimizer:
         Parameters
         ----------
         net : Network
+            Whose gradients are there: after backward().
         epoch : float, optional
             How many epochs are over, 0 in the first one. Needed where the learning rate depends on it; a schedule that
             changes with each step then counts an epoch as one step, or is given `steps=` instead.
@@ -258,7 +259,18 @@ class Momentum(Optimizer):
 
     @classmethod
     def lecture(cls, lr: Rate) -> Momentum:
-        """Return momentum as [002] writes it: v <- 0.9 v + 0.1 g, w <- w - lr v."""
+        """Return momentum as [002] writes it: v <- 0.9 v + 0.1 g, w <- w - lr v.
+
+        Parameters
+        ----------
+        lr : float, Schedule or callable
+            The learning rate, as for the class.
+
+        Returns
+        -------
+        Momentum
+            With beta 0.9 and style "ema".
+        """
         return cls(lr, beta=0.9, style="ema")
 
     def build(self, engine: ModuleType) -> CoreOptimizer:

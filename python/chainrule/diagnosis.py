@@ -83,6 +83,7 @@ def diagnose(
     Returns
     -------
     Diagnosis
+        The findings, causes first, and what was looked at and what not; it prints as text.
 
     Raises
     ------

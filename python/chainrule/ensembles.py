@@ -95,11 +95,32 @@ class Ensemble:
         """Return what each network says, (M, N, K) in float64: probabilities of classes, or numbers.
 
         Rows may lie on the networks' GPU, as for `Network.predict`; the answers come to the host, here and below.
+
+        Parameters
+        ----------
+        X : array of shape (N, inputs)
+            As for `Network.predict`.
+
+        Returns
+        -------
+        ndarray of float64, shape (M, N, K)
+            Of M networks.
         """
         return np.stack([meant(self.loss, net.predict(X)) for net in self.networks])
 
     def predict(self, X: npt.ArrayLike) -> Floats:
-        """Return the mean of what the networks say, (N, K) in float64: probabilities of classes, or numbers."""
+        """Return the mean of what the networks say, (N, K) in float64: probabilities of classes, or numbers.
+
+        Parameters
+        ----------
+        X : array of shape (N, inputs)
+            As for `Network.predict`.
+
+        Returns
+        -------
+        ndarray of float64, shape (N, K)
+            Their mean.
+        """
         return averaged(self.members(X))
 
     def predict_classes(self, X: npt.ArrayLike, by: str = "mean") -> npt.NDArray[np.int64]:
@@ -108,9 +129,15 @@ class Ensemble:
         Parameters
         ----------
         X : array of shape (N, inputs)
+            As for `Network.predict`.
         by : {"mean", "vote"}
             The class of the greatest mean probability; or the one that most networks find the most probable, of equally
             many votes that of the greater mean. A probability of exactly one half means no, as for the metric.
+
+        Returns
+        -------
+        ndarray of int64, shape (N,) or (N, K)
+            Numbers of classes, or answers.
         """
         checks.word("by", by, WAYS)
         said = self.members(X)
@@ -127,7 +154,18 @@ class Ensemble:
         return answers.astype(np.int64).reshape(len(mean) if mean.shape[1] == 1 else mean.shape)
 
     def votes(self, X: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """Return how many networks say each class, (N, classes); of yes-or-no questions, how many say yes, (N, K)."""
+        """Return how many networks say each class, (N, classes); of yes-or-no questions, how many say yes, (N, K).
+
+        Parameters
+        ----------
+        X : array of shape (N, inputs)
+            As for `Network.predict`.
+
+        Returns
+        -------
+        ndarray of int64, shape (N, classes) or (N, K)
+            From 0 to the number of networks.
+        """
         if not self.classifies:
             raise ValueError(f"votes need a loss of classes; {self.loss!r} is one of numbers")
         said = self.members(X)
@@ -139,6 +177,16 @@ class Ensemble:
         """Return the standard deviation of what the networks say about their mean, (N, K): where they disagree.
 
         Its square is by how much the squared error of the mean lies below that of the members on average.
+
+        Parameters
+        ----------
+        X : array of shape (N, inputs)
+            As for `Network.predict`.
+
+        Returns
+        -------
+        ndarray of float64, shape (N, K)
+            At least 0, in the units of the answers.
         """
         said = self.members(X)
         result: Floats = np.sqrt(np.mean((said - averaged(said)) ** 2, axis=0))
@@ -154,6 +202,11 @@ class Ensemble:
         ----------
         X : array of shape (N, inputs)
             The rows that `train_ensemble` got, in their order.
+
+        Returns
+        -------
+        ndarray of float64, shape (N, K)
+            Probabilities of classes, or numbers.
         """
         if self.rows is None:
             raise ValueError("out_of_bag needs to know who learned from which row: train_ensemble(bootstrap=True)")
@@ -235,8 +288,8 @@ def train_ensemble(
     bootstrap : bool, default False
         Bagging: whether each learns from N rows drawn from the N there are, so that some come twice and about 37 % do
         not come; else all learn from all rows.
-    epochs, batch_size, validation_data, callbacks, class_weight
-        As in `Trainer.fit`, for each network.
+    epochs, batch_size, validation_data, callbacks, class_weight : as for `Trainer.fit`
+        For each network.
     seed : int, default 0
         Of the first network, and the key of the drawn rows.
 

@@ -58,6 +58,11 @@ def one_se_rule(errors: npt.ArrayLike, complexity: npt.ArrayLike) -> int:
     complexity : array of shape (S,)
         How complex the models are, such as their numbers of parameters. Of equally simple ones the better is taken.
 
+    Returns
+    -------
+    int
+        From 0 to S - 1.
+
     Raises
     ------
     ValueError, TypeError
@@ -91,19 +96,7 @@ def standard_error(errors: Floats) -> float:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ErrorCurve:
-    """Errors of S points, R runs each: what both curves share.
-
-    Attributes
-    ----------
-    training, validation : ndarray of shape (S, R)
-        The error on both parts after training, in evaluation mode.
-    parameters : tuple of int
-        How many numbers the network of each point learned.
-    diverged : ndarray of bool, shape (S, R)
-        Which runs diverged; their errors are those of the last good weights.
-    measure : str
-        What the error is: "loss", "error" (share of wrong classes), "mae" or "mse".
-    """
+    """Errors of S points, R runs each: what both curves share. They describe its attributes."""
 
     training: Floats
     validation: Floats
@@ -153,7 +146,15 @@ class ComplexityCurve(ErrorCurve):
     Attributes
     ----------
     sizes : tuple
-        What was tried. All else: see `ErrorCurve`.
+        The S sizes that were tried, R times each.
+    training, validation : ndarray of shape (S, R)
+        The error on both parts after training, in evaluation mode.
+    parameters : tuple of int
+        How many numbers the network of each point learned.
+    diverged : ndarray of bool, shape (S, R)
+        Which runs diverged; their errors are those of the last good weights.
+    measure : str
+        What the error is: "loss", "error" (share of wrong classes), "mae" or "mse".
     """
 
     sizes: tuple[Any, ...]
@@ -182,6 +183,16 @@ class ComplexityCurve(ErrorCurve):
 
         Medians and quartiles of both parts, the least mean validation error plus one standard error, and the simplest
         size below that. ImportError if matplotlib is missing.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw. By default a new figure is made.
+
+        Returns
+        -------
+        matplotlib Axes
+            Where it was drawn; `axes.figure` is the figure.
         """
         ax = self._drawn([str(size) for size in self.sizes], "size of the model", ax)
         chosen = self.sizes.index(self.simplest)
@@ -200,7 +211,15 @@ class DataSizeCurve(ErrorCurve):
     Attributes
     ----------
     rows : tuple of int
-        Training rows of the points, ascending. All else: see `ErrorCurve`.
+        The S numbers of training rows, ascending, R runs each.
+    training, validation : ndarray of shape (S, R)
+        The error on both parts after training, in evaluation mode.
+    parameters : tuple of int
+        How many numbers the network of each point learned.
+    diverged : ndarray of bool, shape (S, R)
+        Which runs diverged; their errors are those of the last good weights.
+    measure : str
+        What the error is: "loss", "error" (share of wrong classes), "mae" or "mse".
     """
 
     rows: tuple[int, ...]
@@ -235,7 +254,18 @@ class DataSizeCurve(ErrorCurve):
         return "\n".join([*lines, f"from {self.rows[-2]} to {self.rows[-1]} rows the error fell by {fell}: {verdict}"])
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the errors over the number of training rows, and return the Axes; ImportError without matplotlib."""
+        """Draw the errors over the number of training rows, and return the Axes; ImportError without matplotlib.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw. By default a new figure is made.
+
+        Returns
+        -------
+        matplotlib Axes
+            Where it was drawn; `axes.figure` is the figure.
+        """
         ax = self._drawn(self.rows, "training rows", ax)
         ax.set_xscale("log")
         ax.set_xticks(self.rows, [str(count) for count in self.rows])
@@ -271,12 +301,12 @@ def complexity_curve(
     make_network : callable
         Makes a network from a size and a seed:
         `lambda units, seed: Network([Dense(units, activation="tanh"), Dense(1)], inputs=4, seed=seed)`.
-    X, y, epochs, batch_size, sample_weight, class_weight, callbacks
-        As in `Trainer.fit`, for each network. What is measured counts rows by `sample_weight`, not by `class_weight`.
+    X, y, epochs, batch_size, sample_weight, class_weight, callbacks : as for `Trainer.fit`
+        For each network. What is measured counts rows by `sample_weight`, not by `class_weight`.
     sizes : sequence
         No two alike; anything that `make_network` takes, such as (16, 16) for two layers.
-    loss, optimizer, penalty
-        As those of the `Trainer`.
+    loss, optimizer, penalty : as for `Trainer`
+        For each network.
     measure : {"loss", "error", "mae", "mse"}
         What is measured; "error" is the share of rows whose class is wrong.
     repeats : int, default 5
@@ -284,10 +314,12 @@ def complexity_curve(
     validation_split : float, default 0.2
         Share of the rows that is measured and not trained on, above 0 and below 1; of classes the same share each.
     seed : int, default 0
+        That of the first run.
 
     Returns
     -------
     ComplexityCurve
+        Errors by size and run, the best size and the simplest as good; it prints as a table and has `plot`.
 
     Raises
     ------
@@ -356,10 +388,10 @@ def data_size_curve(
     ----------
     make_network : callable
         Makes a network from a seed: `lambda seed: Network([Dense(16), Dense(1)], inputs=4, seed=seed)`.
-    X, y, epochs, batch_size, sample_weight, class_weight, callbacks
-        As in `Trainer.fit`, for each network. What is measured counts rows by `sample_weight`, not by `class_weight`.
-    loss, optimizer, penalty, measure, validation_split, seed
-        As in `complexity_curve`.
+    X, y, epochs, batch_size, sample_weight, class_weight, callbacks : as for `Trainer.fit`
+        For each network. What is measured counts rows by `sample_weight`, not by `class_weight`.
+    loss, optimizer, penalty, measure, validation_split, seed : as for `complexity_curve`
+        For each network.
     rows : sequence of int, optional
         How many rows to train on: at least two numbers, ascending, at most what the validation part leaves. None for a
         sixteenth of that, an eighth, a quarter, half and all.
@@ -372,6 +404,7 @@ def data_size_curve(
     Returns
     -------
     DataSizeCurve
+        Errors by number of rows and run, and whether more would help; it prints as a table and has `plot`.
 
     Raises
     ------

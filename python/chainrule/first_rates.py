@@ -113,6 +113,7 @@ def try_rates(
     Returns
     -------
     RateTrials
+        The rates tried, whether the last one works, its trainer, and each decision with its reason.
 
     Raises
     ------
@@ -179,6 +180,7 @@ def cut_rates(
     Returns
     -------
     RateTrials
+        The rates tried, whether the last one works, its trainer, and each decision with its reason.
 
     Raises
     ------

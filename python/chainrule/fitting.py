@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .snapshots import Snapshot, Writer
     from .trainer import Trainer
 
+# Rows on which the last update of a fit is judged: enough to see an overflow, too few to take time.
+JUDGED_ROWS = 64
+
 
 class Parts(NamedTuple):
     """What the engine has of a fit."""

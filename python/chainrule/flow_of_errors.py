@@ -85,6 +85,7 @@ def error_flow(
     Returns
     -------
     Diagnosis
+        A finding for each question that is answered with yes; it prints as text.
 
     Raises
     ------

@@ -72,7 +72,18 @@ class GradientCheck:
         return float(np.max(list(self.errors.values()), initial=0.0))
 
     def passed(self, tolerance: float = 1e-6) -> bool:
-        """Return whether every parameter was checked and no error is above `tolerance`."""
+        """Return whether every parameter was checked and no error is above `tolerance`.
+
+        Parameters
+        ----------
+        tolerance : float, default 1e-6
+            The greatest relative error that passes.
+
+        Returns
+        -------
+        bool
+            False too where an error is NaN.
+        """
         return self.max_error <= checks.number("tolerance", tolerance, above=0)
 
     def __repr__(self) -> str:
@@ -104,11 +115,13 @@ def check_gradients(
     Parameters
     ----------
     net : Network
+        Not changed.
     X : array of shape (B, inputs)
         A few rows are enough; the cost is two passes for each entry of each parameter.
     y : array
         Targets; see the loss.
     loss : str or Loss
+        What is differentiated.
     penalty : Penalty or sequence of Penalty, optional
         The rows of X are both its m and its batch. Those that act otherwise than by a gradient (decoupled decay,
         proximal L1) are left out.

@@ -87,6 +87,11 @@ class GroupStandardizer:
         groups : array of shape (N,)
             The group of each row: words or numbers.
 
+        Returns
+        -------
+        GroupStandardizer
+            This one.
+
         Raises
         ------
         ValueError, TypeError
@@ -106,12 +111,14 @@ class GroupStandardizer:
         Parameters
         ----------
         X : array of shape (N, D)
+            Finite numbers, with the columns of `fit`.
         groups : array of shape (N,)
+            The group of each row, as in `fit`.
 
         Returns
         -------
         ndarray of shape (N, D)
-            float32 where X is, else float64; computed in float64.
+            Of float32 where X is, else float64; computed in float64.
 
         Raises
         ------
@@ -135,7 +142,20 @@ class GroupStandardizer:
         return result
 
     def fit_transform(self, X: npt.ArrayLike, groups: npt.ArrayLike) -> Array:
-        """Return the rows standardized by their own figures, which are kept."""
+        """Return the rows standardized by their own figures, which are kept.
+
+        Parameters
+        ----------
+        X : array of shape (N, D)
+            At least one row and column; finite numbers.
+        groups : array of shape (N,)
+            The group of each row: words or numbers.
+
+        Returns
+        -------
+        ndarray of shape (N, D)
+            Of float32 where X is, else float64.
+        """
         return self.fit(X, groups).transform(X, groups)
 
     def arrays(self) -> dict[str, Array]:
@@ -148,6 +168,16 @@ class GroupStandardizer:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> GroupStandardizer:
         """Return the standardizer whose `arrays` these are.
+
+        Parameters
+        ----------
+        arrays : mapping of str to array
+            What `arrays` gave, or `numpy.load` of a file of it.
+
+        Returns
+        -------
+        GroupStandardizer
+            Fitted.
 
         Raises
         ------

@@ -76,6 +76,11 @@ def head_for(y: npt.ArrayLike, *, kind: str = "auto") -> Head:
         just one happens to be answered with yes look like classes. The greatest class number is taken from `y`, so that
         it has to occur.
 
+    Returns
+    -------
+    Head
+        The layer, the loss and the metrics, and how the targets were read.
+
     Raises
     ------
     ValueError, TypeError

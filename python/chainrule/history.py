@@ -27,6 +27,13 @@ class History(Mapping[str, list[float]]):
     "samples_per_second" and "seconds" (of training, without validation). A precision, recall or F1 that has nothing to
     divide by is nan; `Trainer.scores` says of which class.
 
+    Parameters
+    ----------
+    names : sequence of str
+        The figures; a fit gives them.
+    first_epoch : int, default 1
+        Number of the first epoch.
+
     Attributes
     ----------
     first_epoch : int
@@ -95,7 +102,18 @@ class History(Mapping[str, list[float]]):
         self._best_epoch = number
 
     def measured(self, name: str) -> list[tuple[int, float]]:
-        """Return the number of each epoch that has this figure, and the figure."""
+        """Return the number of each epoch that has this figure, and the figure.
+
+        Parameters
+        ----------
+        name : str
+            A name of the history.
+
+        Returns
+        -------
+        list of (int, float)
+            In the order of the epochs; those that were not validated have no figure of the validation part.
+        """
         skipped = self._not_validated if name.startswith("val_") else ()
         return [(self.first_epoch + i, value) for i, value in enumerate(self[name]) if i not in skipped]
 
@@ -166,6 +184,11 @@ class History(Mapping[str, list[float]]):
         name : str, default "loss"
             The loss or a metric.
 
+        Returns
+        -------
+        list of float
+            A number an epoch, above 0 where the validation part is worse.
+
         Raises
         ------
         KeyError
@@ -175,7 +198,7 @@ class History(Mapping[str, list[float]]):
         return [sign * (held_out - seen) for seen, held_out in zip(self[name], self[f"val_{name}"], strict=True)]
 
     def plot(self) -> Panels:
-        """Draw the learning curves; see `chainrule.plots.learning_curves`."""
+        """Draw the learning curves, and return their panels; see `chainrule.plots.learning_curves`."""
         from .plots import learning_curves
 
         return learning_curves(self)
@@ -188,3 +211,10 @@ class History(Mapping[str, list[float]]):
     def _repr_html_(self) -> str:
         """Return figures and curves for a notebook."""
         return display.of_history(self)
+
+
+def names_of(metrics: Sequence[str], penalty: Sequence[object], validated: bool = False) -> list[str]:
+    """Return the names of the history of a fit with these metrics and penalties, and perhaps a validation part."""
+    measured = ["loss", *metrics]
+    validation = [f"val_{name}" for name in measured] if validated else []
+    return [*measured, *(["penalty"] if penalty else []), *validation, *ABOUT_THE_RUN]

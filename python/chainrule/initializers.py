@@ -96,7 +96,13 @@ class LectureNormal(Initializer):
 
 @dataclass(frozen=True)
 class Normal(Initializer):
-    """Normal with mean 0 and standard deviation `std`, at least 0."""
+    """Normal with mean 0 and standard deviation `std`, at least 0.
+
+    Parameters
+    ----------
+    std : float
+        Standard deviation, at least 0.
+    """
 
     word = "normal"
     std: float
@@ -112,7 +118,13 @@ class Normal(Initializer):
 
 @dataclass(frozen=True)
 class Uniform(Initializer):
-    """Uniform on [-limit, limit], limit at least 0."""
+    """Uniform on [-limit, limit], limit at least 0.
+
+    Parameters
+    ----------
+    limit : float
+        At least 0.
+    """
 
     word = "uniform"
     limit: float
@@ -128,7 +140,13 @@ class Uniform(Initializer):
 
 @dataclass(frozen=True)
 class Constant(Initializer):
-    """Every parameter starts at `value`. As weights of a hidden layer it keeps all units alike for ever."""
+    """Every parameter starts at `value`. As weights of a hidden layer it keeps all units alike for ever.
+
+    Parameters
+    ----------
+    value : float
+        A finite number.
+    """
 
     word = "constant"
     value: float

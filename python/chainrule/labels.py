@@ -61,7 +61,18 @@ class LabelEncoder:
         return f"LabelEncoder({self.classes_.tolist()!r})" if hasattr(self, "classes_") else "LabelEncoder()"
 
     def fit(self, y: npt.ArrayLike) -> LabelEncoder:
-        """Find the labels in `y` (N,), N at least 1; where they were given, check that no other occurs."""
+        """Find the labels in `y` (N,), N at least 1; where they were given, check that no other occurs.
+
+        Parameters
+        ----------
+        y : array of shape (N,)
+            Labels, words or numbers, at least one.
+
+        Returns
+        -------
+        LabelEncoder
+            This one.
+        """
         labels = checked_labels("y", y)
         if self._given:
             numbers_among("y", labels, self.classes_)
@@ -72,6 +83,16 @@ class LabelEncoder:
     def transform(self, y: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """Return the numbers of labels, (N,): what `CrossEntropy` takes, and, of two classes, `BinaryCrossEntropy`.
 
+        Parameters
+        ----------
+        y : array of shape (N,)
+            Labels, words or numbers.
+
+        Returns
+        -------
+        ndarray of int32, shape (N,)
+            From 0 to K - 1.
+
         Raises
         ------
         ValueError, TypeError
@@ -81,11 +102,34 @@ class LabelEncoder:
         return numbers_among("y", checked_labels("y", y, least=0), known)
 
     def fit_transform(self, y: npt.ArrayLike) -> npt.NDArray[np.int32]:
-        """Return the numbers of the labels of `y`, which are all there are."""
+        """Return the numbers of the labels of `y`, which are all there are.
+
+        Parameters
+        ----------
+        y : array of shape (N,)
+            Labels, words or numbers.
+
+        Returns
+        -------
+        ndarray of int32, shape (N,)
+            From 0 to K - 1.
+        """
         return self.fit(y).transform(y)
 
     def one_hot(self, y: npt.ArrayLike, *, dtype: npt.DTypeLike = "float32") -> Array:
         """Return a row for each label, (N, K): 1 in the column of its class, 0 elsewhere; two columns for two classes.
+
+        Parameters
+        ----------
+        y : array of shape (N,)
+            Labels, words or numbers.
+        dtype : {"float32", "float64"}
+            That of the result.
+
+        Returns
+        -------
+        ndarray of shape (N, K)
+            Of 0 and 1.
 
         Raises
         ------
@@ -96,6 +140,16 @@ class LabelEncoder:
 
     def inverse_transform(self, numbers: npt.ArrayLike) -> Array:
         """Return the labels of class numbers, (N,).
+
+        Parameters
+        ----------
+        numbers : array of int, shape (N,)
+            Class numbers, from 0 to K - 1.
+
+        Returns
+        -------
+        ndarray of shape (N,)
+            Labels, as `classes_` has them.
 
         Raises
         ------
@@ -121,6 +175,11 @@ class LabelEncoder:
             Of K columns the greatest counts, the first of several. One column is that of the second class.
         threshold : float, default 0.0
             Above it one column means the second class: 0 for logits, 0.5 for probabilities.
+
+        Returns
+        -------
+        ndarray of shape (N,)
+            Labels, as `classes_` has them.
 
         Raises
         ------

@@ -178,6 +178,7 @@ def layer_report(trainer: Trainer | Network, X: npt.ArrayLike, y: npt.ArrayLike 
     Returns
     -------
     LayerReport
+        By layer; it prints as a table.
 
     Raises
     ------

@@ -88,7 +88,7 @@ class BatchNorm(Layer):
     eps : float, default 1e-5
         Keeps the division finite, above 0.
     momentum : float, default 0.1
-        Share of the new batch in the running statistics, from 0 to 1. (Other libraries call 1 - momentum so.)
+        Share of the new batch in the running statistics, from 0 to 1. Other libraries call 1 - momentum so.
     """
 
     _: KW_ONLY

@@ -120,7 +120,18 @@ class RateRange:
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the losses, as they were and smoothed, with both rates; see `chainrule.plots.learning_rate_range`."""
+        """Draw the losses, as they were and smoothed, with both rates; see `chainrule.plots.learning_rate_range`.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw. By default a new figure is made.
+
+        Returns
+        -------
+        matplotlib Axes
+            Where it was drawn; `axes.figure` is the figure.
+        """
         marks = {"steepest fall": self.steepest, "a tenth of the least loss's": self.tenth_of_least}
         known = {name: rate for name, rate in marks.items() if rate is not None}
         return learning_rate_range(self.rates, self.smoothed, known, ax, unsmoothed=self.losses)
@@ -175,6 +186,7 @@ def lr_range_test(
     Returns
     -------
     RateRange
+        Rates, losses and a suggestion; it has `plot`.
 
     Raises
     ------

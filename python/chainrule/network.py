@@ -17,6 +17,7 @@ import numpy as np
 from . import checks, data, device_arrays, display, placement, sparse, standardize, starts
 from .activations import ActivationFunction
 from .engines import engine_of
+from .freezing import Freezable
 from .layers import Layer, shapes, started
 from .network_options import check_out, checked_device, checked_layers, checked_precision, checked_state
 from .output import Output
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 MOST_PARAMETERS = 2**31 - 1
 
 
-class Network:
+class Network(Freezable):
     """A feed-forward network.
 
     Parameters
@@ -232,6 +233,11 @@ class Network:
             `__cuda_array_interface__` and `__dlpack__`, and `numpy()`, or `out`.
         out : array of shape (N, outputs), optional
             Where to write the result: of the network's dtype, writable, C-contiguous, apart from X.
+
+        Returns
+        -------
+        array of shape (N, outputs)
+            In the network's dtype; `out` if that is given.
         """
         # Arrays that need no conversion take the short way, where checks in Python would take longer than the network.
         predicted = self.predict_as_is(X, out)
@@ -313,6 +319,11 @@ class Network:
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
         """Set all parameters and statistics from a mapping like `state_dict()` gives.
 
+        Parameters
+        ----------
+        state : mapping of str to array
+            All names that the network has, no others.
+
         Raises
         ------
         ValueError, TypeError
@@ -339,6 +350,7 @@ class Network:
         Parameters
         ----------
         X : array of shape (N, inputs)
+            The rows to measure.
         sample_weight : array of shape (N,), optional
             How often each row counts, at least 0; 0 leaves it out.
 
@@ -354,49 +366,6 @@ class Network:
         if isinstance(self.predict_as_is, standardize.Unmeasured):
             self.predict_as_is = self.predict_as_is.measured()
 
-    # Learning in part ------------------------------------------------------------------------------------------------
-
-    @property
-    def frozen(self) -> tuple[int, ...]:
-        """The numbers of the layers that do not learn, in ascending order."""
-        return tuple(sorted(self._frozen))
-
-    def freeze(self, *layers: int) -> None:
-        """Let some layers learn no more: `net.freeze(0, 1)` the first two, `net.freeze()` all.
-
-        Their gradients are 0, no optimizer or penalty moves them, and a `BatchNorm` among them uses its running
-        statistics, in training too. So a network that was trained before keeps its first layers while new last ones
-        learn ([000]: transfer learning).
-
-        Raises
-        ------
-        ValueError, TypeError
-            If there is no layer of a number.
-        """
-        self._set_frozen(self._frozen | self._numbers(layers))
-
-    def unfreeze(self, *layers: int) -> None:
-        """Let some layers learn again: `net.unfreeze(0)` the first, `net.unfreeze()` all.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If there is no layer of a number.
-        """
-        self._set_frozen(self._frozen - self._numbers(layers))
-
-    def _numbers(self, layers: tuple[object, ...]) -> frozenset[int]:
-        """Return the numbers of layers, checked; those of all layers for none."""
-        count = len(self.layers)
-        return frozenset(checks.whole("layers", one, least=0, most=count - 1) for one in layers or range(count))
-
-    def _set_frozen(self, frozen: frozenset[int]) -> None:
-        """Tell the engine which layers learn."""
-        self.core.set_trainable([number not in frozen for number in range(len(self.layers))])
-        self._frozen = frozen
-        # What a forward pass kept is no longer what backward() would need.
-        self.parameter_changes += 1
-
     # Copies ----------------------------------------------------------------------------------------------------------
 
     def to(self, device: str, *, precision: str | None = None) -> Network:
@@ -405,8 +374,14 @@ class Network:
         Parameters
         ----------
         device : {"cpu", "cuda", "auto"}
+            Where it is to run.
         precision : {"float32", "tf32", "bfloat16"}, optional
             As for the constructor, and with its errors; None for that of this network, where it can stay.
+
+        Returns
+        -------
+        Network
+            This one, or a copy.
         """
         if checked_device(device) == self.device and precision in (None, self.precision or "float32"):
             return self
@@ -418,6 +393,20 @@ class Network:
         """Return a network of the same layers with copies of the parameters.
 
         Of another dtype or on another device if asked; what is not given stays, but for a precision that cannot.
+
+        Parameters
+        ----------
+        dtype : {"float32", "float64"}, optional
+            Precision of the copy.
+        device : {"cpu", "cuda", "auto"}, optional
+            Where it is to run.
+        precision : {"float32", "tf32", "bfloat16"}, optional
+            How a GPU rounds the factors of products.
+
+        Returns
+        -------
+        Network
+            With the same mode, frozen layers and count of steps.
         """
         options = self.options()
         if dtype is not None:
@@ -448,6 +437,11 @@ class Network:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file, from which `chainrule.load(path)` makes it again.
 
+        Parameters
+        ----------
+        path : str or path
+            Where to write; a file of this name is replaced.
+
         Raises
         ------
         ImportError
@@ -462,7 +456,13 @@ class Network:
     # Reports ---------------------------------------------------------------------------------------------------------
 
     def summary(self, *, batch_size: int = 32) -> None:
-        """Print a table of the layers, and what a training step of `batch_size` rows keeps and needs in memory."""
+        """Print a table of the layers, and what a training step keeps and needs in memory.
+
+        Parameters
+        ----------
+        batch_size : int, default 32
+            Rows of a step.
+        """
         from .summary import summary
 
         print(summary(self, checks.whole("batch_size", batch_size)))

@@ -74,6 +74,7 @@ def export(
     model : Network, chainrule.sklearn.MLPClassifier or chainrule.sklearn.MLPRegressor
         The estimators fitted.
     path : str or path
+        Where to write.
     activation : str or ActivationFunction, default "identity"
         Of a Network alone: what is put behind it, such as "softmax" where it was trained on logits.
     probabilities : bool, default True

@@ -18,8 +18,8 @@ class PruningCallback(OptunaPruning):
 
     Parameters
     ----------
-    trial, monitor
-        As those of `OptunaPruning`.
+    trial, monitor : as for `OptunaPruning`
+        What is told, and what of.
 
     Examples
     --------

@@ -27,6 +27,15 @@ class Output(NDArrayOperatorsMixin):
     `out[0]`, `np.argmax(out, axis=1)`. It has no methods of arrays; `np.asarray(out)` has, and is read-only, since
     backward() relies on what the network gave.
 
+    Parameters
+    ----------
+    array : array of shape (B, outputs)
+        The numbers; made read-only.
+    net : Network
+        What gave them.
+    training : bool, optional
+        The mode of the pass, where somebody has said it; else that of the network.
+
     Warns
     -----
     ModeWarning
@@ -120,6 +129,15 @@ class LossValue:
     """The loss of one batch: `float(loss)` is its value, `loss.backward()` sends its gradient through the network.
 
     Compared, added, multiplied and divided it is a plain float: `total += loss * len(xb)`.
+
+    Parameters
+    ----------
+    value : float
+        The loss.
+    gradient : array of shape (B, outputs)
+        Its derivative by the network's output.
+    output : Output or None
+        Which network to go back through; None after a plain array.
     """
 
     # So that NumPy's numbers leave operators to this class.

@@ -81,10 +81,16 @@ class Penalty:
         Parameters
         ----------
         net : Network
+            Whose parameters are counted.
         m : int, optional
             Rows of the training set; needed where the scale divides by them.
         batch : int, optional
             Rows of the batch; needed where the scale divides by them.
+
+        Returns
+        -------
+        float
+            In the units of the loss.
 
         Raises
         ------
@@ -95,16 +101,33 @@ class Penalty:
         return sum(one.value(net.core, *rows) for one in self.build(net.engine))
 
     def add_gradient(self, net: Network, m: int | None = None, batch: int | None = None) -> None:
-        """Add the penalty's gradient to those of the parameters of `net`. Arguments: see value()."""
+        """Add the penalty's gradient to those of the parameters of `net`.
+
+        Parameters
+        ----------
+        net : Network
+            Whose parameters are counted.
+        m, batch : int, optional
+            As for `value`.
+        """
         rows = self._rows(net, m, batch)
         for one in self.build(net.engine):
             one.add_gradient(net.core, *rows)
 
     def before_step(self, net: Network, lr: float, m: int | None = None, batch: int | None = None) -> None:
-        """Do what comes before an update with the learning rate `lr`: decoupled decay. Arguments: see value().
+        """Do what comes before an update with the learning rate `lr`: decoupled decay.
 
         `lr` holds for all layers that are counted. Where an optimizer has `layer_lr`, give a penalty with `layers=` for
         each factor, and the rate of those layers; a `Trainer` takes the rate of each layer by itself.
+
+        Parameters
+        ----------
+        net : Network
+            Whose parameters are counted.
+        lr : float
+            The learning rate of the update.
+        m, batch : int, optional
+            As for `value`.
         """
         rows = self._rows(net, m, batch)
         rate = checked_rate(lr, net)
@@ -115,10 +138,19 @@ class Penalty:
                 one.before_step(net.core, rate, *rows)
 
     def after_step(self, net: Network, lr: float, m: int | None = None, batch: int | None = None) -> None:
-        """Do what comes after an update with the learning rate `lr`: a proximal step. Arguments: see value().
+        """Do what comes after an update with the learning rate `lr`: a proximal step.
 
         `lr` holds for all layers that are counted, as in before_step(). Constraints on weights, which optimizer.step()
         sees to, come before it; a `Trainer` applies them last.
+
+        Parameters
+        ----------
+        net : Network
+            Whose parameters are counted.
+        lr : float
+            The learning rate of the update.
+        m, batch : int, optional
+            As for `value`.
         """
         rows = self._rows(net, m, batch)
         rate = checked_rate(lr, net)

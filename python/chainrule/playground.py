@@ -38,6 +38,7 @@ class Landscape:
     Parameters
     ----------
     name : str
+        What it is called.
     value : callable
         f of points (..., 2), as an array (...).
     gradient : callable
@@ -216,9 +217,11 @@ def descend(
     function : str or Landscape
         "valley" (convex), "rosenbrock", "himmelblau", "saddle", "wells", or one of your own.
     start : array of shape (2,)
+        Where the path begins.
     optimizer : str or Optimizer
         Its description; a state it may have already is neither used nor changed. For a schedule each step is an epoch.
     steps : int
+        How many.
     noise : float, default 0.0
         Jitter: the standard deviation of normal numbers that are added to each entry of the gradient. It stands for
         the noise of single examples, which helps to leave local minima and saddle points [004].
@@ -390,14 +393,24 @@ def descent_trajectories(
     Parameters
     ----------
     X : array of shape (N, 2)
+        Two columns that do not depend on each other.
     y : array of shape (N,)
+        Targets.
     batch_sizes : sequence of int
         Each from 1 (stochastic) to N (batch).
     optimizer : str or Optimizer, default "sgd"
+        What makes the steps.
     epochs : int, default 20
+        Of each descent.
     start : array of shape (2,), default (0, 0)
+        Both weights at first.
     seed : int, default 0
         Of the shuffles.
+
+    Returns
+    -------
+    Trajectories
+        A `Trajectory` for each batch size: path, losses, noise, memory and time; it prints as a table and has `plot`.
 
     Raises
     ------

@@ -81,8 +81,13 @@ def trainer_for(
         For the last layer, the loss and the metrics: see `head_for`. All of it, so that no class is missing.
     kind : {"auto", "regression", "binary", "classes", "labels"}
         What the targets are, where that is known better.
-    seed, dtype
+    seed, dtype : as for `Network`
         Of the network.
+
+    Returns
+    -------
+    Trainer
+        Of a new network.
 
     Raises
     ------

@@ -55,6 +55,11 @@ class Schedule:
         steps_per_epoch : float, optional
             For schedules that count epochs and yet change with each step (CosineDecay, OneCycle). Without it an
             epoch counts as one step, as in a loop by hand.
+
+        Returns
+        -------
+        float
+            The rate, as the engine computes it for this step, in float64.
         """
         x = checks.number("step", step, least=0)
         if not self.counts_epochs:
@@ -77,7 +82,13 @@ class Schedule:
 
 @dataclass(frozen=True)
 class ConstantRate(Schedule):
-    """The same rate always, as a plain number is: lr(t) = lr."""
+    """The same rate always, as a plain number is: lr(t) = lr.
+
+    Parameters
+    ----------
+    lr : float
+        The learning rate, above 0.
+    """
 
     def _rate(self, t: float, scale: float) -> float:
         return self.lr

@@ -145,6 +145,7 @@ def classification_scores(
     Returns
     -------
     ClassScores
+        The matrix and all that is counted from it; it prints as a table.
 
     Raises
     ------
@@ -209,6 +210,11 @@ def top_k_accuracy(y_true: npt.ArrayLike, scores: npt.ArrayLike, k: int = 5) -> 
         Of equal scores those of the first classes count as greater, so that k classes are taken, and no more.
     k : int, default 5
         From 1 to K.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
     """
     true, given = np.asarray(y_true), np.asarray(scores)
     if true.ndim != 1 or len(true) == 0 or true.dtype.kind not in "iu":

@@ -148,8 +148,8 @@ def search(
         scikit-learn, or a list of pairs of row numbers.
     groups : array of shape (N,), optional
         For splitters that keep groups together.
-    callbacks, sample_weight, class_weight
-        As in `Trainer.fit`, the same for every fit. With `EarlyStopping` the best epoch of each is measured.
+    callbacks, sample_weight, class_weight : as for `Trainer.fit`
+        The same for every fit. With `EarlyStopping` the best epoch of each is measured.
     prune : bool, default False
         Whether Optuna ends trials that look hopeless: by default, whose figure is worse than the median of earlier
         trials at that epoch. Not with folds.
@@ -165,6 +165,7 @@ def search(
     Returns
     -------
     SearchResult
+        Every trial, the best of them, and its trainer; it prints as a table.
 
     Raises
     ------

@@ -148,6 +148,7 @@ def compare_distributions(
     X : array of shape (n, D)
         At least two rows.
     other : array of shape (m, D)
+        The other set.
     categories : collection of int, default ()
         Columns whose numbers name categories, in no order. Columns of no more than two values are taken so anyway.
     alpha : float, default 0.01

@@ -71,7 +71,18 @@ class Between:
             raise ValueError(f"low must be below high; got low={self.low:g}, high={self.high:g}")
 
     def ppf(self, q: float) -> Any:
-        """Return the value that a share `q` of all draws does not exceed, q from 0 to 1."""
+        """Return the value that a share `q` of all draws does not exceed, q from 0 to 1.
+
+        Parameters
+        ----------
+        q : float
+            The share, from 0 to 1.
+
+        Returns
+        -------
+        float or int
+            From `low` to `high`; an int where `whole` is set.
+        """
         share = checks.number("q", q, least=0, most=1)
         end = self.high + 1 if self.whole else self.high
         if self.scale == "log":
@@ -88,6 +99,11 @@ class Between:
         ----------
         random_state : numpy.random.Generator, numpy.random.RandomState or int, optional
             What draws; an int is a seed.
+
+        Returns
+        -------
+        float or int
+            From `low` to `high`; an int where `whole` is set.
         """
         if not hasattr(random_state, "uniform"):
             random_state = np.random.default_rng(random_state)
@@ -108,9 +124,15 @@ def search_space(name: str = "lecture", *, kind: str = "classes") -> Settings:
     Parameters
     ----------
     name : {"lecture", "recipe"}
+        Which of the two above.
     kind : {"classes", "binary", "labels", "regression"}
         What the targets are, as `head_for` says; which losses there are depends on it. Losses that differ have values
         that cannot be compared: search over them by a metric, such as monitor="val_accuracy".
+
+    Returns
+    -------
+    dict of str to list
+        A new one at each call.
 
     Examples
     --------
@@ -185,6 +207,16 @@ def is_distribution(values: object) -> bool:
 
 def grid_size(space: Space) -> int:
     """Return how many points the grid of a space has, the product of the lengths of its lists.
+
+    Parameters
+    ----------
+    space : dict of lists
+        Values by name.
+
+    Returns
+    -------
+    int
+        At least 1.
 
     Raises
     ------

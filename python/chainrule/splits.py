@@ -92,6 +92,7 @@ def split(
     Returns
     -------
     Split
+        The parts, each a tuple of as many arrays as were given; empty for a part of share 0.
 
     Raises
     ------

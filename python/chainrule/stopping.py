@@ -27,7 +27,18 @@ class StoppingRule(ABC):
 
     @abstractmethod
     def reason(self, history: History) -> str | None:
-        """Return why a fit with this history should end, a clause without a capital; None while it should not."""
+        """Return why a fit with this history should end, a clause without a capital; None while it should not.
+
+        Parameters
+        ----------
+        history : History
+            Of the running fit, up to the epoch that has just ended.
+
+        Returns
+        -------
+        str or None
+            The reason.
+        """
 
     def check(self, history: History) -> None:
         """Raise ValueError where the history will not have what the rule looks at; called before the first epoch."""
@@ -278,6 +289,7 @@ class StopWhen(Callback):
     Parameters
     ----------
     rule : StoppingRule
+        One of the rules, or several joined by & and |.
 
     Examples
     --------

@@ -120,8 +120,14 @@ def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Network:
     Parameters
     ----------
     path : str or path
+        The file.
     device : {"cpu", "cuda", "auto"}
         Where it is to run.
+
+    Returns
+    -------
+    Network
+        With the parameters, the statistics and what was frozen.
 
     Raises
     ------

@@ -46,7 +46,21 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table made ready to learn from: N rows, D inputs."""
+    """A table made ready to learn from: N rows, D inputs.
+
+    Attributes
+    ----------
+    X : ndarray of float64, shape (N, D)
+        The inputs.
+    y : ndarray of int32 or float64, shape (N,)
+        Numbers of classes, or values.
+    columns : tuple of Column
+        What each column of the file became: its name, its categories, its inputs.
+    target : str
+        Name of the column to predict.
+    classes : tuple of str, or None
+        Name of each class number; None for regression.
+    """
 
     X: npt.NDArray[np.float64]  # (N, D)
     y: npt.NDArray[np.int32] | npt.NDArray[np.float64]  # (N,): class numbers, or values

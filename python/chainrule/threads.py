@@ -17,5 +17,10 @@ def set_num_threads(threads: int) -> None:
     """Set how many threads a step may use, 1 to 256; 0 returns to the default.
 
     The default is what OpenMP says: OMP_NUM_THREADS, the process's affinity, threadpoolctl.
+
+    Parameters
+    ----------
+    threads : int
+        From 1 to 256; or 0.
     """
     _engine.set_thread_limit(checks.whole("threads", threads, least=0, most=MOST_THREADS))

@@ -54,6 +54,7 @@ def pruned(
     Parameters
     ----------
     net : Network
+        Not changed.
     share, threshold : float
         One of the two. `share`, at least 0 and below 1: what part of the weights that are still connected goes, the
         smallest |w| first, round(share * count) of them. `threshold`, at least 0: those with |w| <= threshold go; 0
@@ -63,6 +64,11 @@ def pruned(
     per_layer : bool, default False
         Whether each layer loses the same share, or the smallest of all of them together go, wherever they are. Layers
         of a smaller scale then lose more.
+
+    Returns
+    -------
+    Network
+        A new one.
 
     Raises
     ------
@@ -162,12 +168,18 @@ def with_units(net: Network, layer: int, units: int, *, seed: int | None = None)
     Parameters
     ----------
     net : Network
+        Not changed.
     layer : int
         Number of a Dense layer that another layer with weights follows.
     units : int
         How many it shall have.
     seed : int, optional
         Key of what is drawn. None: the network's seed and steps decide, so that the draws of its start do not return.
+
+    Returns
+    -------
+    Network
+        A new one.
 
     Raises
     ------
@@ -318,10 +330,10 @@ def grow(
         As in `Trainer.fit`.
     sizes : sequence
         From small to large, no two alike; anything that `make_network` takes, such as (16, 16) for two layers.
-    loss, optimizer, penalty
-        As those of the `Trainer`.
-    epochs, batch_size, sample_weight, class_weight, callbacks
-        As those of `Trainer.fit`, for each network. With `EarlyStopping` the best epoch of each is measured, which
+    loss, optimizer, penalty : as for `Trainer`
+        For each network.
+    epochs, batch_size, sample_weight, class_weight, callbacks : as for `Trainer.fit`
+        For each network. With `EarlyStopping` the best epoch of each is measured, which
         hides some of the overfitting. What is measured counts rows by `sample_weight`, not by `class_weight`.
     validation_split : float, default 0.2
         Share of the rows to choose by, above 0 and below 1; of classes the same share each.
@@ -332,6 +344,11 @@ def grow(
     min_delta : float, default 0.0
         A validation loss that is better by less is no improvement: "the simplest model which explains the majority of
         the data is usually the best" ([004]). At least 0.
+
+    Returns
+    -------
+    Growth
+        The chosen network, its size, and all that were tried.
 
     Raises
     ------

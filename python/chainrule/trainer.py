@@ -22,8 +22,8 @@ from .callbacks import Callback
 from .data import Rows
 from .engine_parts import EngineParts
 from .fit_options import FitOptions
-from .fitting import Fitting, Parts
-from .history import ABOUT_THE_RUN, History
+from .fitting import JUDGED_ROWS, Fitting, Parts
+from .history import History, names_of
 from .leakage import Memory
 from .losses import Loss
 from .optimizers import Optimizer
@@ -32,15 +32,11 @@ from .penalties import Penalty
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ._engine.float32 import Evaluation as CoreEvaluation
     from .network import Network
     from .scores import ClassScores
     from .snapshots import Snapshot, Snapshots
 
     Array = npt.NDArray[Any]
-
-# Rows on which the last update of a fit is judged: enough to see an overflow, too few to take time.
-JUDGED_ROWS = 64
 
 
 class DivergenceWarning(RuntimeWarning):
@@ -53,6 +49,7 @@ class Trainer:
     Parameters
     ----------
     net : Network
+        What is trained.
     loss : str or Loss
         What is made small: "mean_squared_error" ("mse"), "cross_entropy", "binary_cross_entropy", another of
         `losses.KNOWN`, or an object.
@@ -72,10 +69,8 @@ class Trainer:
     ----------
     net, loss, optimizer, penalty, metrics, seed
         What the trainer was made with, words resolved; read-only.
-    history : History
-        Of the running or the last fit.
-    epochs_done : int
-        Epochs finished in all fits.
+    history, epochs_done : History, int
+        Of the running or the last fit; epochs finished in all fits.
     """
 
     def __init__(
@@ -100,7 +95,7 @@ class Trainer:
         self._metrics = metrics_.checked(metrics, self._loss, net.outputs)
         self._seed = net.seed if seed is None else checks.seed("seed", seed)
         self.epochs_done = 0
-        self.history = History(self._names(validated=False))
+        self.history = History(names_of(self.metrics, self.penalty))
         self._parts = EngineParts(self)
         # The next two are for fitting.py and callbacks.py.
         self.core_optimizer = self._parts.optimizer
@@ -193,7 +188,13 @@ class Trainer:
             one.check_decay(self.optimizer.greatest_rate(self.net, rate, one.layers))
 
     def stop(self, reason: str) -> None:
-        """End the running fit after this epoch; for callbacks. The history keeps the first reason."""
+        """End the running fit after this epoch; for callbacks.
+
+        Parameters
+        ----------
+        reason : str
+            What the history will say; the first one that is given stays.
+        """
         if not isinstance(reason, str):
             raise TypeError(f"reason must be a string; got {checks.shown(reason)}")
         self.asked_to_stop = self.asked_to_stop or reason
@@ -250,6 +251,7 @@ class Trainer:
         shuffle : bool, default True
             Whether the rows come in a new order each epoch.
         callbacks : sequence of Callback, default ()
+            What is called before and after epochs, in this order.
         sample_weight : array of shape (N,), optional
             Factors of the rows' losses, at least 0. The loss is sum(weight * loss of the row) / rows: it is not
             divided by the sum of the weights. Rows of the validation part keep theirs. In neither part may all be 0.
@@ -328,7 +330,7 @@ class Trainer:
         ----------
         path : str or path-like
             What `fit` was given as `snapshots`.
-        X, y, sample_weight, validation_data
+        X, y, sample_weight, validation_data : as for `fit`
             The same data as then.
         callbacks : sequence of Callback, default ()
             Callbacks of the same kinds, in the same order.
@@ -391,7 +393,7 @@ class Trainer:
         counted = training.weight
         training = training_rows.with_class_weight(self.net, self.loss, training, options.class_weight)
         writer = where.writer(self, options, training, validation) if where else None
-        history = History(self._names(validation is not None), self.epochs_done + 1)
+        history = History(names_of(self.metrics, self.penalty, validation is not None), self.epochs_done + 1)
         if snapshot is not None and writer is not None:
             snapshot.check_data(writer.rows)
             history = snapshot.history(list(history))
@@ -414,7 +416,8 @@ class Trainer:
                 history.summed = self.loss.is_sum
                 history.weighted = any(part is not None and part.weight is not None for part in (training, validation))
                 self.history = history
-                parts = Parts(run, self._evaluation(judged), validation and self._evaluation(validation))
+                measure, m = self._parts.evaluation, self._penalty_rows
+                parts = Parts(run, measure(judged, m), validation and measure(validation, m))
                 fitting = Fitting(self, parts, options, called, progress, writer)
                 diverged = fitting.run() if snapshot is None else fitting.resume(snapshot)
             except BaseException as error:
@@ -461,14 +464,22 @@ class Trainer:
         rows = self._rows(X, y, sample_weight)
         if not checks.flag("allow_seen", allow_seen):
             self._memory.check(rows.x, stacklevel=2)
-        record = self._evaluation(rows).run()
+        record = self._parts.evaluation(rows, self._penalty_rows).run()
         penalty = {"penalty": record["penalty"]} if self.penalty else {}
         return {"loss": record["loss"], **metrics_.figures(self.metrics, record), **penalty}
 
     def scores(self, X: npt.ArrayLike, y: npt.ArrayLike) -> ClassScores:
         """Return what the network makes of the classes of `X`, where `y` has the right ones.
 
-        Its confusion matrix, accuracy beside that of always guessing the same, precision, recall and F1 by class.
+        Parameters
+        ----------
+        X, y : array
+            As for `fit`.
+
+        Returns
+        -------
+        ClassScores
+            The confusion matrix, accuracy beside that of always guessing the same, precision, recall and F1 by class.
 
         Raises
         ------
@@ -486,14 +497,3 @@ class Trainer:
     def _rows(self, X: object, y: object, sample_weight: object) -> Rows:
         """Return a data set as the engine takes it."""
         return training_rows.checked_rows(self.net, self.loss, X, y, sample_weight, takes_sparse=True)
-
-    def _names(self, validated: bool) -> list[str]:
-        """Return the names of the history."""
-        measured = ["loss", *self.metrics]
-        penalty = ["penalty"] if self.penalty else []
-        validation = [f"val_{name}" for name in measured] if validated else []
-        return [*measured, *penalty, *validation, *ABOUT_THE_RUN]
-
-    def _evaluation(self, rows: Rows) -> CoreEvaluation:
-        """Return what measures `rows`."""
-        return self._parts.evaluation(rows, self._penalty_rows)

@@ -204,6 +204,11 @@ def with_head(
     seed : int, optional
         Key of what is drawn. None: the network's seed and steps decide, so that the draws of its start do not return.
 
+    Returns
+    -------
+    Network
+        A new one.
+
     Raises
     ------
     ValueError, TypeError
@@ -244,6 +249,7 @@ def layerwise_lr(net: Network, decay: float) -> dict[int, float]:
     Parameters
     ----------
     net : Network
+        Whose layers with weights count.
     decay : float
         Above 0 and at most 1.
 

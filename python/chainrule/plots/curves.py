@@ -98,6 +98,7 @@ def compared_curves(histories: Mapping[str, History], name: str = "loss", ax: Ax
     Returns
     -------
     matplotlib Axes
+        `ax`, or those of the new figure.
 
     Raises
     ------
@@ -163,6 +164,7 @@ def error_curve(
     Returns
     -------
     matplotlib Axes
+        `ax`, or those of the new figure.
 
     Raises
     ------

@@ -39,6 +39,7 @@ def trajectories(function: str | Landscape, paths: Mapping[str, npt.ArrayLike], 
     Returns
     -------
     matplotlib Axes
+        `ax`, or those of the new figure.
 
     Raises
     ------
@@ -100,12 +101,14 @@ def descent_rates(
     start : float, default -2.0
         Where w begins, not 0.
     steps : int, default 8
+        How many of each rate, at most 1,000.
     figure : matplotlib Figure or SubFigure, optional
         Where to put the panels. By default a new figure is made.
 
     Returns
     -------
     ndarray of matplotlib Axes, shape (rates,)
+        A panel for each rate.
 
     Raises
     ------

@@ -176,6 +176,7 @@ def noise_examples(
     Returns
     -------
     ndarray of matplotlib Axes, shape (1 + len(noisy), n)
+        A row for the pictures, and one for each kind of noise.
 
     Raises
     ------

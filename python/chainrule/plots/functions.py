@@ -53,6 +53,7 @@ def activations(
     Returns
     -------
     ndarray of matplotlib Axes, shape (functions,)
+        A panel for each function.
 
     Raises
     ------
@@ -101,6 +102,7 @@ def saturation(function: str | ActivationFunction = "sigmoid", *, limit: float =
     Returns
     -------
     matplotlib Axes
+        `ax`, or those of the new figure.
 
     Raises
     ------
@@ -149,6 +151,7 @@ def cross_entropy(ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib Axes
+        `ax`, or those of the new figure.
 
     Raises
     ------

@@ -37,6 +37,7 @@ def layer_norms(reports: Reports, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib Axes
+        `ax`, or those of the new figure.
 
     Raises
     ------

@@ -60,6 +60,7 @@ def confusion_matrix(matrix: npt.ArrayLike, labels: Sequence[str] | None = None,
     Returns
     -------
     matplotlib Axes
+        `ax`, or those of the new figure.
 
     Raises
     ------
@@ -134,6 +135,7 @@ def decision_boundary(
     Returns
     -------
     matplotlib Axes
+        `ax`, or those of the new figure.
 
     Raises
     ------
@@ -212,6 +214,7 @@ def fits(
     Returns
     -------
     ndarray of matplotlib Axes, shape (models,)
+        A panel for each model.
 
     Raises
     ------
@@ -284,6 +287,7 @@ def bias_variance(
     Returns
     -------
     matplotlib Axes
+        `ax`, or those of the new figure.
 
     Raises
     ------

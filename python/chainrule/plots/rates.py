@@ -59,6 +59,7 @@ def learning_rate_range(
     Returns
     -------
     matplotlib Axes
+        `ax`, or those of the new figure.
 
     Raises
     ------
@@ -128,6 +129,7 @@ def schedules(
     plans : mapping of str to Schedule, callable or float
         What an optimizer takes as `lr`, by name; at least one.
     epochs : int
+        How far to draw, at least 1.
     steps_per_epoch : int, default 1
         For schedules that change with each step.
     ax : matplotlib Axes, optional
@@ -136,6 +138,7 @@ def schedules(
     Returns
     -------
     matplotlib Axes
+        `ax`, or those of the new figure.
 
     Raises
     ------

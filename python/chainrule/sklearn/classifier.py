@@ -49,7 +49,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         The words are for solver="sgd": invscaling is learning_rate_init / (t + 1)^power_t after t rows; adaptive
         divides the rate by 5 where training would stop. A Schedule, or a function of the epoch, is for adam as well.
     learning_rate_init : float, default 0.001
+        The rate to begin with, for sgd and adam.
     power_t : float, default 0.5
+        The exponent of invscaling.
     max_iter : int, default 200
         Epochs at most; iterations of lbfgs.
     shuffle : bool, default True
@@ -63,6 +65,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     warm_start : bool, default False
         Whether another `fit` goes on with the weights and the optimizer's state of the last one.
     momentum : float, default 0.9
+        Of solver="sgd", from 0 to 1.
     nesterovs_momentum : bool, default True
         Of solver="sgd".
     early_stopping : bool, default False
@@ -278,6 +281,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Parameters
         ----------
         X : array of shape (N, n_features_in_)
+            Rows, dense or sparse.
+
+        Returns
+        -------
+        ndarray of shape (N,) or (N, K)
+            Labels, as `classes_` has them; or 0 and 1.
         """
         decided = self._decided(self._outputs(X))
         if self._kind() == "multilabel":
@@ -292,6 +301,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Parameters
         ----------
         X : array of shape (N, n_features_in_)
+            Rows, dense or sparse.
+
+        Returns
+        -------
+        ndarray of shape (N, K)
+            From 0 to 1.
         """
         z = self._outputs(X)
         if self._kind() == "multiclass":
@@ -307,6 +322,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Parameters
         ----------
         X : array of shape (N, n_features_in_)
+            Rows, dense or sparse.
+
+        Returns
+        -------
+        ndarray of shape (N, K)
+            At most 0.
         """
         with np.errstate(divide="ignore"):
             logs: Array = np.log(self.predict_proba(X))
@@ -339,6 +360,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         X : array or sparse matrix of shape (N, D)
             float32 is trained in float32, all else in float64; what is sparse stays so.
         y : array of shape (N,) or (N, K)
+            Classes, words or numbers; of several questions 0 and 1.
         sample_weight : array of shape (N,), optional
             How much each row counts.
         X_val, y_val, sample_weight_val : optional

@@ -63,6 +63,11 @@ def from_sklearn(estimator: Any) -> MLPClassifier | MLPRegressor:
     estimator : sklearn.neural_network.MLPClassifier or sklearn.neural_network.MLPRegressor
         Not changed.
 
+    Returns
+    -------
+    MLPClassifier or MLPRegressor
+        A new one.
+
     Raises
     ------
     TypeError

@@ -46,7 +46,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         The words are for solver="sgd": invscaling is learning_rate_init / (t + 1)^power_t after t rows; adaptive
         divides the rate by 5 where training would stop. A Schedule, or a function of the epoch, is for adam as well.
     learning_rate_init : float, default 0.001
+        The rate to begin with, for sgd and adam.
     power_t : float, default 0.5
+        The exponent of invscaling.
     max_iter : int, default 200
         Epochs at most; iterations of lbfgs.
     shuffle : bool, default True
@@ -60,6 +62,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     warm_start : bool, default False
         Whether another `fit` goes on with the weights and the optimizer's state of the last one.
     momentum : float, default 0.9
+        Of solver="sgd", from 0 to 1.
     nesterovs_momentum : bool, default True
         Of solver="sgd".
     early_stopping : bool, default False
@@ -230,6 +233,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Parameters
         ----------
         X : array of shape (N, n_features_in_)
+            Rows, dense or sparse.
+
+        Returns
+        -------
+        ndarray of shape (N,) or (N, K)
+            Numbers in the units of `y`.
         """
         outputs = self._outputs(X)
         if self.out_activation_ == "exp":
@@ -262,6 +271,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         X : array or sparse matrix of shape (N, D)
             float32 is trained in float32, all else in float64; what is sparse stays so.
         y : array of shape (N,) or (N, K)
+            Numbers.
         sample_weight : array of shape (N,), optional
             How much each row counts.
         X_val, y_val, sample_weight_val : optional

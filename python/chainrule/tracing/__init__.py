@@ -107,11 +107,33 @@ class Trace(Mapping[str, "npt.NDArray[Any]"]):
         return len(self._values)
 
     def text(self, digits: int = 4) -> str:
-        """Return the step as text, numbers with so many significant digits; large arrays are shortened."""
+        """Return the step as text, an equation with its numbers a line.
+
+        Parameters
+        ----------
+        digits : int, default 4
+            Significant digits, from 1 to 17.
+
+        Returns
+        -------
+        str
+            Several lines; large arrays are shortened.
+        """
         return view.text(self, checks.whole("digits", digits, least=1, most=17))
 
     def latex(self, digits: int = 4) -> str:
-        """Return the step as LaTeX, for `amsmath`: an align* of equations, each with its numbers."""
+        """Return the step as LaTeX: an align* of equations, each with its numbers.
+
+        Parameters
+        ----------
+        digits : int, default 4
+            Significant digits, from 1 to 17.
+
+        Returns
+        -------
+        str
+            For `amsmath`.
+        """
         return view.latex(self, checks.whole("digits", digits, least=1, most=17))
 
     def __str__(self) -> str:
@@ -152,6 +174,7 @@ def trace(
     y : array
         Targets, as the loss takes them.
     loss : str or Loss
+        What is differentiated.
     optimizer : str or Optimizer, optional
         None: no update, the network keeps its parameters.
     epoch : float, optional
@@ -160,6 +183,7 @@ def trace(
     Returns
     -------
     Trace
+        Every array by name, and the equations; it prints as text, and a notebook shows it.
 
     Raises
     ------
