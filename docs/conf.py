@@ -50,6 +50,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "figures",
     "image_scrapers": ("pages",),
     "reset_modules": (),
+    "within_subsection_order": "FileNameSortKey",
     "capture_repr": (),
     "abort_on_example_error": True,
     "download_all_examples": False,
@@ -73,7 +74,7 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
     "footer_start": ["sphinx-version"],
     "footer_end": ["theme-version"],
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "lectures": []},
     "pygments_light_style": "friendly",
     "pygments_dark_style": "monokai",
 }

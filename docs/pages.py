@@ -70,7 +70,9 @@ def figure(match: re.Match[str]) -> str:
     """Return a figure of the gallery for a link to its script that is a paragraph of its own."""
     caption, script = match.groups()
     picture = f"/figures/images/sphx_glr_{script}_001.png"
-    return f"```{{figure}} {picture}\n:alt: {caption}\n\n[{caption}](/figures/{script}.rst)\n```"
+    return (
+        f"```{{figure}} {picture}\n:alt: {caption}\n\n[{caption}](/figures/{script}.rst)\n```"
+    )
 
 
 def relink(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -82,7 +84,10 @@ def relink(app: Sphinx, docname: str, source: list[str]) -> None:
 def copy_pages(app: Sphinx, config: Config) -> None:
     """Write the pages from elsewhere into repository/."""
     for path, name in ELSEWHERE.items():
-        write(DOCS / "repository" / f"{name}.md", linked((ROOT / path).read_text(encoding="utf-8"), path))
+        write(
+            DOCS / "repository" / f"{name}.md",
+            linked((ROOT / path).read_text(encoding="utf-8"), path),
+        )
 
 
 def write(path: Path, text: str) -> None:
@@ -121,7 +126,11 @@ def groups() -> list[Group]:
     for section in text.split("\n## ")[1:]:
         title, _, body = section.partition("\n")
         rows = re.findall(r"^\| `([\w.]+)", body, re.MULTILINE)
-        names = [name for name in dict.fromkeys(rows) if name in public or name.partition(".")[0] in SUBMODULES]
+        names = [
+            name
+            for name in dict.fromkeys(rows)
+            if name in public or name.partition(".")[0] in SUBMODULES
+        ]
         names = [name for name in names if name not in FIRST[1]]
         names += [name for name in OF_SECTIONS.get(title, []) if name not in names]
         for name in names:
@@ -175,7 +184,9 @@ def write_api(app: Sphinx, config: Config) -> None:
 MARKUP = re.compile(r"\||(?<=\w)_(?=[^\w]|$)")
 
 
-def escape(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+def escape(
+    app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]
+) -> None:
     """Let docstrings, which are written to be read as they are, mean what they say."""
     backquoted = False
     for i, line in enumerate(lines):
@@ -193,7 +204,17 @@ def escape(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: l
 # What only the package itself calls, or who writes another such class (adding_a_layer.md): not on the pages of the API.
 HOOKS = {
     "ActivationFunction": ("parameter",),
-    "Affine": ("check_affine", "columns", "constraint", "starts", "weight_initializer"),
+    "Affine": (
+        "activation_function",
+        "check_affine",
+        "columns",
+        "constraint",
+        "outputs",
+        "parameter_shapes",
+        "start",
+        "starts",
+        "weight_initializer",
+    ),
     "Augmentation": ("changes", "check_columns"),
     "Constraint": ("bound", "build"),
     "History": ("add", "complete_last", "drop_last", "load_state_dict", "state_dict"),
@@ -214,7 +235,15 @@ HOOKS = {
         "start",
         "statistic_shapes",
     ),
-    "Loss": ("build", "check_head", "memberships", "metrics", "pattern", "targets", "threshold"),
+    "Loss": (
+        "build",
+        "check_head",
+        "memberships",
+        "metrics",
+        "pattern",
+        "targets",
+        "threshold",
+    ),
     "Network": ("check_measured", "options", "remade"),
     "Optimizer": (
         "build",
@@ -233,13 +262,26 @@ HOOKS = {
 }
 
 
-def skip(app: Sphinx, what: str, name: str, value: Any, skipped: bool, options: Any) -> bool | None:
-    """Leave out what the list of attributes has told, and what scikit-learn adds to route metadata."""
-    if isinstance(value, property) and value.fget is not None:
-        owner = vars(sys.modules[value.fget.__module__]).get(value.fget.__qualname__.partition(".")[0])
-        told = NumpyDocString(inspect.getdoc(owner) or "")["Attributes"]
-        return True if name in {one for names in told for one in names.name.split(", ")} else None
-    return True if name == "get_metadata_routing" or re.fullmatch(r"set_\w+_request", name) else None
+def skip(
+    app: Sphinx, what: str, name: str, value: Any, skipped: bool, options: Any
+) -> bool | None:
+    """Leave out hooks, what a list of attributes has told, and what scikit-learn adds to route metadata."""
+    if name == "get_metadata_routing" or re.fullmatch(r"set_\w+_request", name):
+        return True
+    function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+    if not inspect.isfunction(function):
+        return None
+    owner = vars(sys.modules[function.__module__]).get(function.__qualname__.partition(".")[0])
+    if not inspect.isclass(owner):
+        return None
+    told = {
+        one
+        for entry in NumpyDocString(inspect.getdoc(owner) or "")["Attributes"]
+        for one in entry.name.split(", ")
+    }
+    if isinstance(value, property) and name in told:
+        return True
+    return True if any(name in HOOKS.get(base.__name__, ()) for base in owner.__mro__) else None
 
 
 # Figures ----------------------------------------------------------------------------------------------------------

@@ -16,13 +16,17 @@ x = np.linspace(-1, 1, 15)[:, None]
 x_test = np.linspace(-1, 1, 60)[:, None]
 truth = np.sin(np.pi * x_test[:, 0])
 y_test = truth + rng.normal(scale=NOISE, size=60)
-drawn = np.sin(np.pi * x[:, 0]) + rng.normal(scale=NOISE, size=(15, 15))  # fifteen data sets of fifteen rows
+drawn = np.sin(np.pi * x[:, 0]) + rng.normal(
+    scale=NOISE, size=(15, 15)
+)  # fifteen data sets of fifteen rows
 
 
 def predictions(units):
     found = []
     for seed, y in enumerate(drawn):
-        hidden = [cr.Dense(units, activation="tanh", weight_init=cr.Normal(3.0))] if units else []
+        hidden = (
+            [cr.Dense(units, activation="tanh", weight_init=cr.Normal(3.0))] if units else []
+        )
         net = cr.Network([*hidden, cr.Dense(1)], inputs=1, seed=seed, dtype="float64")
         trainer = cr.Trainer(net, loss="mse", optimizer=cr.Adam(lr=0.02))
         trainer.fit(x, y, epochs=1000, batch_size=15, verbose=False)
@@ -37,5 +41,8 @@ parts = {
 }
 each = parts.values()
 ax = cr.plots.bias_variance(
-    list(parts), [one.bias for one in each], [one.variance for one in each], noise=[one.noise for one in each]
+    list(parts),
+    [one.bias for one in each],
+    [one.variance for one in each],
+    noise=[one.noise for one in each],
 )

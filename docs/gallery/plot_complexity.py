@@ -11,17 +11,24 @@ import numpy as np
 import chainrule as cr
 
 rng = np.random.default_rng(0)
-X = rng.uniform(-1, 1, size=(60, 1))
-y = np.sin(np.pi * X[:, 0]) + rng.normal(scale=0.3, size=60)
+X = rng.uniform(-1, 1, size=(30, 1))
+y = np.sin(np.pi * X[:, 0]) + rng.normal(scale=0.4, size=30)
 
 
 def make_network(units, seed):
-    layers = [cr.Dense(units, activation="tanh", weight_init=cr.Normal(3.0)), cr.Dense(1)]
+    layers = [cr.Dense(units, activation="tanh", weight_init=cr.Normal(5.0)), cr.Dense(1)]
     return cr.Network(layers, inputs=1, seed=seed)
 
 
 curve = cr.complexity_curve(
-    make_network, X, y, sizes=[1, 2, 4, 8, 16, 32, 64], loss="mse", epochs=600, optimizer=cr.Adam(lr=0.02)
+    make_network,
+    X,
+    y,
+    sizes=[1, 2, 4, 8, 16, 32, 64],
+    loss="mse",
+    epochs=3000,
+    optimizer=cr.Adam(lr=0.02),
+    validation_split=0.4,
 )
 ax = curve.plot()
 print(curve)

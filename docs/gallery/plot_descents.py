@@ -10,8 +10,14 @@ import numpy as np
 
 import chainrule as cr
 
-rules = {"SGD": cr.SGD(lr=0.07), "momentum": cr.Momentum.lecture(lr=0.07), "Adam": cr.Adam(lr=0.2)}
-paths = {name: cr.descend("valley", (-9, 1.5), rule, steps=60)[0] for name, rule in rules.items()}
+rules = {
+    "SGD": cr.SGD(lr=0.07),
+    "momentum": cr.Momentum.lecture(lr=0.07),
+    "Adam": cr.Adam(lr=0.2),
+}
+paths = {
+    name: cr.descend("valley", (-9, 1.5), rule, steps=60)[0] for name, rule in rules.items()
+}
 ax = cr.plots.trajectories("valley", paths)
 
 # %%

@@ -25,7 +25,9 @@ def fit(units, epochs):
 
 
 line = cr.Network([cr.Dense(1)], inputs=1, dtype="float64")
-cr.Trainer(line, loss="mse", optimizer=cr.Adam(lr=0.05)).fit(x[:, None], y, epochs=300, batch_size=12, verbose=False)
+cr.Trainer(line, loss="mse", optimizer=cr.Adam(lr=0.05)).fit(
+    x[:, None], y, epochs=300, batch_size=12, verbose=False
+)
 curves = {
     "underfit: a line": (fine, line.predict(fine[:, None])[:, 0]),
     "good: 3 units": fit(3, 1500),

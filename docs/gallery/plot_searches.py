@@ -30,6 +30,12 @@ results = [
 ]
 points, scores = [], []
 for result in results:
-    points.append(np.array([[one.settings["learning_rate"], one.settings["units"]] for one in result.trials]))
+    points.append(
+        np.array(
+            [[one.settings["learning_rate"], one.settings["units"]] for one in result.trials]
+        )
+    )
     scores.append(np.array([one.score for one in result.trials]))
-panels = cr.plots.search_layouts(*points, *scores, names=("learning rate", "units"), score="validation accuracy")
+panels = cr.plots.search_layouts(
+    *points, *scores, names=("learning rate", "units"), score="validation accuracy"
+)

@@ -103,7 +103,7 @@ class Dense(Affine, Layer):
     units : int
         Number of outputs.
     activation : str or ActivationFunction, default "identity"
-        g.
+        The function g.
     bias : bool, default True
         Whether there is a b.
     weight_init : str or Initializer, optional

@@ -37,7 +37,7 @@ class Activation(Layer):
     Parameters
     ----------
     kind : str or ActivationFunction
-        g.
+        The function g.
     """
 
     kind: str | ActivationFunction
