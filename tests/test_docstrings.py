@@ -129,7 +129,7 @@ def test_every_public_name_is_in_the_api_once() -> None:
 # Examples ------------------------------------------------------------------------------------------------------------
 
 
-def prepared(rows: int = 120) -> dict[str, Any]:
+def prepared(rows: int = 90) -> dict[str, Any]:
     """Return what examples take for granted: data, a network for them and its trainer, makers of both."""
     X, y = cr.load_digits()
     X, y = X[:rows] / 16, y[:rows]
@@ -146,7 +146,7 @@ def prepared(rows: int = 120) -> dict[str, Any]:
     net = make_network()
     names: dict[str, Any] = {name: getattr(cr, name) for name in cr.__all__}
     names |= {"cr": cr, "chainrule": cr, "np": np, "plots": cr.plots, "X": X, "y": y, "net": net, "rows": X}
-    names |= {"X_train": X[:80], "X_test": X[80:], "y_test": y[80:], "X_val": X[80:], "y_val": y[80:]}
+    names |= {"X_train": X[:60], "X_test": X[60:], "y_test": y[60:], "X_val": X[60:], "y_val": y[60:]}
     names["trainer"] = cr.Trainer(net, loss="cross_entropy", metrics=["accuracy"])
     return {**names, "make_network": make_network, "make_trainer": make_trainer}
 
@@ -170,10 +170,10 @@ def prepare(name: str, names: dict[str, Any]) -> None:
     elif name == "LabelEncoder":
         names["net"] = cr.Network([cr.Dense(2)], inputs=64)
     elif name == "GroupStandardizer":
-        names |= {"speakers_train": np.arange(80) % 3, "speakers_test": np.arange(40) % 4}
+        names |= {"speakers_train": np.arange(60) % 3, "speakers_test": np.arange(30) % 4}
     elif name in ("cross_validate", "complexity_curve", "bias_variance"):
         y = (names["y"] > 4).astype(int)  # a number to predict, and two classes
-        names |= {"y": y, "y_test": y[80:], "make_network": one_output}
+        names |= {"y": y, "y_test": y[60:], "make_network": one_output}
         names["make_trainer"] = lambda settings: cr.trainer_for({"units": settings["units"]}, names["X"], y)
     elif name == "plots.bias_variance":
         said = {"a line": [[0.0], [0.2]], "60 units": [[1.0], [3.0]]}

@@ -139,7 +139,7 @@ def search_space(name: str = "lecture", *, kind: str = "classes") -> Settings:
     >>> space = cr.search_space("lecture")
     >>> del space["loss"], space["weight_init"]
     >>> space["learning_rate"] = cr.Between(1e-4, 1e-1, scale="log")
-    >>> result = cr.search(lambda settings: cr.trainer_for(settings, X, y), space, X, y, trials=30)
+    >>> result = cr.search(lambda settings: cr.trainer_for(settings, X, y), space, X, y, trials=10)
     """
     checks.word("name", name, SPACES)
     checks.word("kind", kind, tuple(LOSSES))
