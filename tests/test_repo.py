@@ -44,7 +44,7 @@ def sources(*endings: str, below: Path = CSRC) -> list[Path]:
 
 
 def tracked_text_files() -> list[Path]:
-    folders = ("csrc", "python", "tests", "benchmarks", "examples", ".ci")
+    folders = ("csrc", "python", "tests", "benchmarks", "examples", "docs", ".ci")
     endings = (".h", ".cpp", ".cu", ".py", ".pyi", ".pyx")
     files = [file for folder in folders for file in sources(*endings, below=ROOT / folder)]
     return [*files, ROOT / "CMakeLists.txt"]
