@@ -86,7 +86,8 @@ def test_every_script_of_the_gallery_draws(script: Path, capsys: pytest.CaptureF
 
     names: dict[str, object] = {"__name__": "__main__"}
     exec(compile(script.read_text(encoding="utf-8"), script.name, "exec"), names)
-    drawn = [one for one in names.values() if isinstance(np.ravel(one)[0] if np.size(one) else None, Axes)]
+    firsts = [one.flat[0] if isinstance(one, np.ndarray) and one.size else one for one in names.values()]
+    drawn = [one for one in firsts if isinstance(one, Axes)]
     assert drawn, f"{script.name} keeps no Axes in a variable, by which the build finds its figures"
 
 

@@ -2,8 +2,8 @@
 Grid and random search
 ======================
 
-Nine trials each. The grid tries three rates and three widths, the random search nine of each: where one of them hardly
-matters, that is three times as many tries of the one that does ([002]). HP-2.
+Nine trials each. The grid tries three rates and three widths, the random search up to nine of each: where one
+of them hardly matters, that is three times as many tries of the one that does ([002]). HP-2.
 """
 
 import numpy as np
