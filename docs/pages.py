@@ -203,7 +203,7 @@ def escape(
 
 # What only the package itself calls, or who writes another such class (adding_a_layer.md): not on the pages of the API.
 HOOKS = {
-    "ActivationFunction": ("parameter",),
+    "ActivationFunction": ("layer", "parameter"),
     "Affine": (
         "activation_function",
         "check_affine",
@@ -235,6 +235,7 @@ HOOKS = {
         "start",
         "statistic_shapes",
     ),
+    "OfFunctions": ("keep", "of_engine", "title"),
     "Loss": (
         "build",
         "check_head",

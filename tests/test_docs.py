@@ -27,7 +27,12 @@ PROJECT.append(ROOT / "benchmarks" / "ladder" / "README.md")
 SCRIPTS = sorted((DOCS / "gallery").glob("plot_*.py"))
 
 # Run elsewhere: with what the page says that its blocks come after.
-ELSEWHERE = {"choosing.md": "test_choosing.py", "lectures.md": "test_repo.py", "start.md": "below"}
+ELSEWHERE = {
+    "choosing.md": "test_choosing.py",
+    "lectures.md": "test_repo.py",
+    "native_extensions.md": "test_native_page.py",
+    "start.md": "below",
+}
 # These quote the repository, shortened; see below.
 QUOTING = ("adding_a_layer.md", "adding_an_operation.md")
 
@@ -119,7 +124,9 @@ def test_every_command_is_one_that_there_is(command: str) -> None:
         assert words[1] == "-C"
         assert re.search(rf"^{words[3]}:", (ROOT / words[2] / "Makefile").read_text(), re.MULTILINE)
     elif words[0] == "c++":
-        assert (ROOT / words[-1]).exists()
+        assert all((ROOT / word).exists() for word in words if word.endswith(".cpp"))
+    elif words[0] == "cc":
+        assert "leak.c" in words  # test_native_page.py compiles it
     else:  # of the shell, of Python itself, and pytest
         assert words[0] in ("python", "python3", "source", "grep", "pytest"), f"nothing tests {command!r}"
 

@@ -118,6 +118,28 @@ def test_every_line_is_what_the_step_computed(dtype, rows):
     assert not np.array_equal(steps[0]["4.mask"], steps[1]["4.mask"])  # drawn anew
 
 
+def test_activations_and_losses_of_ones_own():
+    def swish(z):
+        return z / (1 + np.exp(-z))
+
+    def swish_back(z, h, dh):
+        s = 1 / (1 + np.exp(-z))
+        return dh * (s + h * (1 - s))
+
+    own = cr.Activation(cr.CustomActivation(swish, swish_back, name="my_swish"))
+    loss = cr.CustomLoss(lambda p, y: (((p - y) ** 2).sum(axis=1), 2 * (p - y)), name="squares")
+    net = cr.Network([cr.Dense(4), own, cr.Dense(2)], inputs=3, dtype="float64")
+    X, Y = np.random.default_rng(0).normal(size=(5, 3)), np.zeros((5, 2))
+    step = cr.trace(net, X, Y, loss, "sgd")
+    for number, output in enumerate(net.core.layer_outputs()):
+        np.testing.assert_allclose(step[f"{number}.h"], output, rtol=1e-14)
+    for name, gradient in net.gradients().items():
+        np.testing.assert_allclose(step[f"{name}.gradient"], gradient, rtol=1e-12)
+    assert "h = my_swish(z)" in str(step)
+    assert step.loss == pytest.approx(float(((step["p"] - Y) ** 2).sum() / 5))
+    assert is_balanced(step.latex())
+
+
 def test_delta_and_the_errors_between_layers_are_derivatives():
     # J by z, and by h, of each layer: central differences of NumPy's own forward pass.
     net = cr.Network([cr.Dense(4, activation="tanh"), cr.Dense(3, activation="sigmoid")], inputs=2, dtype="float64")

@@ -24,6 +24,7 @@ def get_include() -> str:
     Returns
     -------
     str
+        Its absolute path.
     """
     return str(FOLDER / "include")
 
@@ -34,6 +35,7 @@ def get_cmake_dir() -> str:
     Returns
     -------
     str
+        Its absolute path.
     """
     return str(FOLDER / "cmake")
 

@@ -10,7 +10,7 @@ import re
 from functools import singledispatch
 from typing import NamedTuple
 
-from .. import activations, adaptive, descent, losses, regression
+from .. import activations, adaptive, custom, descent, losses, regression
 from ..activations import ActivationFunction
 from ..descent import Optimizer
 from ..loss import Loss
@@ -87,6 +87,12 @@ def _(g: activations.ELU) -> tuple[Equation, Equation]:
 def _(g: activations.Softmax) -> tuple[Equation, Equation]:
     # Its derivative is a matrix for each row: the gradient is written as a whole, see `delta`.
     return Equation("h_i = exp(z_i) / Σ_j exp(z_j)", r"h_i = \frac{e^{z_i}}{\sum_j e^{z_j}}"), Equation("", "")
+
+
+@activation.register
+def _(g: custom.CustomActivation) -> tuple[Equation, Equation]:
+    name, typeset = str(g.name), rf"\text{{{str(g.name).replace('_', ' ')}}}"
+    return Equation(f"h = {name}(z)", f"h = {typeset}(z)"), Equation(f"{name}'(z)", f"{typeset}'(z)")
 
 
 def delta(g: ActivationFunction) -> Equation:

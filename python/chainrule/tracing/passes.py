@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .. import layers
+from .. import custom_checks, layers
 from ..activations import ActivationFunction, Softmax
+from ..custom import CustomActivation
 from ..noise import dropped_share
 from . import equations
 from .equations import Equation, written
@@ -82,13 +83,20 @@ def activated(kernels: Kernels, g: ActivationFunction, z: Array) -> Array:
     """Return h = g(z)."""
     if isinstance(g, Softmax):
         return kernels.softmax_forward(z)
+    if isinstance(g, CustomActivation):
+        forward, _ = g.found[z.dtype.name]
+        return custom_checks.forward_of(forward, z.dtype.name)(z.reshape(-1)).reshape(z.shape)
     return kernels.activation_forward(z, activation=g.word, parameter=g.parameter())
 
 
-def by_z(kernels: Kernels, g: ActivationFunction, h: Array, dh: Array) -> Array:
+def by_z(kernels: Kernels, g: ActivationFunction, z: Array, h: Array, dh: Array) -> Array:
     """Return δ, the gradient by z, from that by h."""
     if isinstance(g, Softmax):
         return kernels.softmax_backward(h, dh)
+    if isinstance(g, CustomActivation):
+        _, backward = g.found[z.dtype.name]
+        flat = (one.reshape(-1) for one in (z, h, dh))
+        return custom_checks.backward_of(backward, z.dtype.name)(*flat).reshape(z.shape)
     return kernels.activation_backward(h, dh, activation=g.word, parameter=g.parameter())
 
 
@@ -124,7 +132,7 @@ class Affine(Passage):
 
     def _delta(self, dh: Array) -> Named:
         g = self.place.layer.activation_function()
-        return Named("delta", equations.delta(g), by_z(self.place.kernels, g, self.h, dh))
+        return Named("delta", equations.delta(g), by_z(self.place.kernels, g, self._z, self.h, dh))
 
     def backward(self, dh: Array) -> list[Named]:
         """Return δ and the gradients of W and b."""
@@ -184,7 +192,7 @@ class OfEachNumber(Passage):
     def backward(self, dh: Array) -> list[Named]:
         """Return δ."""
         g = self.place.layer.activation_function()
-        self._dz = by_z(self.place.kernels, g, self.h, dh)
+        self._dz = by_z(self.place.kernels, g, self.place.x, self.h, dh)
         return [Named("delta", equations.delta(g), self._dz)]
 
     def input_gradient(self) -> Named:
