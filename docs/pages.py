@@ -35,6 +35,10 @@ ELSEWHERE = {
     "CONTRIBUTING.md": "contributing",
     "CHANGELOG.md": "changelog",
     "examples/README.md": "examples",
+    "examples/native/README.md": "native",
+    "examples/native/numba_activation/README.md": "native_numba",
+    "examples/native/cython_project/README.md": "native_cython",
+    "examples/native/pybind11_project/README.md": "native_pybind11",
     "benchmarks/README.md": "benchmarks",
     "benchmarks/ladder/README.md": "ladder",
 }
