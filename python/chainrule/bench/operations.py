@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule import reference
+from chainrule import _engine, reference
 from chainrule.engines import engine_of
 
+from .engines import module_of
 from .harness import OURS, Turn, close, contest, timed_loop
-from .run import Options, Progress, ceiling_name, finish, plan, say
+from .run import Options, Progress, ceiling_name, finish, plan, say, taking_part
 from .workloads import Array
 
 TURN_SECONDS = 0.03
@@ -105,13 +106,22 @@ def main(options: Options) -> dict[str, Any]:
     kernels = engine_of(np.dtype(options.dtype)).Kernels(threads=1)
     every = cases(options.dtype)
     measured = []
-    with Progress(len(every)) as show:
-        for case in every[:2] if options.quick else every:
-            show.begin(f"{case.name}, {case.shape}", (options.rounds + 1) * 2)
-            result = measure(case, kernels, options, show)
-            measured.append({"name": case.name, "formula": case.formula, "shape": case.shape, **result})
-            show.clear()
-            say(line(measured[-1]))
+    names, skipped = taking_part("products", options._replace(engines=("numpy",)))
+    if not names:
+        say(f"operations are left out: {skipped['numpy']}")
+        return {}
+    numpy = module_of("numpy")
+    numpy.set_threads(1)
+    try:
+        with Progress(len(every)) as show:
+            for case in every[:2] if options.quick else every:
+                show.begin(f"{case.name}, {case.shape}", (options.rounds + 1) * 2)
+                result = measure(case, kernels, options, show)
+                measured.append({"name": case.name, "formula": case.formula, "shape": case.shape, **result})
+                show.clear()
+                say(line(measured[-1]))
+    finally:
+        numpy.set_threads(_engine.thread_limit())
     whole = {"skipped": {}, "operations": measured}
     finish("operations", options, whole)
     return whole
