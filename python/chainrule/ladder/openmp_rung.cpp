@@ -5,33 +5,10 @@
 #include "rung.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <vector>
 
 namespace {
-
-/// Overwrites h (H), dz1 (H) and dz2 (K) of one row x (D), class y, of a batch of B; returns its loss.
-PART_OF_IT double forward_and_back(const Problem& on, double* x, Index y, Index B, double* h, double* dz1,
-                                   double* dz2) {
-  const Index D = on.D, H = on.H, K = on.K;
-  std::copy_n(on.b1, H, h);
-  add(D, H, 1, x, 1, on.W1, h);
-  for (Index j = 0; j < H; ++j) h[j] = std::max(h[j], 0.0);
-  std::copy_n(on.b2, K, dz2);
-  add(H, K, 1, h, 1, on.W2, dz2);
-  const double most = *std::max_element(dz2, dz2 + K), chosen = dz2[y] - most;
-  double sum = 0;
-  for (Index k = 0; k < K; ++k) sum += dz2[k] = std::exp(dz2[k] - most);
-  for (Index k = 0; k < K; ++k) dz2[k] /= sum * static_cast<double>(B);
-  dz2[y] -= 1 / static_cast<double>(B);
-  for (Index j = 0; j < H; ++j) {
-    double dh = 0;
-    for (Index k = 0; k < K; ++k) dh += dz2[k] * on.W2[j * K + k];
-    dz1[j] = h[j] > 0 ? dh : 0;
-  }
-  return std::log(sum) - chosen;
-}
 
 /// W (in, out) <- W - lr a^T dz and b (out) <- b - lr (sum of the rows of dz), with a (B, in) and dz (B, out).
 PART_OF_IT void descend(Index B, Index in, Index out, double* a, double* dz, double lr, double* W, double* b) {

@@ -1,9 +1,11 @@
 // What the native rungs share: the problem as Python hands it over, the one function that each library exports, and for
-// those on the CPU the sum that all products are made of.
+// those on the CPU the sum that all products are made of, and the way of a row.
 //
 // native.py has the same struct for ctypes, and checks all before a call: sizes above 0, rows and labels in range.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 using Index = std::int64_t;
@@ -42,4 +44,26 @@ PART_OF_IT void add(Index m, Index n, double c, const double* a, Index stride, c
   for (; i < m; ++i, a += stride, x += n) {
     for (Index j = 0; j < n; ++j) y[j] += c * a[0] * x[j];
   }
+}
+
+/// Overwrites h (H), dz1 (H) and dz2 (K) of one row x (D), class y, of a batch of B; returns its loss.
+PART_OF_IT double forward_and_back(const Problem& on, double* x, Index y, Index B, double* h, double* dz1,
+                                   double* dz2) {
+  const Index D = on.D, H = on.H, K = on.K;
+  std::copy_n(on.b1, H, h);
+  add(D, H, 1, x, 1, on.W1, h);
+  for (Index j = 0; j < H; ++j) h[j] = std::max(h[j], 0.0);
+  std::copy_n(on.b2, K, dz2);
+  add(H, K, 1, h, 1, on.W2, dz2);
+  const double most = *std::max_element(dz2, dz2 + K), chosen = dz2[y] - most;
+  double sum = 0;
+  for (Index k = 0; k < K; ++k) sum += dz2[k] = std::exp(dz2[k] - most);
+  for (Index k = 0; k < K; ++k) dz2[k] /= sum * static_cast<double>(B);
+  dz2[y] -= 1 / static_cast<double>(B);
+  for (Index j = 0; j < H; ++j) {
+    double dh = 0;
+    for (Index k = 0; k < K; ++k) dh += dz2[k] * on.W2[j * K + k];
+    dz1[j] = h[j] > 0 ? dh : 0;
+  }
+  return std::log(sum) - chosen;
 }
