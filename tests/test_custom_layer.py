@@ -50,6 +50,21 @@ def test_it_computes_what_it_says(library, dtype):
     np.testing.assert_array_equal(net.predict(X), 2 * X.astype(dtype))
 
 
+def test_a_trace_goes_through_it(library, dtype):
+    net = network(layer(library, "affine"), dtype)
+    step = cr.trace(net, X[:9], Y[:9], "mse", "sgd")
+    for number, output in enumerate(net.core.layer_outputs()):
+        np.testing.assert_array_equal(step[f"{number}.h"], output)
+    # The layer below has its gradient from the dx of this one.
+    close = {"float32": 1e-5, "float64": 1e-13}[dtype]
+    for name, gradient in net.gradients().items():
+        np.testing.assert_allclose(step[f"{name}.gradient"], gradient, rtol=close, atol=close)
+    np.testing.assert_array_equal(step["1.parameter.new"], net.parameters()["1.parameter"])
+    twice = cr.Network([cr.Dense(4), layer(library, "doubled")], inputs=4, dtype=dtype)
+    step = cr.trace(twice, X[:9], np.zeros((9, 4)), "mse")
+    np.testing.assert_array_equal(step["1.dx"], 2 * step["1.dh"])
+
+
 def test_gradients_are_those_of_differences_and_add_up(library):
     net = network(layer(library, "affine"))
     assert cr.check_gradients(net, X[:9], Y[:9], loss="mse").max_error < 1e-6

@@ -15,6 +15,8 @@ import numpy as np
 from .. import custom_checks, layers
 from ..activations import ActivationFunction, Softmax
 from ..custom import CustomActivation
+from ..custom_layer import CustomLayer
+from ..network import Network
 from ..noise import dropped_share
 from . import equations
 from .equations import Equation, written
@@ -362,6 +364,46 @@ class GaussianNoise(Passage):
         return Named("dx", written("∂J/∂x = ∂J/∂h", r"\D{x} = \D{h}"), self._dh)
 
 
+class OfNativeCode(Passage):
+    """h = f(x; w) by functions of one's own, which see a row at a time and say nothing of what lies between.
+
+    They are asked as a network of two layers, of which the first, x I + 0, changes nothing.
+    """
+
+    def forward(self) -> list[Named]:
+        """Return h."""
+        at = self.place
+        inputs = at.x.shape[1]
+        self._net = Network([layers.Dense(inputs), at.layer], inputs=inputs, dtype=at.x.dtype)
+        same = {"0.weight": np.eye(inputs), "0.bias": np.zeros(inputs)}
+        self._net.load_state_dict({**same, **{f"1.{name}": array for name, array in at.learned.items()}})
+        self.h = self._net.core.forward(at.x, True)
+        name = at.layer.label()
+        return [Named("h", written(f"h = {name}(x; w)", rf"h = \text{{{name.replace('_', ' ')}}}(x; w)"), self.h)]
+
+    def _gradients(self, x: Array, dh: Array) -> dict[str, Array]:
+        self._net.core.zero_grad()
+        self._net.core.forward(x, True)
+        self._net.core.backward(dh)
+        return self._net.gradients()
+
+    def backward(self, dh: Array) -> list[Named]:
+        """Return the gradient of what it learns, if it learns something."""
+        self._dh = dh
+        if self.place.frozen or not self.place.learned:
+            return []
+        gradient = self._gradients(self.place.x, dh)["1.parameter"].copy()
+        equation = written("∂J/∂w, by its own way back", r"\D{w} \text{, by its own way back}")
+        return [Named("parameter.gradient", equation, gradient)]
+
+    def input_gradient(self) -> Named:
+        """Return dx: of a batch of one row it is the gradient by the bias of the first layer."""
+        x, dh = self.place.x, self._dh
+        dx = np.array([self._gradients(x[i : i + 1], dh[i : i + 1])["0.bias"].copy() for i in range(len(x))])
+        equation = written("∂J/∂x, by its own way back", r"\D{x} \text{, by its own way back}")
+        return Named("dx", equation, dx)
+
+
 PASSAGES: dict[type[Layer], type[Passage]] = {
     layers.Dense: Affine,
     layers.DropConnect: Affine,
@@ -371,4 +413,5 @@ PASSAGES: dict[type[Layer], type[Passage]] = {
     layers.Standardize: Standardize,
     layers.Dropout: Dropout,
     layers.GaussianNoise: GaussianNoise,
+    CustomLayer: OfNativeCode,
 }
