@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -108,13 +109,11 @@ TYPED = [pytest.param(one, id=f"{name_of(page)}: {one}") for page in [*PROJECT, 
 
 
 @pytest.mark.parametrize("command", TYPED)
-def test_every_command_is_one_that_there_is(command: str) -> None:
+def test_every_command_is_one_that_there_is(command: str, tmp_path: Path) -> None:
     words = shlex.split(command)
     project = (ROOT / "pyproject.toml").read_text()
     if words[0] == "chainrule":
-        with pytest.raises(SystemExit) as ending:
-            cli.main([*words[1:2], "--help"])
-        assert ending.value.code == 0
+        assert callable(cli._parser(words[1:]).parse_args(words[1:]).action)  # each option is one that there is
     elif words[:2] == ["pip", "install"]:
         for extra in re.findall(r"\[([\w,]+)\]", command):
             assert all(f"\n{one} = [" in project for one in extra.split(",")), f"pyproject.toml has no extra {extra}"
@@ -124,7 +123,10 @@ def test_every_command_is_one_that_there_is(command: str) -> None:
         assert words[1] == "-C"
         assert re.search(rf"^{words[3]}:", (ROOT / words[2] / "Makefile").read_text(), re.MULTILINE)
     elif words[0] == "c++":
-        assert all((ROOT / word).exists() for word in words if word.endswith(".cpp"))
+        compiler = shutil.which("c++") or pytest.skip("needs a C++ compiler")
+        words[words.index("-o") + 1] = str(tmp_path / "made")
+        subprocess.run([compiler, *words[1:]], cwd=ROOT, check=True, timeout=60)
+        assert (tmp_path / "made").stat().st_size > 0
     elif words[0] == "cc":
         assert "leak.c" in words  # test_native_page.py compiles it
     else:  # of the shell, of Python itself, and pytest
