@@ -109,11 +109,18 @@ TYPED = [pytest.param(one, id=f"{name_of(page)}: {one}") for page in [*PROJECT, 
 
 
 @pytest.mark.parametrize("command", TYPED)
-def test_every_command_is_one_that_there_is(command: str, tmp_path: Path) -> None:
+def test_every_command_is_one_that_there_is(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = shlex.split(command)
     project = (ROOT / "pyproject.toml").read_text()
     if words[0] == "chainrule":
         assert callable(cli._parser(words[1:]).parse_args(words[1:]).action)  # each option is one that there is
+        monkeypatch.chdir(tmp_path)
+        if words[1] == "info":
+            assert cli.main(words[1:]) == 0
+        if words[1] == "ladder":  # `bench` and `train` take longer: test_benchmarks_command.py and test_cli.py run them
+            if "--picture" in words:
+                pytest.importorskip("matplotlib", reason="a picture is drawn")
+            assert cli.main([*words[1:], "--quick"]) == 0
     elif words[:2] == ["pip", "install"]:
         for extra in re.findall(r"\[([\w,]+)\]", command):
             assert all(f"\n{one} = [" in project for one in extra.split(",")), f"pyproject.toml has no extra {extra}"
