@@ -5,30 +5,21 @@
 #pragma once
 
 #include <pybind11/pybind11.h>
-#include <unistd.h>
 
 #include <stdexcept>
+
+#include "bindings/interpreter_end.h"
 
 namespace chainrule::bindings {
 
 class Locked {
 public:
-  Locked() : state_(taken()) {}
+  Locked() : state_(or_sleep_at_the_end([] { return PyGILState_Ensure(); })) {}
   ~Locked() { PyGILState_Release(state_); }
   Locked(const Locked&) = delete;
   Locked& operator=(const Locked&) = delete;
 
 private:
-  /// Before Python 3.14 a thread that asks for the lock while the interpreter ends is ended by unwinding its stack,
-  /// which is full of the engine's objects. It sleeps instead, as later versions let it, until the process is gone.
-  static PyGILState_STATE taken() {
-    try {
-      return PyGILState_Ensure();
-    } catch (...) {
-      for (;;) pause();
-    }
-  }
-
   PyGILState_STATE state_;
 };
 
@@ -41,6 +32,16 @@ public:
 
   /// Whether this thread is in a Python function that the engine has called.
   static bool now() { return depth > 0; }
+
+  /// function(arguments...), which gives the lock away now and then, and asks for it again. Nothing of C++ lies
+  /// between here and Python, so nothing is destroyed without the lock where that ends the thread.
+  template <class... Arguments>
+  pybind11::object call(const pybind11::object& function, const Arguments&... arguments) const {
+    PyObject* const returned =
+        or_sleep_at_the_end([&] { return PyObject_CallFunctionObjArgs(function.ptr(), arguments.ptr()..., nullptr); });
+    if (returned == nullptr) throw pybind11::error_already_set();
+    return pybind11::reinterpret_steal<pybind11::object>(returned);
+  }
 
 private:
   static void enter() {
