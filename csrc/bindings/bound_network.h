@@ -207,10 +207,7 @@ public:
     }();
     const std::lock_guard lock(mutex);
     const Finished finished(network_.device());
-    for (Index next = 0; next < x.rows();) {
-      ThreadTeam& team = team_of(network_.threads(std::min(x.rows(), piece_rows(network_)), false, x));
-      next = chainrule::predict(network_, host_memory, x, p, next, slice_seconds, prediction_buffers(x.rows()), team);
-    }
+    for (Index next = 0; next < x.rows();) next = predict_slice(host_memory, x, p, next, slice_seconds);
   }
 
 private:
@@ -276,12 +273,17 @@ private:
     return true;
   }
 
+  /// Goes on with a prediction at row `next`, for some seconds; returns the next row to do.
+  Index predict_slice(const Memory& memory, const Inputs<T>& x, MatrixView<T> p, Index next, double seconds) {
+    PredictionBuffers<T>& buffers = prediction_buffers(x.rows());
+    ThreadTeam& team = team_of(network_.threads(std::min(x.rows(), piece_rows(network_)), false, x));
+    return chainrule::predict(network_, memory, x, p, next, seconds, buffers, team);
+  }
+
   void predict_in_slices(const Memory& memory, const Inputs<T>& x, MatrixView<T> p) {
     Index next = 0;
     in_slices_alone([&](double seconds) {
-      PredictionBuffers<T>& buffers = prediction_buffers(x.rows());
-      ThreadTeam& team = team_of(network_.threads(std::min(x.rows(), piece_rows(network_)), false, x));
-      next = chainrule::predict(network_, memory, x, p, next, seconds, buffers, team);
+      next = predict_slice(memory, x, p, next, seconds);
       return next == x.rows();
     });
   }

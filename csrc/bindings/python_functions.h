@@ -75,9 +75,8 @@ public:
     const auto both = py::reinterpret_borrow<py::tuple>(returned);
     const Array<T> losses = array_of<T>(both[0], "losses of the rows", {p.rows});
     const Array<T> gradient = array_of<T>(both[1], "the gradient of a loss", {p.rows, p.cols});
-    const double scale = this->is_mean() ? 1 / static_cast<double>(p.rows) : 1;
     for (Index i = 0; i < p.rows; ++i) {
-      const double factor = weight == nullptr ? scale : scale * static_cast<double>(weight[i]);
+      const double factor = this->row_factor(p.rows, weight, i);
       row_loss[i] = static_cast<T>(factor * static_cast<double>(losses.data()[i]));
       if (dp.data == nullptr) continue;
       const T* row = gradient.data() + i * p.cols;

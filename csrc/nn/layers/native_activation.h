@@ -2,9 +2,8 @@
 //
 //   forward    h = g(z)          backward   dz = dh * g'(z)
 //
-// The functions see blocks of the arrays, cut by their size alone: a compiler may compute the last elements of an array
-// in another way than the others, and still the result does not depend on the number of threads. z, which a formula of
-// ours can do without on the way back, is the output of the layer below, and so kept anyway.
+// The functions see blocks of the arrays (native_functions.h). z, which a formula of ours can do without on the way
+// back, is the output of the layer below, and so kept anyway.
 #pragma once
 
 #include "nn/layers/layer.h"
@@ -26,29 +25,22 @@ public:
   Runs runs() const override { return Runs::on_host; }
 
   void forward(const Pass<T>& pass, const LayerPlace<T>&, MatrixView<const T> z, MatrixView<T> h) const override {
-    for_blocks(pass.team, z.size(),
-               [&](Index begin, Index n) { forward_.call(n, z.data + begin, h.data + begin, forward_.user); });
+    for_blocks(pass.team, z.size(), block, [&](Index first, Index last) {
+      forward_.call(last - first, z.data + first, h.data + first, forward_.user);
+    });
   }
 
   void backward(const Pass<T>& pass, const LayerPlace<T>&, MatrixView<const T> z, MatrixView<const T> h,
                 MatrixView<T> dh, MatrixView<T> dz) const override {
     if (dz.data == nullptr) return;
-    for_blocks(pass.team, z.size(), [&](Index begin, Index n) {
-      backward_.call(n, z.data + begin, h.data + begin, dh.data + begin, dz.data + begin, backward_.user);
+    for_blocks(pass.team, z.size(), block, [&](Index first, Index last) {
+      backward_.call(last - first, z.data + first, h.data + first, dh.data + first, dz.data + first, backward_.user);
     });
   }
 
 private:
   // Four arrays of so many doubles are 32 KiB, the smallest first-level cache that we know; a call costs some 2 ns.
   static constexpr Index block = 1024;
-
-  /// Calls body(begin, n) for the blocks of [0, size) that are this member's.
-  template <class Body> static void for_blocks(const Team& team, Index size, Body body) {
-    const Range share = team.share(size, block);
-    for (Index begin = share.begin; begin < share.end; begin += block) {
-      body(begin, begin + block < share.end ? block : share.end - begin);
-    }
-  }
 
   Forward forward_;
   Backward backward_;

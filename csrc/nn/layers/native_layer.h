@@ -2,8 +2,7 @@
 //
 //   forward    h = f(x; w)        backward   dx = f's way back to x, dw = its way back to w
 //
-// Rows come in blocks cut by shape, and so do parameters: no result depends on the number of threads, whatever a
-// compiler makes of the ends of an array.
+// Rows come in blocks, and so do parameters (native_functions.h).
 #pragma once
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 
 #include "chainrule/layer.h"
 #include "nn/layers/layer.h"
+#include "nn/native_functions.h"
 
 namespace chainrule {
 
@@ -83,12 +83,6 @@ public:
 private:
   /// Rows of a block: some 4096 numbers of x, as many as fit into a first-level cache with what is made of them.
   static Index rows_of(MatrixView<const T> x) { return std::max<Index>(1, 4096 / std::max<Index>(1, x.cols)); }
-
-  /// Calls body(first, last) for the blocks of [0, size) that are this member's.
-  template <class Body> static void for_blocks(const Team& team, Index size, Index block, Body body) {
-    const Range share = team.share(size, block);
-    for (Index first = share.begin; first < share.end; first += block) body(first, std::min(first + block, share.end));
-  }
 
   const Table* table_;
   std::shared_ptr<const void> owner_;

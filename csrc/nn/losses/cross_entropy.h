@@ -17,17 +17,16 @@ public:
 
   void evaluate(const Pass<T>& pass, MatrixView<const T> p, Targets<T> targets, const T* weight, T* row_loss,
                 MatrixView<T> dp) const override {
-    pass.kernels.cross_entropy(pass.team, from_logits_, smoothing_, p, targets, weight, scale(p.rows), row_loss, dp);
+    pass.kernels.cross_entropy(pass.team, from_logits_, smoothing_, p, targets, weight, this->row_scale(p.rows),
+                               row_loss, dp);
   }
 
   std::optional<NarrowLoss> narrow(Index rows, Index) const override {
     if (!from_logits_) return {};
-    return NarrowLoss{.cross_entropy = true, .smoothing = smoothing_, .element = {}, .scale = scale(rows)};
+    return NarrowLoss{.cross_entropy = true, .smoothing = smoothing_, .element = {}, .scale = this->row_scale(rows)};
   }
 
 private:
-  double scale(Index rows) const { return this->is_mean() ? 1 / static_cast<double>(rows) : 1; }
-
   bool from_logits_;
   double smoothing_;
 };

@@ -40,6 +40,11 @@ public:
 
 protected:
   Reduction reduction() const { return reduction_; }
+  /// What a row's loss is multiplied by where rows alone are divided by; and with its weight (B), null for 1.
+  double row_scale(Index rows) const { return is_mean() ? 1 / static_cast<double>(rows) : 1; }
+  double row_factor(Index rows, const T* weight, Index row) const {
+    return row_scale(rows) * (weight == nullptr ? 1 : static_cast<double>(weight[row]));
+  }
 
 private:
   Reduction reduction_;

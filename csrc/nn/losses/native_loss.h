@@ -25,7 +25,6 @@ public:
 
   void evaluate(const Pass<T>& pass, MatrixView<const T> p, Targets<T> targets, const T* weight, T* row_loss,
                 MatrixView<T> dp) const override {
-    const double scale = this->is_mean() ? 1 / static_cast<double>(p.rows) : 1;
     T* const nowhere = reinterpret_cast<T*>(pass.team.scratch());
     const Range rows = pass.team.share(p.rows);
     for (Index i = rows.begin; i < rows.end; ++i) {
@@ -33,7 +32,7 @@ public:
         row_loss[i] = std::numeric_limits<T>::quiet_NaN();
         continue;
       }
-      const double factor = weight == nullptr ? scale : scale * static_cast<double>(weight[i]);
+      const double factor = this->row_factor(p.rows, weight, i);
       T* const gradient = dp.data == nullptr ? nowhere : dp.row(i);
       const double loss = function_.call(p.cols, p.row(i), targets.values.row(i), gradient, function_.user);
       row_loss[i] = static_cast<T>(factor * loss);
