@@ -245,6 +245,17 @@ def test_bad_arguments_are_refused_and_change_nothing(error, message, change):
         np.testing.assert_array_equal(value, before[name])
 
 
+@pytest.mark.parametrize("change", [{"y": [0, 1, 2]}, {"optimizer": cr.SGD(lambda epoch: 0.1)}])
+def test_what_is_refused_late_leaves_statistics_and_masks_as_they_were(change):
+    net, X, y = every_layer("float64")
+    before, steps = net.state_dict(), net.core.steps
+    with pytest.raises(ValueError, match=r"y|epoch"):
+        cr.trace(**{"net": net, "X": X, "y": y, "loss": "cross_entropy", "optimizer": "sgd", **change})
+    assert net.core.steps == steps
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+
+
 def test_an_optimizer_of_another_network_is_refused():
     rule = cr.SGD(0.01)
     cr.trace(exercise(bias=True), X, Y, HALF_SUM, rule)

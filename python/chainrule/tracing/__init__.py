@@ -216,18 +216,23 @@ def trace(
             raise TypeError(f"layers[{number}] is a {layer.label()}, which trace does not know")
     by = losses.resolve("loss", loss)
     rule = None if optimizer is None else optimizers.resolve("optimizer", optimizer)
-    before = {name: value.copy() for name, value in {**net.parameters(), **net.statistics()}.items()}
-    masks = net.core.steps
-    output = net(X, training=True)
-    value = by(output, y)
-    walk = Walk(net, np.array(sparse.or_dense("X", X, net)), before, masks)
-    walk.forward()
-    walk.judge(by, y)
-    net.zero_grad()
-    value.backward()
-    walk.backward()
+    x = np.array(sparse.or_dense("X", X, net))
+    before, masks = net.state_dict(), net.core.steps
+    walk = Walk(net, x, before, masks)
+    try:
+        value = by(net(x, training=True), y)
+        walk.forward()
+        walk.judge(by, y)
+        net.zero_grad()
+        value.backward()
+        walk.backward()
+        if rule is not None:
+            rule.step(net, epoch)
+    except BaseException:  # statistics and masks have gone on with the forward pass
+        net.load_state_dict(before)
+        net.core.steps = masks
+        raise
     if rule is not None:
-        rule.step(net, epoch)
         walk.update(rule)
     return Trace(tuple(walk.lines), tuple(layer.label() for layer in net.layers), "" if rule is None else repr(rule))
 
