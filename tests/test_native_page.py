@@ -9,16 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_docs import blocks
 
 import chainrule as cr
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = (ROOT / "docs" / "native_extensions.md").read_text(encoding="utf-8")
+PAGE = ROOT / "docs" / "native_extensions.md"
 PROJECTS = ROOT / "examples" / "native"
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
 
 
 def test_the_blocks_of_the_page(tmp_path, monkeypatch, capsys):
@@ -26,7 +23,7 @@ def test_the_blocks_of_the_page(tmp_path, monkeypatch, capsys):
     pytest.importorskip("scipy", reason="needs SciPy")
     compiler = shutil.which("cc") or pytest.skip("needs a C compiler")
     monkeypatch.chdir(tmp_path)
-    (code,), (command,) = blocks("c"), blocks("sh")
+    (code,), (command,) = blocks(PAGE, "c"), blocks(PAGE, "sh")
     Path("leak.c").write_text(code)
     words = re.sub(r"\$\(.*\)", cr.get_include(), command).split()
     assert words[0] == "cc"
@@ -34,7 +31,7 @@ def test_the_blocks_of_the_page(tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(64, 4))
     names = {"X": X, "y": np.hstack([X[:, :1] ** 2, X[:, :2]])}
-    for block in blocks("python"):
+    for block in blocks(PAGE, "python"):
         exec(compile(block, "native_extensions.md", "exec"), names)
     assert re.match(r"backward is not the derivative of forward in float32: at z = .* central", capsys.readouterr().out)
     np.testing.assert_array_equal(names["leak"].domain, (-10, 10))
@@ -53,6 +50,6 @@ FILES = {
 @pytest.mark.parametrize("language", FILES)
 def test_what_is_quoted_stands_in_the_projects(language):
     texts = [(PROJECTS / file).read_text(encoding="utf-8") for file in FILES[language]]
-    quoted = blocks(language)
+    quoted = blocks(PAGE, language)
     assert quoted
     assert all(any(block in text for text in texts) for block in quoted)

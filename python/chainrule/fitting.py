@@ -127,7 +127,7 @@ class Fitting:
                 if record["steps"] == 1 and not record["finished"]:
                     return self._back_before_last(at)
                 self._good.restore()
-                return went_wrong(at, bool(finished), rate)
+                return went_wrong(at, finished, rate)
             logs = self._logs(record, rate, number)
             history.add(logs)
             trainer.epochs_done = number

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .harness import OURS
-from .report import Results, machine_line, number, range_of, table, times
+from .report import Results, machine_line, number, ratio_with_range, table
 
 
 def section(results: Results) -> str:
@@ -27,9 +27,7 @@ def row(one: Mapping[str, Any]) -> list[str]:
     ours, numpy = one["engines"][OURS], one["engines"]["numpy"]
     if not (ours["agrees"] and numpy["agrees"]):
         raise ValueError(f"{one['name']}, {one['formula']}: the results differ, so its figures do not count")
-    ratio = one["ratios"]["numpy"]
-    shown = "equal" if ratio["verdict"] == "equal" else times(ratio["median"])
     share = f"{one['least'] / ours['median']:.0%}"
     formula = one["formula"].replace("|", "\\|")
-    figures = [number(numpy["median"]), number(ours["median"]), f"{shown} ({range_of(ratio)})", share]
+    figures = [number(numpy["median"]), number(ours["median"]), ratio_with_range(one["ratios"]["numpy"]), share]
     return [f"`{one['name']}`", formula, one["shape"], *figures]

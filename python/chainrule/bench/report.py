@@ -252,12 +252,16 @@ def products_table(stored: Mapping[str, Any]) -> str:
             for name in (OURS, *peers)
         ]  # fmt: skip
         ratio = to_best(one) if one["best_peer"] and OURS in one["engines"] else None
-        verdict = "" if ratio is None else f"{_shown(ratio)} ({range_of(ratio)})"
         shape = "a bare call" if call else f"{one['m']} x {one['k']} x {one['n']}"
         ours = "" if call or OURS not in one["engines"] else f"{share(one):.0%}"
-        rows.append([shape, one["form"], str(one["threads"]), *figures, ours, verdict])
+        rows.append([shape, one["form"], str(one["threads"]), *figures, ours, ratio_with_range(ratio)])
     titles = [title_of(name) for name in (OURS, *peers)]
     return table(["m x k x n", "form", "threads", *titles, "of the ceiling", "times the faster"], rows)
+
+
+def ratio_with_range(ratio: Mapping[str, Any] | None) -> str:
+    """Return a ratio, or "equal" where noise could turn it, and its range; "" where there is none."""
+    return "" if ratio is None else f"{_shown(ratio)} ({range_of(ratio)})"
 
 
 def _shown(ratio: Mapping[str, Any]) -> str:
@@ -275,8 +279,7 @@ def import_sentence(stored: Mapping[str, Any]) -> str:
 
 def _to_numpy(ratio: Mapping[str, Any]) -> str:
     """Return "0.17 (0.12 to 0.21)", or "equal (0.99 to 1.98)" where noise could turn it."""
-    shown = "equal" if verdict(ratio["range"]) == "equal" else times(ratio["median"])
-    return f"{shown} ({range_of(ratio)})"
+    return ratio_with_range({**ratio, "verdict": verdict(ratio["range"])})
 
 
 def imports_table(contest: Mapping[str, Any]) -> str:
@@ -285,8 +288,7 @@ def imports_table(contest: Mapping[str, Any]) -> str:
     for name, one in sorted(contest["engines"].items(), key=lambda item: item[1]["median"]):
         low, high = (number(end / 1e3) for end in one["range"])
         ratio = contest["ratios"].get(name)
-        shown = "" if ratio is None else f"{_shown(ratio)} ({range_of(ratio)})"
-        rows.append([title_of(name), number(one["median"] / 1e3), f"{low} to {high}", shown])
+        rows.append([title_of(name), number(one["median"] / 1e3), f"{low} to {high}", ratio_with_range(ratio)])
     return table(["", "ms", "range", f"times {contest.get('ratios_to', OURS)}'s"], rows)
 
 
@@ -380,8 +382,7 @@ def gpu_products_table(products: Sequence[Mapping[str, Any]]) -> str:
         if not one["engines"][OURS]["agrees"]:
             raise ValueError(f"the product {one['title']} is wrong: its figures do not count")
         speeds = [number(reached(one, name) / 1e3) if name in one["engines"] else "" for name in (OURS, "torch")]
-        ratio = one["ratios"].get("torch")
-        shown = "" if ratio is None else f"{_shown(ratio)} ({range_of(ratio)})"
+        shown = ratio_with_range(one["ratios"].get("torch"))
         rows.append([f"{one['m']} x {one['k']} x {one['n']}", one["form"], one["precision"], *speeds, shown])
     return table(["m x k x n", "form", "factors", "chainrule", "cuBLAS", "times cuBLAS's speed"], rows)
 
@@ -467,11 +468,8 @@ def page_section(results: Results) -> str:
         elif group == "monitoring":
             widths = "-".join(map(str, stored["widths"]))
             epochs = f"{stored['epochs']} epoch{'' if stored['epochs'] == 1 else 's'}"
-            said = (
-                f"{widths}, fits of {epochs} with the metrics {', '.join(stored['metrics'])}; medians, and where they "
-                "lie 19 times out of 20:"
-            )
-            parts += [said, monitoring_table(stored)]
+            said = f"{widths}, fits of {epochs} with the metrics {', '.join(stored['metrics'])}; medians, and"
+            parts += [f"{said} where they lie 19 times out of 20:", monitoring_table(stored)]
         elif group == "operations":
             parts.append("On [a page of its own](../docs/operations.md).")
         parts += [f"- {why}" for why in left_out(stored)]
