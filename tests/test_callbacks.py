@@ -347,6 +347,8 @@ def test_a_bar_is_shown_if_asked(capsys):
 
 def test_progress_is_told_of_steps_and_epochs(monkeypatch):
     class Told(Progress):
+        shows = True
+
         def __init__(self):
             self.calls = []
 
@@ -379,7 +381,7 @@ def test_seconds_are_those_of_training():
 def test_an_epoch_counts_when_it_is_in_the_history(monkeypatch):
     learner = trainer(network())
 
-    def failing(fit, record, rate, number):
+    def failing(fit, number, record, rate):
         raise KeyboardInterrupt
 
     learner.fit(*problem(), epochs=1)

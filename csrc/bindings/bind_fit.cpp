@@ -131,6 +131,61 @@ struct Running {
   bool& flag;
 };
 
+/// A RunState, and its network.
+template <class T> class BoundRunState {
+public:
+  BoundRunState(NetworkPointer<T> network, const std::shared_ptr<Optimizer<T>>& optimizer)
+      : network_(std::move(network)), state_(network_->network(), optimizer) {}
+
+  void keep() {
+    network_->alone([&](Network<T>& network) { state_.keep(network); });
+  }
+  void restore() {
+    network_->alone([&](Network<T>& network) { state_.restore(network); });
+  }
+  bool is_here() {
+    return network_->alone([&](Network<T>& network) { return state_.is_here(network); });
+  }
+  /// For who has the network alone.
+  RunState<T>& state_of(const NetworkPointer<T>& network) {
+    check(network == network_, "a state of another network");
+    return state_;
+  }
+
+  py::dict content() {
+    const RunContent<T> kept = network_->alone([&](Network<T>& network) { return state_.content(network); });
+    py::list states;
+    for (const std::vector<T>& state : kept.states) states.append(array(state));
+    py::dict content;
+    content["arena"] = array(kept.arena);
+    content["states"] = states;
+    content["passes"] = kept.passes;
+    content["updates"] = kept.updates;
+    content["rate"] = kept.rate;
+    return content;
+  }
+  void take(const py::object& arena, const py::list& states, std::uint64_t passes, std::uint64_t updates, double rate) {
+    RunContent<T> content{
+        .arena = numbers(arena, "arena"), .states = {}, .passes = passes, .updates = updates, .rate = rate};
+    for (const py::handle state : states) {
+      content.states.push_back(numbers(py::reinterpret_borrow<py::object>(state), "states"));
+    }
+    check(std::max(passes, updates) < std::uint64_t{1} << 62, "passes and updates must be below 2^62");
+    representable<T>("rate", rate);
+    network_->alone([&](Network<T>& network) { state_.take(network, content); });
+  }
+
+private:
+  static Array<T> array(const std::vector<T>& from) { return Array<T>(static_cast<Index>(from.size()), from.data()); }
+  static std::vector<T> numbers(const py::object& from, const char* name) {
+    const Array<T> array = array_of<T>(from, name, {-1});
+    return {array.data(), array.data() + array.size()};
+  }
+
+  NetworkPointer<T> network_;
+  RunState<T> state_;
+};
+
 /// One run of training: the data, and the epochs over it.
 template <class T> class Fit {
 public:
@@ -138,7 +193,7 @@ public:
       const std::vector<std::shared_ptr<Penalty<T>>>& penalties, std::vector<std::string> metrics, const py::object& x,
       const py::object& y, const py::object& weight, Index batch_size, bool shuffle, bool drop_last, std::uint64_t seed,
       double threshold, std::vector<Changes> augment)
-      : network_(std::move(network)), metrics_(std::move(metrics)),
+      : network_(std::move(network)), optimizer_(optimizer), metrics_(std::move(metrics)),
         arrays_(network_->network(), *loss, metrics_, x, y, weight, batch_size, augment.empty()),
         epoch_(network_->network(), optimizer,
                objective_of<T>(loss, penalties, metrics_, threshold, arrays_.data().rows(),
@@ -189,6 +244,54 @@ public:
     return record();
   }
 
+  /// Epochs `number` and on, `count` of them, but no new one after a while; then records() tells of them. After each it
+  /// keeps the state of the run in `last`, and what `last` had in `before`: not after one with a number that is not
+  /// finite, which is the last, nor after number `unkept`.
+  void run_epochs(std::uint64_t number, Index count, BoundRunState<T>& last, BoundRunState<T>& before,
+                  std::optional<std::uint64_t> unkept) {
+    const Running running(running_, "fit");
+    check(count >= 1, "count must be at least 1; got ", count);
+    check(&last != &before, "last and before are the same state");
+    RunState<T>&last_state = last.state_of(network_), &state_before = before.state_of(network_);
+    done_.clear();
+    begun_ = false;
+    constexpr double a_while = 0.05; // Python is to see now and then how far it has come
+    const double until = seconds_now() + a_while;
+    double start = 0;
+    bool within = false; // an epoch that was begun
+    network_->in_slices(
+        [&](double seconds) {
+          for (const double end = seconds_now() + seconds;;) {
+            if (!within) {
+              start = seconds_now();
+              epoch_.begin(number + done_.size());
+            }
+            within = !epoch_.advance(end - seconds_now(), epoch_.steps());
+            if (within) return false;
+            Done done{epoch_.record(), optimizer_->rate(), false, 0};
+            done.good = done.record.finished && std::isfinite(done.record.loss) && is_finite(network_->network());
+            if (done.good && unkept != number + done_.size()) {
+              std::swap(last_state, state_before);
+              last_state.keep(network_->network());
+            }
+            done.seconds = seconds_now() - start;
+            done_.push_back(std::move(done));
+            if (!done_.back().good || std::ssize(done_) == count || seconds_now() >= until) return true;
+          }
+        },
+        [] {});
+  }
+
+  /// Of the epochs that the last call of run_epochs has done: record, learning rate, and whether all was finite.
+  py::list records() const {
+    const Running running(running_, "fit");
+    py::list records;
+    for (const Done& done : done_) {
+      records.append(py::make_tuple(record_dict(done.record, metrics_, done.seconds), done.rate, done.good));
+    }
+    return records;
+  }
+
   py::tuple so_far() {
     const Running running(running_, "fit");
     check_begun();
@@ -205,14 +308,24 @@ public:
   }
 
 private:
+  struct Done {
+    EpochRecord record;
+    double rate;
+    bool good;
+    double seconds;
+  };
+
   void check_begun() const { check(begun_, "no epoch was begun"); }
 
   NetworkPointer<T> network_;
+  std::shared_ptr<Optimizer<T>> optimizer_;
   std::vector<std::string> metrics_;
   DataArrays<T> arrays_;
   Epoch<T> epoch_;
   double seconds_ = 0; // that the epoch at hand has taken so far
-  bool begun_ = false, running_ = false;
+  std::vector<Done> done_;
+  bool begun_ = false;
+  mutable bool running_ = false;
 };
 
 /// Loss, penalty and metrics on data that stays the same while the network changes.
@@ -255,56 +368,6 @@ private:
   bool running_ = false;
 };
 
-/// A RunState, and its network.
-template <class T> class BoundRunState {
-public:
-  BoundRunState(NetworkPointer<T> network, const std::shared_ptr<Optimizer<T>>& optimizer)
-      : network_(std::move(network)), state_(network_->network(), optimizer) {}
-
-  void keep() {
-    network_->alone([&](Network<T>& network) { state_.keep(network); });
-  }
-  void restore() {
-    network_->alone([&](Network<T>& network) { state_.restore(network); });
-  }
-  bool is_here() {
-    return network_->alone([&](Network<T>& network) { return state_.is_here(network); });
-  }
-
-  py::dict content() {
-    const RunContent<T> kept = network_->alone([&](Network<T>& network) { return state_.content(network); });
-    py::list states;
-    for (const std::vector<T>& state : kept.states) states.append(array(state));
-    py::dict content;
-    content["arena"] = array(kept.arena);
-    content["states"] = states;
-    content["passes"] = kept.passes;
-    content["updates"] = kept.updates;
-    content["rate"] = kept.rate;
-    return content;
-  }
-  void take(const py::object& arena, const py::list& states, std::uint64_t passes, std::uint64_t updates, double rate) {
-    RunContent<T> content{
-        .arena = numbers(arena, "arena"), .states = {}, .passes = passes, .updates = updates, .rate = rate};
-    for (const py::handle state : states) {
-      content.states.push_back(numbers(py::reinterpret_borrow<py::object>(state), "states"));
-    }
-    check(std::max(passes, updates) < std::uint64_t{1} << 62, "passes and updates must be below 2^62");
-    representable<T>("rate", rate);
-    network_->alone([&](Network<T>& network) { state_.take(network, content); });
-  }
-
-private:
-  static Array<T> array(const std::vector<T>& from) { return Array<T>(static_cast<Index>(from.size()), from.data()); }
-  static std::vector<T> numbers(const py::object& from, const char* name) {
-    const Array<T> array = array_of<T>(from, name, {-1});
-    return {array.data(), array.data() + array.size()};
-  }
-
-  NetworkPointer<T> network_;
-  RunState<T> state_;
-};
-
 } // namespace
 
 template <class T> void bind_fit(py::module_& module) {
@@ -319,6 +382,8 @@ template <class T> void bind_fit(py::module_& module) {
       .def_property_readonly("streams", &Fit<T>::streams)
       .def_property_readonly("walks_sparse", &Fit<T>::walks_sparse)
       .def("run", &Fit<T>::run, arg("epoch"), arg("progress") = py::none())
+      .def("run_epochs", &Fit<T>::run_epochs, arg("epoch"), arg("count"), arg("last"), arg("before"), arg("unkept"))
+      .def("records", &Fit<T>::records)
       .def("begin", &Fit<T>::begin, arg("epoch"), arg("steps") = Index{0}, arg("totals") = std::vector<double>{},
            arg("seconds") = 0.0)
       .def("advance", &Fit<T>::advance, arg("end"), arg("progress") = py::none())

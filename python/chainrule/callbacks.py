@@ -44,6 +44,21 @@ class Callback:
         """Return the figures by which the callback ends a fit or keeps an epoch; whose rows then test no more."""
         return ()
 
+    def epochs_at_once(self) -> float:
+        """Return how many epochs may pass before this callback has to see the network; asked before an epoch.
+
+        Where all callbacks let several pass, and nothing else looks between them (a validation part, a progress bar, a
+        schedule in Python, snapshots), the engine may run them in one go, which makes short epochs shorter.
+        `on_epoch_begin` is then called before the first of them, and `on_epoch_end` for each, with its figures but
+        with the network after the last; what it changes holds from there on.
+
+        Returns
+        -------
+        float
+            1, where this is not overridden; `math.inf` for any number.
+        """
+        return 1
+
     def state_dict(self) -> dict[str, Any]:
         """Return what the callback has found so far, for snapshots: numbers, strings, lists, dicts, arrays by name.
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from ._engine import RunContent
+    from ._engine import EpochDone, RunContent
+    from ._engine.float32 import Fit as CoreFit
     from ._engine.float32 import Network as CoreNetwork
     from ._engine.float32 import Optimizer as CoreOptimizer
 
@@ -47,6 +48,19 @@ class LastGood:
         self._last.keep()
         self._has_spare = True
         return True
+
+    def run_epochs(self, run: CoreFit, first: int, count: int, last: int) -> list[EpochDone]:
+        """Run epochs one after the other and keep the end of each; but that of the `last` of a run, as `keep` does."""
+        try:
+            run.run_epochs(first - 1, count, self._last, self._spare, last - 1)
+        finally:
+            done = run.records()
+            good = sum(good for _, _, good in done)
+            if good:
+                self._last_is_end = first + good - 1 < last
+            if good > 1 or (good and self._last_is_end):
+                self._has_spare = True
+        return done
 
     def forget_last(self) -> None:
         """Take the end of the last epoch for bad: what was before it is the last good state again."""

@@ -14,7 +14,7 @@ from . import checks, metrics, starts
 from .divergence import LastGood, updates_went_wrong, went_wrong, whole_sentence
 
 if TYPE_CHECKING:
-    from ._engine import EpochRecord
+    from ._engine import EpochDone, EpochRecord
     from ._engine.float32 import Evaluation as CoreEvaluation
     from ._engine.float32 import Fit as CoreFit
     from .callbacks import Callback
@@ -116,25 +116,22 @@ class Fitting:
         last = history.first_epoch + self._epochs - 1
         over = history.epochs > 0 and steps == 0 and trainer.asked_to_stop is not None
         while trainer.epochs_done < last and not over:
-            number = trainer.epochs_done + 1
-            record = self._epoch(number, steps)
+            first = trainer.epochs_done + 1
+            count = 1 if steps else self._epochs_at_once(first, last)
+            done = [self._epoch(first, steps, last)] if count == 1 else self._several(first, count, last)
             steps = 0
-            rate = trainer.core_optimizer.rate  # of the last step
-            at_the_end = number == last and self._writer is None  # a snapshot holds the good state too
-            finished = record["finished"] and math.isfinite(record["loss"])
-            if not (finished and self._good.keep(at_the_end=at_the_end)):
-                at = f"in epoch {number}, step {record['steps']}"
-                if record["steps"] == 1 and not record["finished"]:
-                    return self._back_before_last(at)
-                self._good.restore()
-                return went_wrong(at, finished, rate)
-            logs = self._logs(record, rate, number)
-            history.add(logs)
-            trainer.epochs_done = number
-            self._progress.epoch(number, logs)
-            for callback in self._called:
-                callback.on_epoch_end(number, logs)
-            over = number == last or trainer.asked_to_stop is not None
+            for number, (record, rate, good) in enumerate(done, first):
+                if not good:
+                    at = f"in epoch {number}, step {record['steps']}"
+                    if record["steps"] == 1 and not record["finished"]:
+                        return self._back_before_last(at)
+                    self._good.restore()
+                    return went_wrong(at, record["finished"] and math.isfinite(record["loss"]), rate)
+                logs = self._note(number, record, rate)
+                self._progress.epoch(number, logs)
+                for callback in self._called:
+                    callback.on_epoch_end(number, logs)
+            over = trainer.epochs_done == last or trainer.asked_to_stop is not None
             if over and self._validation is not None and "val_loss" not in logs:
                 history.complete_last(self._measured(self._validation))
             if self._writer and (over or history.epochs % self._writer.where.every_epochs == 0):
@@ -144,23 +141,48 @@ class Fitting:
             return None
         return self._back_before_last(f"at the end of epoch {trainer.epochs_done}")
 
-    def _epoch(self, number: int, done: int) -> EpochRecord:
-        """Train an epoch, or what is left of one that was begun, with `done` steps; return its record."""
+    def _epochs_at_once(self, first: int, last: int) -> int:
+        """Return how many epochs from `first` to `last` nobody needs to look at one by one."""
+        if self._validation or self._writer or self._progress.shows or callable(self._trainer.optimizer.lr):
+            return 1
+        return max(1, int(min([last - first + 1, *(callback.epochs_at_once() for callback in self._called)])))
+
+    def _several(self, first: int, count: int, last: int) -> list[EpochDone]:
+        """Train epochs, `count` or as many as take a while; return what became of each."""
+        for callback in self._called:
+            callback.on_epoch_begin(first, {})
+        self._parameters_change()
+        try:
+            return self._good.run_epochs(self._run, first, count, last)
+        except BaseException:
+            for number, (record, rate, good) in enumerate(self._run.records(), first):
+                if good:
+                    self._note(number, record, rate)
+            raise
+
+    def _parameters_change(self) -> None:
+        self._trainer.net.parameter_changes += 1
+        self._trainer.net.gradients_of = 0  # the steps leave gradients, of parameters before these
+
+    def _epoch(self, number: int, done: int, last: int) -> EpochDone:
+        """Train an epoch, or what is left of one that was begun, with `done` steps; return what became of it."""
         trainer, run = self._trainer, self._run
         if done == 0:
             for callback in self._called:
                 callback.on_epoch_begin(number, {})
             trainer.plan_epoch(number - 1)
             run.begin(number - 1)
-        trainer.net.parameter_changes += 1
-        trainer.net.gradients_of = 0  # the steps leave gradients, of parameters before these
+        self._parameters_change()
         pause = (self._writer and self._writer.where.every_steps) or run.steps_per_epoch
         while not run.advance((done // pause + 1) * pause, self._progress.step):
             done, totals, seconds = run.so_far()
             # Else nothing pauses. Of parameters that are not finite the next step will tell; nobody goes on from them.
             if self._writer is not None and trainer.net.core.is_finite():
                 self._writer.write((number - 1, done, totals, seconds), self._good, self._called)
-        return run.record()
+        record = run.record()
+        at_the_end = number == last and self._writer is None  # a snapshot holds the good state too
+        good = record["finished"] and math.isfinite(record["loss"]) and self._good.keep(at_the_end=at_the_end)
+        return record, trainer.core_optimizer.rate, good
 
     def _back_before_last(self, place: str) -> str:
         """Take the last epoch back, whose weights give no finite loss; return what happened."""
@@ -175,22 +197,29 @@ class Fitting:
         trainer.epochs_done -= 1
         return updates_went_wrong(place, bad, rate)
 
-    def _logs(self, record: EpochRecord, rate: float, number: int) -> dict[str, float]:
+    def _note(self, number: int, record: EpochRecord, rate: float) -> dict[str, float]:
+        """Count an epoch that is done; return what the history gets of it."""
+        logs = self._logs(number, record, rate)
+        self._history.add(logs)
+        self._trainer.epochs_done = number
+        return logs
+
+    def _logs(self, number: int, record: EpochRecord, rate: float) -> dict[str, float]:
         """Return what the history gets of an epoch."""
-        logs = {"loss": record["loss"], **metrics.figures(self._trainer.metrics, record)}
+        logs = {"loss": record["loss"]}
+        if self._trainer.metrics:
+            logs.update(metrics.figures(self._trainer.metrics, record))
         if self._trainer.penalty:
             logs["penalty"] = record["penalty"]
         done = number - self._history.first_epoch + 1
         if self._validation is not None and (done % self._validation_freq == 0 or done == self._epochs):
             logs.update(self._measured(self._validation))
         seconds = record["seconds"]
-        return {
-            **logs,
-            "learning_rate": rate,
-            "gradient_norm": record["gradient_norm"],
-            "samples_per_second": record["rows"] / seconds if seconds > 0 else float("inf"),
-            "seconds": seconds,
-        }
+        logs["learning_rate"] = rate
+        logs["gradient_norm"] = record["gradient_norm"]
+        logs["samples_per_second"] = record["rows"] / seconds if seconds > 0 else math.inf
+        logs["seconds"] = seconds
+        return logs
 
     def _measured(self, validation: CoreEvaluation) -> dict[str, float]:
         """Return the figures of the validation part."""

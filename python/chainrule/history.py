@@ -119,13 +119,14 @@ class History(Mapping[str, list[float]]):
 
     def add(self, record: Mapping[str, float]) -> None:
         """Append one epoch, whose record may lack all that is of the validation part."""
-        epoch = self.epochs
+        for name, value in record.items():
+            self._columns[name].append(float(value))
+        if len(record) == len(self._columns):
+            return
         for name, values in self._columns.items():
-            if name in record or not name.startswith("val_"):
-                values.append(float(record[name]))
-            else:
+            if name.startswith("val_") and name not in record:
                 values.append(math.nan)
-                self._not_validated.add(epoch)
+                self._not_validated.add(len(values) - 1)
 
     def complete_last(self, record: Mapping[str, float]) -> None:
         """Give the last epoch the figures of the validation part, which it lacks."""

@@ -28,6 +28,8 @@ class Progress:
     Use it as a context manager, so that the bar is closed when a fit ends by an exception.
     """
 
+    shows = False
+
     def step(self, steps_done: int, loss: float) -> None:
         """Report that `steps_done` steps of the running epoch are done, with this mean loss so far."""
 
@@ -53,6 +55,8 @@ class Progress:
 
 class _Bar(Progress):
     """A bar that fills over all steps of all epochs: an epoch is often too short for a bar of its own."""
+
+    shows = True
 
     def __init__(self, tqdm: Any, epochs: int, steps_per_epoch: int) -> None:
         self._epochs = epochs

@@ -3,7 +3,7 @@
 The submodules `float32` and `float64` hold the same names for either precision.
 """
 
-from typing import Any, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,8 @@ class EpochRecord(TypedDict):
     rows: int  # rows seen
     gradient_norm: float  # of the last update, with penalties, clipped; 0 in an evaluation
     seconds: float
+
+EpochDone: TypeAlias = tuple[EpochRecord, float, bool]  # with the last step's rate; whether all is finite
 
 class RunContent(TypedDict):
     arena: npt.NDArray[Any]

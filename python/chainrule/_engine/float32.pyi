@@ -455,14 +455,17 @@ class Fit:
     def streams(self) -> bool: ...  # whether the data have no room where the network is
     @property
     def walks_sparse(self) -> bool: ...  # whether given as sparse rows, or kept as such since most numbers are 0
-    def run(self, epoch: int, progress: Callable[[int, float], Any] | None = None) -> EpochRecord:
-        """A whole epoch: begin, advance and record."""
+    def run(self, epoch: int, progress: Callable[[int, float], Any] | None = None) -> EpochRecord: ...
+    def run_epochs(self, epoch: int, count: int, last: RunState, before: RunState, unkept: int | None) -> None:
+        """Whole epochs: `count`, or as many as begin within 50 ms, or up to one with a number that is not finite. After
+        each, but number `unkept` and a bad one, the state goes to `last`, and what that had to `before`."""
+    def records(self) -> list[tuple[EpochRecord, float, bool]]:
+        """Of the last run_epochs, or what an exception left of it: with the last step's rate; whether all is finite."""
     def begin(self, epoch: int, steps: int = 0, totals: Sequence[float] = (), seconds: float = 0.0) -> None:
         """Start an epoch; after the steps that `so_far` told of, where there are any."""
     def advance(self, end: int, progress: Callable[[int, float], Any] | None = None) -> bool:
-        """Go up to step `end`, or to the end of the epoch; return whether it is over. Every 50 ms: handles signals
-        (KeyboardInterrupt leaves a consistent network) and calls progress(steps done, mean loss so far); an exception
-        from it ends the epoch and passes on."""
+        """Go up to step `end`, or to the end of the epoch; return whether it is over. Every 50 ms: handles signals and
+        calls progress(steps done, mean loss so far); an exception from either leaves the network after a step."""
     def so_far(self) -> tuple[int, list[float], float]: ...  # steps done, what they added up, seconds
     def record(self) -> EpochRecord: ...
 
@@ -484,8 +487,7 @@ class Evaluation:
     def run(self) -> EpochRecord: ...
 
 class RunState:
-    """A run at one moment, kept where the network is: parameters and statistics; with an optimizer also its state
-    and rate, and the counts of dropout masks and of updates."""
+    """A run at one moment, kept where the network is; with an optimizer all that it takes to go on from there."""
     def __init__(self, network: Network, optimizer: Optimizer | None = None) -> None: ...
     def keep(self) -> None: ...
     def restore(self) -> None: ...
@@ -495,5 +497,4 @@ class RunState:
 
 def augment(
     x: Array, changes: Sequence[ImageChanges | NoiseChanges], seed: int, epoch: int, rows: Labels | None = None
-) -> Array:
-    """Rows as a fit on the CPU has them in an epoch; numbered 0, 1, ... unless `rows` says how."""
+) -> Array: ...  # rows as a fit on the CPU has them in an epoch; numbered 0, 1, ... unless `rows` says how

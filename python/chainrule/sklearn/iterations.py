@@ -53,6 +53,13 @@ class Iterations(Callback):
         self._est, self._rows, self._score, self._best = est, rows, score, best
         self._scale, self._of_held_out = scale, of_held_out
 
+    def epochs_at_once(self) -> float:
+        """Return after how many epochs the fit can end at the earliest, where nothing else changes by then."""
+        est = self._est
+        if est.verbose or self._score is not None or (est.solver == "sgd" and est.learning_rate == "invscaling"):
+            return 1
+        return est.n_iter_no_change + 1 - est._no_improvement_count
+
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Note the figures, and decide."""
         est = self._est
