@@ -24,10 +24,13 @@ SMALL = [tuple(shape) for shape in np.random.default_rng(0).choice(CUBE, 60, rep
 
 # (m, n, k): weights above 1 MB, sums long enough to be blocked, thin and flat ones.
 LARGE = [(131, 517, 700), (257, 1031, 699), (1, 600, 700), (600, 3, 700), (33, 17, 2500), (700, 130, 64)]
+# Few rows, whose sums are dot products of a transposed b from some length on, whole registers or not; and one term.
+FEW = [(1, 49, 33), (1, 5, 16), (2, 50, 64), (2, 1, 71), (3, 37, 300), (4, 129, 256), (4, 17, 255), (5, 40, 600)]
+FEW += [(130, 70, 1), (7, 200, 1), (1, 70, 1)]
 
 # Shapes for what is done after the sum.
 FUSED = [(1, 1, 1), (0, 5, 3), (3, 0, 2), (4, 5, 0), (7, 17, 9), (33, 49, 100), (64, 257, 65), (33, 300, 600)]
-FUSED += [(1, 49, 33), (1, 0, 5), (200, 130, 600)]  # one row; blocks of rows and of the sum together
+FUSED += [(1, 0, 5), (200, 130, 600), *FEW]  # no columns; blocks of rows and of the sum together
 
 TRANSPOSES = [(False, False), (False, True), (True, False), (True, True)]
 
@@ -52,7 +55,7 @@ def exact_and_bound(
 
 
 @pytest.mark.parametrize("transposes", TRANSPOSES)
-@pytest.mark.parametrize("shapes", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("shapes", [SMALL, LARGE, FEW], ids=["small", "large", "few"])
 def test_matmul(
     shapes: list[tuple[int, ...]],
     transposes: tuple[bool, bool],
@@ -124,7 +127,7 @@ def test_matmul_by_the_identity_is_exact(
 def test_matmul_keeps_what_is_not_finite(
     value: float, kernels: EveryTeam, dtype: str, rng: np.random.Generator
 ) -> None:
-    for (m, n, k), transposes in product([(9, 17, 5), (16, 33, 48), (30, 49, 33)], TRANSPOSES):
+    for (m, n, k), transposes in product([(9, 17, 5), (16, 33, 48), (30, 49, 33), (4, 17, 260)], TRANSPOSES):
         flags = {"transpose_a": transposes[0], "transpose_b": transposes[1]}
         for which, place in product((0, 1), ((0, 0), (-1, -1), (2, 3))):
             pair = factors(rng, dtype, (m, n, k), transposes)
