@@ -6,6 +6,7 @@ The judge is the same fit with a callback that wants to see every epoch.
 from __future__ import annotations
 
 import math
+import re
 import warnings
 
 import numpy as np
@@ -85,17 +86,32 @@ def test_the_same_bits_and_figures(optimizer, dtype):
     assert at_once == one_by_one
 
 
-# From the first step on, in the midst of a run, by the last update of an epoch, and never.
-@pytest.mark.parametrize("rate", [1e38, 1e20, 1e9, 40.0, 3.0, 1.2, 0.9, 0.1])
-@pytest.mark.parametrize("batch_size", [8, 60])
+def steep(rate):
+    net = cr.Network([cr.Dense(5), cr.Dense(3)], inputs=4, seed=1, dtype="float32")
+    return cr.Trainer(net, loss="mse", optimizer=cr.Momentum(rate))
+
+
+@pytest.mark.parametrize("rate", [3e38, 1e20, 40.0, 3.0, 0.9, 0.45, 0.3, 0.1])
+@pytest.mark.parametrize("batch_size", [8, 20, 60])
 @pytest.mark.parametrize("epochs", [1, 2, 3, 4, 30, 61])
 def test_the_same_end_of_runs_that_diverge(rate, batch_size, epochs):
-    def make():
-        net = cr.Network([cr.Dense(5), cr.Dense(3)], inputs=4, seed=1, dtype="float32")
-        return cr.Trainer(net, loss="mse", optimizer=cr.Momentum(rate))
-
-    at_once, one_by_one = both_ways(make, (epochs, 3), batch_size=batch_size)
+    at_once, one_by_one = both_ways(lambda: steep(rate), (epochs, 3), batch_size=batch_size)
     assert str(at_once) == str(one_by_one)  # figures that are not finite among them
+
+
+@pytest.mark.parametrize(
+    ("rate", "batch_size", "said"),
+    [
+        (3e38, 60, "^parameters or statistics were no longer finite in epoch 1, step 1"),
+        (1e20, 20, "^the loss was no longer finite in epoch 1, step 2"),
+        (0.3, 20, r"^the loss was no longer finite in epoch [2-9], step [23],"),
+        (0.9, 60, r"^the loss was no longer finite in epoch [3-9], step 1, after the updates of epoch [2-8]"),
+        (0.1, 60, "^all 61 epochs done"),
+    ],
+)
+def test_the_rates_above_end_runs_in_all_ways(rate, batch_size, said):
+    ((end,),) = both_ways(lambda: steep(rate), (61,), batch_size=batch_size)[:1]
+    assert re.match(said, end[-1][0]), end[-1][0]
 
 
 def test_what_callbacks_hear():
@@ -108,12 +124,21 @@ def test_what_callbacks_hear():
     assert len(watching.begun) == len(set(watching.seen))
 
 
-@pytest.mark.parametrize(("at_once", "seen"), [(1, 20), (0, 20), (-3, 20), (1.5, 20), (5, 4)])
-def test_how_many_a_callback_lets_pass(at_once, seen):
+@pytest.mark.parametrize(("at_once", "most"), [(1, 1), (0, 1), (-3, 1), (1.5, 1), (5, 5)])
+def test_how_many_a_callback_lets_pass(at_once, most):
     learner, watching = cr.Trainer(network(), loss="cross_entropy", optimizer=cr.SGD(0.1)), Watching(at_once)
     learner.fit(X, LABELS, epochs=20, callbacks=[Watching(), watching])
-    assert len(set(watching.seen)) >= seen
+    begun = np.array([*watching.begun, 21])
+    assert np.diff(begun).max() == most
+    assert len(set(watching.seen)) == len(watching.begun)
     assert len(watching.heard) == 20
+
+
+@pytest.mark.parametrize("wrong", [None, "5", math.nan, -math.inf])
+def test_how_many_must_be_a_number(wrong):
+    learner = cr.Trainer(network(), loss="cross_entropy", optimizer=cr.SGD(0.1))
+    with pytest.raises((TypeError, ValueError), match=r"^Watching\.epochs_at_once\(\) must be a finite number"):
+        learner.fit(X, LABELS, epochs=20, callbacks=[Watching(wrong)])
 
 
 @pytest.mark.parametrize(
@@ -144,11 +169,31 @@ def test_the_epochs_before_an_interrupt_are_in_the_history():
     custom = cr.CustomActivation(tanh, lambda z, h, dh: dh * (1 - h * h))
     net = cr.Network([cr.Dense(5), cr.Activation(custom), cr.Dense(3)], inputs=4, seed=0)
     expected = cr.Trainer(net.copy(), loss="mse", optimizer=cr.SGD(0.1)).fit(X, Y, epochs=4, batch_size=20)
-    learner, first = cr.Trainer(net, loss="mse", optimizer=cr.SGD(0.1)), len(calls)
+    learner, watching, first = cr.Trainer(net, loss="mse", optimizer=cr.SGD(0.1)), Watching(), len(calls)
     with pytest.raises(KeyboardInterrupt):
-        learner.fit(X, Y, epochs=50, batch_size=20)
+        learner.fit(X, Y, epochs=50, batch_size=20, callbacks=[watching])
     assert learner.history["loss"] == expected["loss"]
+    assert watching.heard == list(enumerate(expected["loss"], 1))
     assert (learner.epochs_done, learner.history.stop_reason) == (4, "interrupted")
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=["error", "interrupt"])
+def test_epochs_that_were_run_count_whatever_a_callback_does(error):
+    class Failing(Watching):
+        def on_epoch_end(self, epoch, logs):
+            super().on_epoch_end(epoch, logs)
+            if epoch == 3:
+                raise error
+
+    learner, failing = cr.Trainer(network(), loss="cross_entropy", optimizer=cr.SGD(0.1)), Failing()
+    steps = learner.net.core.steps
+    with pytest.raises(type(error)):
+        learner.fit(X, LABELS, epochs=500, batch_size=20, callbacks=[failing])
+    assert learner.history.epochs == learner.epochs_done == (learner.net.core.steps - steps) / 3 > 3
+    heard = learner.epochs_done if isinstance(error, KeyboardInterrupt) else 3
+    assert failing.heard == list(enumerate(learner.history["loss"], 1))[:heard]
+    # So a fit that goes on has the orders of rows of the epochs that come.
+    assert learner.fit(X, LABELS, epochs=1).first_epoch == learner.epochs_done
 
 
 def test_what_the_engine_refuses():

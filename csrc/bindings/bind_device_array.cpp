@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "bindings/bind.h"
+#include "bindings/locked.h"
 #include "bindings/unlocked.h"
 #include "cuda_table.h"
 
@@ -199,7 +200,7 @@ py::capsule DeviceArray::dlpack() const {
   lent->managed.context = lent.get();
   lent->managed.deleter = [](DLManagedTensor* managed) {
     if (Py_IsInitialized() == 0) return; // it ended later than Python: the process is about to
-    const py::gil_scoped_acquire locked; // whoever borrowed it may give it back anywhere
+    const Locked locked;                 // whoever borrowed it may give it back anywhere
     delete static_cast<Lent*>(managed->context);
   };
   const py::capsule capsule(&lent->managed, dl_fresh, [](PyObject* self) {

@@ -3,6 +3,7 @@
 
 #include "bindings/bind.h"
 #include "bindings/bound_network.h"
+#include "bindings/locked.h"
 #include "core/clock.h"
 #include "nn/numbers.h"
 #include "train/epoch.h"
@@ -232,7 +233,7 @@ public:
           return over || done >= end;
         },
         [&] {
-          if (!progress.is_none()) progress(done, loss);
+          if (!progress.is_none()) called(progress, py::int_(done), py::float_(loss));
         });
     seconds_ += seconds_now() - start;
     return over;
@@ -269,12 +270,13 @@ public:
             within = !epoch_.advance(end - seconds_now(), epoch_.steps());
             if (within) return false;
             Done done{epoch_.record(), optimizer_->rate(), false, 0};
+            done.seconds = seconds_now() - start;
+            // As fitting.py decides where it runs one epoch.
             done.good = done.record.finished && std::isfinite(done.record.loss) && is_finite(network_->network());
             if (done.good && unkept != number + done_.size()) {
               std::swap(last_state, state_before);
               last_state.keep(network_->network());
             }
-            done.seconds = seconds_now() - start;
             done_.push_back(std::move(done));
             if (!done_.back().good || std::ssize(done_) == count || seconds_now() >= until) return true;
           }

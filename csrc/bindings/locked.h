@@ -23,6 +23,15 @@ private:
   PyGILState_STATE state_;
 };
 
+/// function(arguments...), which gives the lock away now and then, and asks for it again. Nothing of C++ lies between
+/// here and Python, so nothing is destroyed without the lock where that ends the thread.
+template <class... Arguments> pybind11::object called(const pybind11::object& function, const Arguments&... arguments) {
+  PyObject* const returned =
+      or_sleep_at_the_end([&] { return PyObject_CallFunctionObjArgs(function.ptr(), arguments.ptr()..., nullptr); });
+  if (returned == nullptr) throw pybind11::error_already_set();
+  return pybind11::reinterpret_steal<pybind11::object>(returned);
+}
+
 class CallingPython {
 public:
   CallingPython() { enter(); }
@@ -32,16 +41,6 @@ public:
 
   /// Whether this thread is in a Python function that the engine has called.
   static bool now() { return depth > 0; }
-
-  /// function(arguments...), which gives the lock away now and then, and asks for it again. Nothing of C++ lies
-  /// between here and Python, so nothing is destroyed without the lock where that ends the thread.
-  template <class... Arguments>
-  pybind11::object call(const pybind11::object& function, const Arguments&... arguments) const {
-    PyObject* const returned =
-        or_sleep_at_the_end([&] { return PyObject_CallFunctionObjArgs(function.ptr(), arguments.ptr()..., nullptr); });
-    if (returned == nullptr) throw pybind11::error_already_set();
-    return pybind11::reinterpret_steal<pybind11::object>(returned);
-  }
 
 private:
   static void enter() {

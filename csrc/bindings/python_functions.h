@@ -42,14 +42,14 @@ public:
 
   void forward(const Pass<T>&, const LayerPlace<T>&, MatrixView<const T> z, MatrixView<T> h) const override {
     const CallingPython calling;
-    take(calling.call(*forward_, copy_of<T>(z)), "what forward returns", {h.rows, h.cols}, h.data);
+    take(called(*forward_, copy_of<T>(z)), "what forward returns", {h.rows, h.cols}, h.data);
   }
 
   void backward(const Pass<T>&, const LayerPlace<T>&, MatrixView<const T> z, MatrixView<const T> h, MatrixView<T> dh,
                 MatrixView<T> dz) const override {
     if (dz.data == nullptr) return;
     const CallingPython calling;
-    const py::object returned = calling.call(*backward_, copy_of<T>(z), copy_of<T>(h), copy_of<T>(dh));
+    const py::object returned = called(*backward_, copy_of<T>(z), copy_of<T>(h), copy_of<T>(dh));
     take(returned, "what backward returns", {dz.rows, dz.cols}, dz.data);
   }
 
@@ -68,7 +68,7 @@ public:
   void evaluate(const Pass<T>&, MatrixView<const T> p, Targets<T> targets, const T* weight, T* row_loss,
                 MatrixView<T> dp) const override {
     const CallingPython calling;
-    const py::object returned = calling.call(*function_, copy_of<T>(p), copy_of<T>(targets.values));
+    const py::object returned = called(*function_, copy_of<T>(p), copy_of<T>(targets.values));
     if (!py::isinstance<py::tuple>(returned) || py::len(returned) != 2) {
       throw py::type_error("the function of a loss must return the losses of the rows and their gradient");
     }

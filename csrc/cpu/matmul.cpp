@@ -2,7 +2,7 @@
 //
 // Every element of c is one chain of multiply-adds along k, in order, whatever the tile, the block or the number of
 // threads: blocks along k store c and pick it up again, which changes no bit. Where c has few rows and b is transposed
-// it is as many chains as a register has lanes, added up at the end; which of both, the shape alone decides.
+// it is as many chains as a register has lanes, added up at the end; which of both, shape and instruction set decide.
 //
 // Two ways through the same micro-kernel (matmul_tile.h), and three past it:
 //   as it lies   b's rows are contiguous, and few or short: nothing is copied
@@ -11,7 +11,7 @@
 //                the cache
 //   one row      b is read once, from its begin to its end
 //   few rows     of a transposed b: dot products of its rows, which are read once
-//   one term     c is written once, from its begin to its end
+//   one term     rows of c are written from their begin to their end
 #include "cpu/matmul_pack.h"
 #include "cpu/operations.h"
 #include "cpu/row_product.h"

@@ -50,7 +50,7 @@ class Callback:
         Where all callbacks let several pass, and nothing else looks between them (a validation part, a progress bar, a
         schedule in Python, snapshots), the engine may run them in one go, which makes short epochs shorter.
         `on_epoch_begin` is then called before the first of them, and `on_epoch_end` for each, with its figures but
-        with the network after the last; what it changes holds from there on.
+        with the network after the last; what it changes holds from there on, and `trainer.stop` ends the fit there.
 
         Returns
         -------

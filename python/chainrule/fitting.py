@@ -120,22 +120,16 @@ class Fitting:
             count = 1 if steps else self._epochs_at_once(first, last)
             done = [self._epoch(first, steps, last)] if count == 1 else self._several(first, count, last)
             steps = 0
-            for number, (record, rate, good) in enumerate(done, first):
-                if not good:
-                    at = f"in epoch {number}, step {record['steps']}"
-                    if record["steps"] == 1 and not record["finished"]:
-                        return self._back_before_last(at)
-                    self._good.restore()
-                    return went_wrong(at, record["finished"] and math.isfinite(record["loss"]), rate)
-                logs = self._note(number, record, rate)
-                self._progress.epoch(number, logs)
-                for callback in self._called:
-                    callback.on_epoch_end(number, logs)
+            what = self._report(first, done)
+            if what:
+                return what
             over = trainer.epochs_done == last or trainer.asked_to_stop is not None
-            if over and self._validation is not None and "val_loss" not in logs:
-                history.complete_last(self._measured(self._validation))
+            if over and self._validation is not None:
+                looked = {number for number, _ in history.measured("val_loss")}
+                if trainer.epochs_done not in looked:
+                    history.complete_last(self._measured(self._validation))
             if self._writer and (over or history.epochs % self._writer.where.every_epochs == 0):
-                self._writer.write((number, 0, (), 0.0), self._good, self._called)
+                self._writer.write((trainer.epochs_done, 0, (), 0.0), self._good, self._called)
         # No further step judges the last update.
         if math.isfinite(self._judged.run()["loss"]):
             return None
@@ -145,7 +139,12 @@ class Fitting:
         """Return how many epochs from `first` to `last` nobody needs to look at one by one."""
         if self._validation or self._writer or self._progress.shows or callable(self._trainer.optimizer.lr):
             return 1
-        return max(1, int(min([last - first + 1, *(callback.epochs_at_once() for callback in self._called)])))
+        least: float = last - first + 1
+        for callback in self._called:
+            asked = callback.epochs_at_once()
+            if asked != math.inf:
+                least = min(least, checks.number(f"{type(callback).__name__}.epochs_at_once()", asked))
+        return max(1, int(least))
 
     def _several(self, first: int, count: int, last: int) -> list[EpochDone]:
         """Train epochs, `count` or as many as take a while; return what became of each."""
@@ -155,10 +154,42 @@ class Fitting:
         try:
             return self._good.run_epochs(self._run, first, count, last)
         except BaseException:
-            for number, (record, rate, good) in enumerate(self._run.records(), first):
-                if good:
-                    self._note(number, record, rate)
+            self._report(first, self._run.records())  # those before
             raise
+
+    def _report(self, first: int, done: Sequence[EpochDone]) -> str | None:
+        """Tell history, bar and callbacks of epochs that were run; return what happened if the last went wrong."""
+        trainer = self._trainer
+        try:
+            for number, (record, rate, good) in enumerate(done, first):
+                if not good:
+                    return self._go_back(number, record, rate)
+                self._tell(number, record, rate)
+        except BaseException as error:
+            # The network has been trained in the others too. Ctrl-C was not meant for those who hear of them; but it
+            # may have ended a look at the validation part, which is not taken again.
+            hear = self._tell if isinstance(error, KeyboardInterrupt) else self._note
+            rest = [] if self._validation is not None else done[trainer.epochs_done + 1 - first :]
+            for record, rate, good in rest:
+                if good:
+                    hear(trainer.epochs_done + 1, record, rate)
+            raise
+        return None
+
+    def _tell(self, number: int, record: EpochRecord, rate: float) -> None:
+        """Tell everybody of an epoch that is done."""
+        logs = self._note(number, record, rate)
+        self._progress.epoch(number, logs)
+        for callback in self._called:
+            callback.on_epoch_end(number, logs)
+
+    def _go_back(self, number: int, record: EpochRecord, rate: float) -> str:
+        """Go back to the last good state from an epoch that went wrong; return what happened."""
+        at = f"in epoch {number}, step {record['steps']}"
+        if record["steps"] == 1 and not record["finished"]:
+            return self._back_before_last(at)
+        self._good.restore()
+        return went_wrong(at, record["finished"] and math.isfinite(record["loss"]), rate)
 
     def _parameters_change(self) -> None:
         self._trainer.net.parameter_changes += 1
@@ -181,6 +212,7 @@ class Fitting:
                 self._writer.write((number - 1, done, totals, seconds), self._good, self._called)
         record = run.record()
         at_the_end = number == last and self._writer is None  # a snapshot holds the good state too
+        # As the engine decides where it runs several.
         good = record["finished"] and math.isfinite(record["loss"]) and self._good.keep(at_the_end=at_the_end)
         return record, trainer.core_optimizer.rate, good
 

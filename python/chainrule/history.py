@@ -124,7 +124,9 @@ class History(Mapping[str, list[float]]):
         if len(record) == len(self._columns):
             return
         for name, values in self._columns.items():
-            if name.startswith("val_") and name not in record:
+            if name not in record:
+                if not name.startswith("val_"):
+                    raise KeyError(name)
                 values.append(math.nan)
                 self._not_validated.add(len(values) - 1)
 

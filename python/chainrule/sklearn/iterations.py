@@ -37,8 +37,6 @@ class Iterations(Callback):
         Of no argument: the score on the validation part, where it decides.
     best : RunState or None
         Where to keep what had the best score.
-    incremental : bool
-        Whether this is `partial_fit`, which never stops early.
     """
 
     def __init__(

@@ -188,7 +188,7 @@ def trace(
     Raises
     ------
     ValueError, TypeError
-        If an argument does not suit; then nothing has changed.
+        If an argument does not suit; then parameters, statistics and masks are as they were.
     RuntimeError
         If the optimizer has stepped another network before, or a `Standardize` has not been measured.
 
