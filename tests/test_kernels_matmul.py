@@ -22,15 +22,15 @@ EDGES = (0, 1, 2, 7, 8, 9, 15, 16, 17, 33, 48, 49, 100, 257)
 CUBE = np.array(list(product(EDGES, repeat=3)))
 SMALL = [tuple(shape) for shape in np.random.default_rng(0).choice(CUBE, 60, replace=False).tolist()]
 
-# (m, n, k): weights above 1 MB, sums long enough to be blocked, thin and flat ones.
-LARGE = [(131, 517, 700), (257, 1031, 699), (1, 600, 700), (600, 3, 700), (33, 17, 2500), (700, 130, 64)]
+# (m, n, k): weights above 1 MB, blocks of rows, columns and the sum, thin and flat ones.
+LARGE = [(131, 517, 700), (257, 1031, 1101), (1, 600, 700), (600, 3, 700), (33, 17, 2500), (700, 130, 64)]
 # Few rows, whose sums are dot products of a transposed b from some length on, whole registers or not; and one term.
 FEW = [(1, 49, 33), (1, 5, 16), (2, 50, 64), (2, 1, 71), (3, 37, 300), (4, 129, 256), (4, 17, 255), (5, 40, 600)]
 FEW += [(130, 70, 1), (7, 200, 1), (1, 70, 1)]
 
 # Shapes for what is done after the sum.
 FUSED = [(1, 1, 1), (0, 5, 3), (3, 0, 2), (4, 5, 0), (7, 17, 9), (33, 49, 100), (64, 257, 65), (33, 300, 600)]
-FUSED += [(1, 0, 5), (200, 130, 600), *FEW]  # no columns; blocks of rows and of the sum together
+FUSED += [(1, 0, 5), (200, 130, 1100), *FEW]  # no columns; blocks of rows and of the sum together
 
 TRANSPOSES = [(False, False), (False, True), (True, False), (True, True)]
 

@@ -93,9 +93,12 @@ void sparse_product(const Team& team, const SparseRows<T>& s, MatrixView<const T
 template <class T> class TurnedRows {
 public:
   static constexpr Index element_bytes = sizeof(T) + sizeof(std::int32_t);
-  /// How many elements fit a member's scratch beside the ends of that many columns.
+  /// A second-level cache of the processors that we know.
+  static constexpr Index most_bytes = 1 << 20;
+  static_assert(most_bytes <= static_cast<Index>(Team::scratch_bytes));
+  /// How many elements fit beside the ends of that many columns.
   static Index room(Index cols) {
-    return (static_cast<Index>(Team::scratch_bytes) - cols * static_cast<Index>(sizeof(std::int32_t))) / element_bytes;
+    return (most_bytes - cols * static_cast<Index>(sizeof(std::int32_t))) / element_bytes;
   }
 
   /// The member's share of the columns of `rows` of s, with as many elements as that of any other.

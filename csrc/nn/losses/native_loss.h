@@ -15,7 +15,8 @@ public:
   using Function = NativeFunction<typename NativeTypes<T>::RowLoss>;
 
   /// A row of a gradient that nobody needs is written to the team's scratch memory, and must fit into it.
-  static constexpr Index most_outputs = static_cast<Index>(Team::scratch_bytes / sizeof(double));
+  static constexpr Index most_outputs = 131'072;
+  static_assert(most_outputs * sizeof(double) <= Team::scratch_bytes);
 
   NativeLoss(Function function, Reduction reduction) : Loss<T>(reduction), function_(std::move(function)) {
     check(function_.call != nullptr, "the function of a loss is null");
