@@ -73,6 +73,7 @@ def main(options: Options) -> dict[str, Any]:
     for why in skipped.values():
         say(why)
     failed: dict[str, str] = {}
+    counts = sorted({1, _engine.thread_limit()})  # before PyTorch is told to use 1, and tells OpenMP
     names = list(made_ready(names, failed, lambda name: module_of(name).set_threads(1)))
     for why in failed.values():
         say(why)
@@ -82,7 +83,6 @@ def main(options: Options) -> dict[str, Any]:
         return {}
     every = shapes(SQUARE, BATCHES, WIDTHS) if not options.quick else shapes((64,), (8,), (512,))
     every.insert(0, Shape(1, 1, 1, "call", "forward"))
-    counts = sorted({1, _engine.thread_limit()})
     products = []
     try:
         with Progress(len(every) * len(counts)) as show:
