@@ -27,6 +27,9 @@ LARGE = [(131, 517, 700), (257, 1031, 1101), (1, 600, 700), (600, 3, 700), (33, 
 # Few rows, whose sums are dot products of a transposed b from some length on, whole registers or not; and one term.
 FEW = [(1, 49, 33), (1, 5, 16), (2, 50, 64), (2, 1, 71), (3, 37, 300), (4, 129, 256), (4, 17, 255), (5, 40, 600)]
 FEW += [(130, 70, 1), (7, 200, 1), (1, 70, 1)]
+# A transposed b larger than a and c, which are turned: rows that fill registers or not, columns off the strip of 48,
+# rows of b 4 KiB apart; the last one is too long for it.
+TURNED = [(16, 49, 300), (48, 97, 200), (20, 50, 1024), (12, 144, 512), (13, 60, 70), (70, 1030, 600), (16, 100, 16000)]
 
 # Shapes for what is done after the sum.
 FUSED = [(1, 1, 1), (0, 5, 3), (3, 0, 2), (4, 5, 0), (7, 17, 9), (33, 49, 100), (64, 257, 65), (33, 300, 600)]
@@ -55,7 +58,7 @@ def exact_and_bound(
 
 
 @pytest.mark.parametrize("transposes", TRANSPOSES)
-@pytest.mark.parametrize("shapes", [SMALL, LARGE, FEW], ids=["small", "large", "few"])
+@pytest.mark.parametrize("shapes", [SMALL, LARGE, FEW, TURNED], ids=["small", "large", "few", "turned"])
 def test_matmul(
     shapes: list[tuple[int, ...]],
     transposes: tuple[bool, bool],
@@ -87,8 +90,10 @@ def test_matmul_adds(transposes: tuple[bool, bool], kernels: EveryTeam, dtype: s
 @pytest.mark.parametrize("activation", reference.ACTIVATIONS)
 def test_matmul_epilogue(activation: str, bias: bool, kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
     options = {"activation": activation, "parameter": 1.25}
-    for number, shape in enumerate(FUSED):
-        for transposes in (TRANSPOSES[number % 4], TRANSPOSES[(number + 1) % 4]):  # b one way and the other
+    pairs = [(TRANSPOSES[number % 4], TRANSPOSES[(number + 1) % 4]) for number in range(len(FUSED))]  # b both ways
+    pairs += [(TRANSPOSES[1],)] * len(TURNED)
+    for shape, several in zip([*FUSED, *TURNED], pairs, strict=True):
+        for transposes in several:
             a, b = factors(rng, dtype, shape, transposes)
             added = random(rng, dtype, shape[1]) if bias else None
             flags = {"transpose_a": transposes[0], "transpose_b": transposes[1]}
@@ -127,7 +132,9 @@ def test_matmul_by_the_identity_is_exact(
 def test_matmul_keeps_what_is_not_finite(
     value: float, kernels: EveryTeam, dtype: str, rng: np.random.Generator
 ) -> None:
-    for (m, n, k), transposes in product([(9, 17, 5), (16, 33, 48), (30, 49, 33), (4, 17, 260)], TRANSPOSES):
+    for (m, n, k), transposes in product(
+        [(9, 17, 5), (16, 33, 48), (30, 49, 33), (4, 17, 260), (13, 60, 70)], TRANSPOSES
+    ):
         flags = {"transpose_a": transposes[0], "transpose_b": transposes[1]}
         for which, place in product((0, 1), ((0, 0), (-1, -1), (2, 3))):
             pair = factors(rng, dtype, (m, n, k), transposes)

@@ -4,13 +4,14 @@
 // threads: blocks along k store c and pick it up again, which changes no bit. Where c has few rows and b is transposed
 // it is as many chains as a register has lanes, added up at the end; which of both, shape and instruction set decide.
 //
-// Two ways through the same micro-kernel (matmul_tile.h), and three past it:
+// Two ways through the same micro-kernel (matmul_tile.h), and past it:
 //   as it lies   b's rows are contiguous, and few or short: nothing is copied
 //   packed       panels of b, and blocks of a where they pay, are copied into the order in which the tile reads them
 //                (matmul_pack.h): b is transposed, or its rows lie so far apart that they fall on the same places of
 //                the cache
 //   one row      b is read once, from its begin to its end
 //   few rows     of a transposed b: dot products of its rows, which are read once
+//   turned       c' = b' a', where b is transposed and larger than a and c
 //   one term     rows of c are written from their begin to their end
 #include "cpu/matmul_pack.h"
 #include "cpu/operations.h"
@@ -42,6 +43,9 @@ template <class T> struct CacheBlocks {
 constexpr Index resident_bytes = 16 * 1024;
 constexpr Index few_tiles = 8;
 constexpr Index unpacked_bytes = 1536 * 1024; // beyond, the rows of b would each touch another page of a far cache
+// Columns of c that are computed at a time where c is turned: whole tiles of each height, whole registers of each
+// width.
+constexpr Index turned_cols = 48;
 // A transposed a is copied if so many panels of b use the copy. (AVX2, 512 rows of 2048 x 2048: 1.2 times as fast.)
 constexpr Index many_panels = 16;
 
@@ -51,6 +55,7 @@ public:
   EvenGroups(Index total, Index most)
       : count_(total > 0 ? (total + most - 1) / most : 1), size_(total / count_), longer_(total % count_) {}
   Index count() const { return count_; }
+  Index total() const { return count_ * size_ + longer_; }
   Index size(Index group) const { return size_ + (group < longer_ ? 1 : 0); }
 
 private:
@@ -184,6 +189,64 @@ template <class T, Index ROWS = few_rows> void multiply_few_rows(const Product<T
   if constexpr (ROWS > 1) multiply_few_rows<T, ROWS / 2>(product, {i, rows.end}, cols);
 }
 
+// A transposed b, a turned instead ------------------------------------------------------------------------------------
+
+/// Whether turning a and c costs less than turning b, together with the lanes that a's rows leave empty. (AVX-512: a
+/// number turned takes 1/2 cycle in float32, 1 in float64; so does every eighth empty lane, for each number of b.)
+template <class T> bool turning_pays(const Product<T>& product, Share share) {
+  const Index rows = share.rows.size(), cols = share.cols.size(), sum = product.sum;
+  const Index padded = (rows + Vec<T>::width - 1) / Vec<T>::width * Vec<T>::width;
+  const Index bytes = (padded + tile_cols<T>)*(sum + turned_cols) * static_cast<Index>(sizeof(T));
+  return !product.add && product.epilogue.bias == nullptr && bytes <= static_cast<Index>(Team::scratch_bytes) &&
+         8 * rows * (sum + cols) + (padded - rows) * sum * cols < 8 * sum * cols;
+}
+
+/// c' = b' a', of which b' lies as a tile reads its first factor, and a', less than b, is packed. A strip of c' waits
+/// in scratch and is turned on its way to c. The terms of a sum and their order are those of the other ways.
+template <class T> void multiply_turned(T* scratch, const Product<T>& product, Share share) {
+  constexpr Index width = Vec<T>::width;
+  const Strides<T>&a = product.a, &b = product.b;
+  const EvenGroups across((share.rows.size() + width - 1) / width, tile_vectors);
+  const Index stride = across.total() * width;
+  const Index panel = product.sum * tile_cols<T>;
+  T* const turned_c = scratch;                      // (turned_cols, stride)
+  T* const panels = scratch + turned_cols * stride; // across.count() times (sum, tile_cols)
+  Index i = share.rows.begin;
+  for (Index group = 0; group < across.count(); ++group) {
+    const Index end = smaller(i + across.size(group) * width, share.rows.end);
+    pack_b<T>({a.data, a.col, a.row}, {0, product.sum}, i, end - i, panels + group * panel);
+    i = end;
+  }
+  // Rows a multiple of 4 KiB apart share one set of a first-level cache, which has eight places or more.
+  const bool crowded = b.col * static_cast<Index>(sizeof(T)) % 4096 == 0;
+  for (Index j = share.cols.begin; j < share.cols.end; j += turned_cols) {
+    const Range cols{j, smaller(j + turned_cols, share.cols.end)};
+    T* c = turned_c;
+    for (Index group = 0; group < across.count(); ++group) {
+      const Index vectors = across.size(group), highest = tile_heights[vectors - 1];
+      const EvenGroups down(cols.size(), crowded ? smaller(8, highest) : highest);
+      Index row = 0;
+      for (Index tile = 0; tile < down.count(); ++tile) {
+        product.team.prefetch();
+        const TileInput<T> in{product.sum, b.at(0, j + row), b.col, b.row, panels + group * panel, tile_cols<T>};
+        run_tile<T>(down.size(tile), vectors * width, in, {tile_zeros<T>, 0}, {c + row * stride, stride, false});
+        row += down.size(tile);
+      }
+      c += vectors * width;
+    }
+    for (Index q = 0; q < share.rows.size(); q += width) {
+      const Index count = smaller(width, share.rows.size() - q);
+      T* const to = product.c.row(share.rows.begin + q);
+      each_vector<T>({0, cols.size()}, [&](Index k, auto part) {
+        Vec<T> x[width];
+        load_turned(turned_c + k * stride + q, stride, smaller(width, cols.size() - k), count, x);
+        for (Index t = 0; t < count; ++t) store(x[t], to + t * product.c.stride + j + k, part);
+      });
+    }
+    activate(product.epilogue.activation, product.c, share.rows, cols);
+  }
+}
+
 // One term ------------------------------------------------------------------------------------------------------------
 
 /// c = start + a b, a column times a row: nothing is read twice, so c is written as memory likes best.
@@ -288,6 +351,8 @@ void matmul(const Team& team, Factor<T> a, Factor<T> b, MatrixView<T> c, Write w
     multiply_row(product, share.cols);
   } else if (b.transposed && !a.transposed && dots_pay<T>(c.rows, product.sum)) { // not by the share's rows
     multiply_few_rows<T>(product, share.rows, share.cols);
+  } else if (b.transposed && !a.transposed && turning_pays(product, share)) {
+    multiply_turned(reinterpret_cast<T*>(team.scratch()), product, share);
   } else if (!b.transposed && product.sum == 1) {
     multiply_one_term(product, share);
   } else if (!b.transposed && (few || b_bytes <= resident_bytes || c.cols <= tile_cols<T>)) {
