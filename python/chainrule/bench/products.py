@@ -36,7 +36,7 @@ BATCHES = (1, 8, 32, 64, 128, 256, 512)
 WIDTHS = (512, 1024)
 FORMS = {"forward": (False, False), "weight gradient": (True, False), "input gradient": (False, True)}
 TURN_SECONDS = 0.03
-# Threads of OpenMP and of BLAS spin for some milliseconds after a product.
+# Between turns on one thread, which leave no thread that spins; on several, BLAS's go on for a tenth of a second.
 REST_SECONDS = 0.05
 SIGNS = 8  # columns of V: a row that is wrong may be right by chance in some of them, but not in all
 
@@ -129,7 +129,7 @@ def measure(shape: Shape, threads: int, names: list[str], options: Options, show
 
         return turn
 
-    how = plan(options, show, rest=REST_SECONDS, ceilings=(threads,))
+    how = plan(options, show, rest=REST_SECONDS if threads == 1 else None, ceilings=(threads,))
     return {**contest(made_ready(names, skipped, make), how), "skipped": skipped}
 
 
