@@ -260,13 +260,12 @@ def test_products(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     # PyTorch, told its threads, tells OpenMP: chainrule then has no more either.
     monkeypatch.setattr(engines.module_of("numpy"), "set_threads", chainrule.set_num_threads)
     products.main(options(tmp_path))
-    printed = capsys.readouterr().out
+    assert "8 x 512 x 512 input gradient" in (printed := capsys.readouterr().out)
     assert "WRONG" not in printed
-    assert "8 x 512 x 512 input gradient" in printed
     stored = json.loads((tmp_path / "products.json").read_text())["products"]
     shapes = [("call", "forward"), *((kind, form) for kind in ("square", "skinny") for form in products.FORMS)]
-    measured = [(one["threads"], one["kind"], one["form"]) for one in stored]
-    assert measured == [(threads, *shape) for threads in (1, 2) for shape in shapes]
+    expected = [(threads, *shape) for threads in (1, 2) for shape in shapes]
+    assert [(one["threads"], one["kind"], one["form"]) for one in stored] == expected
 
 
 def test_the_shapes_of_skinny_products() -> None:
