@@ -39,7 +39,7 @@ def made_up(ours: float = 10.0, agrees: bool = True, **peers: tuple[float, float
         for name, (low, middle, high) in peers.items()
     }
     best = min(peers, key=lambda name: peers[name][1], default=None)
-    between = {"ceiling, 2 threads": {"median": 100.0, "range": [99, 101]}}
+    between = {"ceiling, 2 threads": {"median": 60.0, "range": [50.0, 100.0]}}
     return {"engines": engines, "ratios": ratios, "best_peer": best, "between": between}
 
 

@@ -28,7 +28,7 @@ from chainrule import _engine
 
 from .engines import ENGINES, module_of
 from .harness import OURS, Turn, contest, timed_loop
-from .run import Options, Progress, ceiling_name, finish, made_ready, plan, say, taking_part
+from .run import Options, Progress, ceiling_of, finish, made_ready, plan, say, taking_part
 from .workloads import Array, Factors
 
 SQUARE = (64, 128, 256, 512, 1024, 2048)
@@ -168,7 +168,7 @@ def line(shape: Shape, threads: int, result: dict[str, Any]) -> str:
         parts.append(f"{ENGINES[name].title} {figure}{'' if engine['agrees'] else ' WRONG'}")
     ours, best = result["engines"].get(OURS), result["best_peer"]
     if ours and shape.kind != "call":
-        ceiling = result["between"][ceiling_name(threads)]["median"]
+        ceiling = ceiling_of(result, threads)
         parts.append(f"({shape.operations / ours['median'] / 1e3 / ceiling:.0%} of the ceiling)")
     if ours and best:
         ratio = result["ratios"][best]

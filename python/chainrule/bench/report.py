@@ -14,7 +14,7 @@ from typing import Any
 
 from .engines import ENGINES
 from .harness import OURS, verdict
-from .run import GROUPS, ceiling_name, title_of
+from .run import GROUPS, ceiling_name, ceiling_of, title_of
 from .workloads import RATES, WORKLOADS
 
 Results = Mapping[str, Mapping[str, Any]]  # by the name of the file, without its ending
@@ -166,10 +166,10 @@ def training_table(stored: Mapping[str, Any], optimizer: str, *, spread: bool) -
 
 def share_of_step(workload: Mapping[str, Any], contest: Mapping[str, Any], threads: int) -> str:
     """Return the share of the machine's ceiling that the products of a step alone are."""
-    ceiling = contest["between"].get(ceiling_name(threads))
-    if ceiling is None:
+    if ceiling_name(threads) not in contest["between"]:
         return ""
-    return f"{workload['operations'] / contest['engines'][OURS]['median'] / 1e3 / ceiling['median']:.0%}"
+    reached = workload["operations"] / contest["engines"][OURS]["median"] / 1e3
+    return f"{reached / ceiling_of(contest, threads):.0%}"
 
 
 def prediction_table(stored: Mapping[str, Any], rows: Sequence[str], *, spread: bool) -> str:
@@ -191,7 +191,7 @@ def reached(product: Mapping[str, Any], engine: str = OURS) -> float:
 
 def share(product: Mapping[str, Any]) -> float:
     """Return the share of the ceiling, on as many threads, that chainrule reached."""
-    return float(reached(product) / product["between"][ceiling_name(product["threads"])]["median"])
+    return reached(product) / ceiling_of(product, product["threads"])
 
 
 def to_best(product: Mapping[str, Any]) -> Mapping[str, Any]:

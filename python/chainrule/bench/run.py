@@ -100,6 +100,11 @@ def ceiling_name(threads: int) -> str:
     return f"ceiling, {threads} thread{'' if threads == 1 else 's'}"
 
 
+def ceiling_of(contest: Mapping[str, Any], threads: int) -> float:
+    """Return the ceiling of a contest in GFLOP/s, the highest of its rounds: what disturbs one can only lower it."""
+    return float(contest["between"][ceiling_name(threads)]["range"][1])
+
+
 def _ceiling(dtype: str, threads: int) -> Callable[[], float]:
     return lambda: machine.ceiling(dtype, threads)
 

@@ -17,7 +17,7 @@ from chainrule import _engine
 
 from .engines import module_of, variant
 from .harness import OURS, Turn, close, contest
-from .run import Options, Progress, ceiling_name, finish, made_ready, plan, say, table_lines, taking_part
+from .run import Options, Progress, ceiling_of, finish, made_ready, plan, say, table_lines, taking_part
 from .workloads import WORKLOADS, Trainee, Workload, make_setting
 
 BASELINE = "numpy"
@@ -115,7 +115,7 @@ def lines(title: str, workload: Workload, result: Mapping[str, Any]) -> str:
     notes = {}
     if OURS in result["engines"]:
         reached = workload.operations / result["engines"][OURS]["median"] / 1e3
-        ceiling = result["between"][ceiling_name(_engine.thread_limit())]["median"]
+        ceiling = ceiling_of(result, _engine.thread_limit())
         notes[OURS] = f"{reached:.1f} GFLOP/s, {reached / ceiling:.0%} of the ceiling"
     widths = "-".join(map(str, workload.widths))
     head = f"{title}: {widths}, batch {workload.batch_size}; µs a step, and how many times chainrule's"
