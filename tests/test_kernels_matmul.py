@@ -28,8 +28,8 @@ LARGE = [(131, 517, 700), (257, 1031, 1101), (1, 600, 700), (600, 3, 700), (33, 
 FEW = [(1, 49, 33), (1, 5, 16), (2, 50, 64), (2, 1, 71), (3, 37, 300), (4, 129, 256), (4, 17, 255), (5, 40, 600)]
 FEW += [(130, 70, 1), (7, 200, 1), (1, 70, 1)]
 # A transposed b larger than a and c, which are turned: rows that fill registers or not, columns off the strip of 48,
-# rows of b 4 KiB apart; the last one is too long for it.
-TURNED = [(16, 49, 300), (48, 97, 200), (20, 50, 1024), (12, 144, 512), (13, 60, 70), (70, 1030, 600), (16, 100, 16000)]
+# rows of b 4 KiB apart. The last one would be turned, but a does not fit the scratch memory of a team of one.
+TURNED = [(16, 49, 300), (48, 97, 200), (32, 50, 1024), (12, 144, 512), (13, 60, 70), (64, 1030, 600), (64, 100, 16000)]
 
 # Shapes for what is done after the sum.
 FUSED = [(1, 1, 1), (0, 5, 3), (3, 0, 2), (4, 5, 0), (7, 17, 9), (33, 49, 100), (64, 257, 65), (33, 300, 600)]

@@ -127,7 +127,7 @@ def test_any_layout_and_offsets_of_either_size(tables: EveryTeam, dtype: str, rn
 def test_gradient_of_more_elements_than_a_member_can_turn_at_once(
     longest_row: bool, tables: EveryTeam, dtype: str, rng: np.random.Generator
 ) -> None:
-    # A member's scratch, 1 MiB, has room for 131,000 elements in float32; a single row may have more.
+    # What a member takes of its scratch, 1 MiB, has room for 131,000 elements in float32; a single row may have more.
     counts = np.array([140_000, 7, 0]) if longest_row else rng.integers(30, 65, 3100)
     offsets = np.concatenate([[0], np.cumsum(counts)])
     s = offsets, rng.integers(0, 64, offsets[-1]).astype(np.int32), random(rng, dtype, int(offsets[-1]))

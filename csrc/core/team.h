@@ -99,7 +99,7 @@ public:
 
 private:
   int threads_;
-  Buffer<std::byte> scratch_; // threads * Team::scratch_bytes; untouched pages cost nothing
+  Buffer<std::byte> scratch_; // threads * Team::scratch_bytes; pages cost nothing until they are touched
 };
 
 /// The number of threads a team may have: the limit of the calling thread, else the last set_thread_limit, else what

@@ -4,14 +4,14 @@
 // threads: blocks along k store c and pick it up again, which changes no bit. Where c has few rows and b is transposed
 // it is as many chains as a register has lanes, added up at the end; which of both, shape and instruction set decide.
 //
-// Two ways through the same micro-kernel (matmul_tile.h), and past it:
+// Three ways through the same micro-kernel (matmul_tile.h), and three past it:
 //   as it lies   b's rows are contiguous, and few or short: nothing is copied
 //   packed       panels of b, and blocks of a where they pay, are copied into the order in which the tile reads them
 //                (matmul_pack.h): b is transposed, or its rows lie so far apart that they fall on the same places of
 //                the cache
+//   turned       c' = b' a', where b is transposed and larger than a and c
 //   one row      b is read once, from its begin to its end
 //   few rows     of a transposed b: dot products of its rows, which are read once
-//   turned       c' = b' a', where b is transposed and larger than a and c
 //   one term     rows of c are written from their begin to their end
 #include "cpu/matmul_pack.h"
 #include "cpu/operations.h"
@@ -23,10 +23,10 @@ namespace {
 
 // Blocks of the packed way. A block is 4 KiB of the sum long: the longer, the less often c is stored and picked up
 // again, which costs more than the caches win by short blocks. A panel of b, 4 KiB x one tile, takes 64 KiB in AVX2 and
-// 192 in AVX-512 and streams from the second-level cache through the first; the rows of a tile of a, read number by
-// number, stay in the first. A block of b, 3 MiB, is read again by every 16 tiles of rows: seldom enough for a
-// third-level cache. (Zen 4, blocks of 1 KiB and 24 tiles: 2048 x 2048 x 2048 1.06 times as slow in float32, 1.1 in
-// float64, AVX2 as AVX-512.)
+// 192 in AVX-512 (in float64 half) and streams from the second-level cache through the first; the rows of a tile of a,
+// read number by number, stay in the first. A block of b, 3 MiB, is read again by every 16 tiles of rows: seldom enough
+// for a third-level cache. (Zen 4, blocks of 1 KiB and 24 tiles: 2048 x 2048 x 2048 1.06 times as slow in float32, 1.1
+// in float64, AVX2 as AVX-512.)
 template <class T> struct CacheBlocks {
   static constexpr Index sum_length = 4096 / static_cast<Index>(sizeof(T));
   static constexpr Index rows = 16 * tile_rows;

@@ -15,8 +15,7 @@ namespace {
 //   AVX-512, 32 registers:  8 x 3 + 3 + 1 = 28       AVX2, 16:  6 x 2 + 2 + 1 = 15       SSE2, 16:  4 x 2 + 2 + 2 = 12
 // Two multiply-adds start in a cycle and take four: eight accumulators at least. The more vectors to a row, the fewer
 // loads for each multiplication (11 for 24 in 8 x 3, 8 for 12 in 6 x 2), so a narrower tile is made taller instead.
-// 4 x 3 would do for AVX2 too, but it leaves no register to spare, and its panel of b, 256 x 24 numbers, fills three
-// quarters of a first-level cache of 32 KiB where that of 6 x 2 fills half.
+// 4 x 3 would do for AVX2 too, but it leaves no register to spare, and needs panels of b half as wide again.
 #if defined(__AVX512F__)
 constexpr int tile_vectors = 3;
 constexpr int tile_heights[] = {16, 12, 8}; // for 1, 2, 3 vectors
