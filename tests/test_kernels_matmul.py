@@ -91,8 +91,9 @@ def test_matmul_adds(transposes: tuple[bool, bool], kernels: EveryTeam, dtype: s
 def test_matmul_epilogue(activation: str, bias: bool, kernels: EveryTeam, dtype: str, rng: np.random.Generator) -> None:
     options = {"activation": activation, "parameter": 1.25}
     pairs = [(TRANSPOSES[number % 4], TRANSPOSES[(number + 1) % 4]) for number in range(len(FUSED))]  # b both ways
-    pairs += [(TRANSPOSES[1],)] * len(TURNED)
-    for shape, several in zip([*FUSED, *TURNED], pairs, strict=True):
+    turned = TURNED[:5]  # the small ones
+    pairs += [(TRANSPOSES[1],)] * len(turned)
+    for shape, several in zip([*FUSED, *turned], pairs, strict=True):
         for transposes in several:
             a, b = factors(rng, dtype, shape, transposes)
             added = random(rng, dtype, shape[1]) if bias else None
