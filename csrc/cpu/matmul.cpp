@@ -68,9 +68,11 @@ struct Share {
   Range rows, cols;
 };
 
-/// Cuts c into a grid of members so that the largest part is as small as possible; of equal ones, the grid with most
-/// columns, since then each member reads its own part of b.
-template <class T> Share share_of(const Team& team, Index rows, Index cols) {
+/// Cuts c into a grid of members so that the largest part is as small as possible. Of equal ones, the grid with most
+/// columns, since then each member reads its own part of b; where a is transposed, that with most rows: c is then the
+/// gradient of weights, and the update that follows cuts each array of them into flat parts, so that a member finds
+/// rows of its own in its own caches. (Zen 4, two threads: 784-128-10 1.06, 64-128-64-10 1.04 times as fast.)
+template <class T> Share share_of(const Team& team, Index rows, Index cols, bool prefers_rows) {
   constexpr Index width = Vec<T>::width;
   if (team.size() == 1) return {{0, rows}, {0, cols}};
   Index best_down = 1, best_cost = -1;
@@ -80,7 +82,7 @@ template <class T> Share share_of(const Team& team, Index rows, Index cols) {
     const Index part_rows = (rows + down - 1) / down;
     const Index part_cols = ((cols + width - 1) / width + across - 1) / across * width;
     const Index cost = part_rows * part_cols;
-    if (best_cost < 0 || cost < best_cost) {
+    if (best_cost < 0 || cost < best_cost || (prefers_rows && cost == best_cost)) {
       best_cost = cost;
       best_down = down;
     }
@@ -342,7 +344,7 @@ template <class T> void multiply_packed(T* scratch, const Product<T>& product, S
 
 template <class T>
 void matmul(const Team& team, Factor<T> a, Factor<T> b, MatrixView<T> c, Write write, Epilogue<T> epilogue) {
-  const Share share = share_of<T>(team, c.rows, c.cols);
+  const Share share = share_of<T>(team, c.rows, c.cols, a.transposed);
   if (share.rows.size() == 0 || share.cols.size() == 0) return;
   const Product<T> product{strides_of(a), strides_of(b), a.cols(), c, write == Write::add, epilogue, team};
   const Index b_bytes = product.sum * c.cols * static_cast<Index>(sizeof(T));

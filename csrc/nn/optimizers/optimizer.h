@@ -74,10 +74,12 @@ public:
   /// Looks which of the network's parameters learn now: after prepare, and whenever that may have changed.
   void plan(std::span<const Parameter> parameters) {
     segments_.clear();
+    arrays_.clear();
     for (const Parameter& p : parameters) {
       if (!p.learns()) continue;
+      arrays_.push_back({p.offset, p.offset + arena_extent<T>(p.size())});
       const double decay = p.role == Role::weight || options_.decay_biases ? options_.decay : 0;
-      const Segment next{p.offset, arena_extent<T>(p.size()), rates_.factor(p), decay};
+      const Segment next{arrays_.back(), rates_.factor(p), decay};
       if (!segments_.empty() && segments_.back().take(next)) continue;
       segments_.push_back(next);
     }
@@ -110,12 +112,21 @@ public:
   /// The learning rates of the step at hand.
   const LayerRates& rates() const { return rates_; }
 
-  /// The step itself, on parameters w with gradients g, the arena each. Called by all threads; counts no step.
+  /// The step itself, on parameters w with gradients g, the arena each. Called by all threads; counts no step. Several
+  /// threads share out each array for itself, as they did its gradient: what one of them wrote is in its own caches.
   void update(const Pass<T>& pass, T* w, T* g) {
     options_.clipping.apply(pass, g, size_, room_.data());
+    auto array = arrays_.begin();
     for (const Segment& part : segments_) {
-      const UpdateStates<T> states{at(0, part), at(1, part), at(2, part)};
-      pass.kernels.update(pass.team, rule(), part.numbers, w + part.begin, g + part.begin, states, part.size);
+      auto update_range = [&](Range range) {
+        const UpdateStates<T> states{at(0, range), at(1, range), at(2, range)};
+        pass.kernels.update(pass.team, rule(), part.numbers, w + range.begin, g + range.begin, states, range.size());
+      };
+      if (pass.team.size() == 1) {
+        update_range(part.range);
+      } else {
+        for (; array != arrays_.end() && array->end <= part.range.end; ++array) update_range(*array);
+      }
     }
   }
 
@@ -138,19 +149,19 @@ private:
 
   /// Neighbours in the arena that are updated alike.
   struct Segment {
-    Index begin, size;
+    Range range;
     double rate, decay;      // factor of the learning rate; decay
     UpdateNumbers numbers{}; // of the step at hand
 
     /// Becomes longer by what follows, if that is updated alike.
     bool take(const Segment& next) {
-      if (begin + size != next.begin || rate != next.rate || decay != next.decay) return false;
-      size += next.size;
+      if (range.end != next.range.begin || rate != next.rate || decay != next.decay) return false;
+      range.end = next.range.end;
       return true;
     }
   };
 
-  T* at(int i, const Segment& part) { return i < states() ? state(i) + part.begin : nullptr; }
+  T* at(int i, Range range) { return i < states() ? state(i) + range.begin : nullptr; }
 
   // Atomic: Python may look at them, or set them, from another thread than the one that trains.
   std::atomic<double> rate_{0};
@@ -158,6 +169,7 @@ private:
   OptimizerOptions options_;
   LayerRates rates_; // of the step at hand
   std::vector<Segment> segments_;
+  std::vector<Range> arrays_; // of the arena, those that learn; a segment is several neighbours
   std::uint64_t network_ = 0; // Network::id, 0 before prepare
   Index size_ = 0;
   std::array<Buffer<T>, 3> state_;
