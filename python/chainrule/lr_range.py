@@ -222,12 +222,13 @@ def lr_range_test(
 
     losses: list[float] = []
     smoothed: list[float] = []
-    total = weight = 0.0
+    mean = weight = 0.0
     diverged = False
     for step, batch in zip(range(steps), _batches(rows, batch_size, trainer.seed), strict=False):
         losses.append(stepper.step(step, batch))
-        total, weight = smoothing * total + losses[-1], smoothing * weight + 1
-        smoothed.append(total / weight)
+        weight = smoothing * weight + 1
+        mean += (losses[-1] - mean) / weight  # of equal losses exactly these
+        smoothed.append(mean)
         lowest = min(smoothed)
         limit = lowest + (exploded - 1) * max(abs(lowest), smoothed[0] - lowest)
         # Also where it is not a number.
