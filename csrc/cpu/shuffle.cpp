@@ -10,13 +10,15 @@ namespace {
 // Registers side by side: a round waits for two products of five cycles, one after the other.
 constexpr int side_by_side = 4, places_at_once = side_by_side * wide_width;
 
-typedef std::int64_t SignedWords __attribute__((vector_size(vector_bytes)));
+typedef std::uint32_t HalfWords __attribute__((vector_size(vector_bytes)));
 
 /// (x + f(other)) mod limit. Only the low halves of `other` count, the high ones of x are 0.
 WideWords turn(WideWords x, WideWords limit, WideWords other, std::uint64_t key) {
   const WideWords all = product(WideWords{} + philox_multiplier0, other ^ key);
   const WideWords sum = x + (product(all >> 32 ^ all, limit) >> 32);
-  return sum - (limit & (WideWords)((SignedWords)sum >= (SignedWords)limit)); // both are far below 2^63
+  // Either half of the sum, which is below 2^17, is less than that of a difference below 0: so the less is right.
+  const auto whole = (HalfWords)sum, reduced = (HalfWords)(sum - limit);
+  return (WideWords)(reduced < whole ? reduced : whole);
 }
 
 void shuffled_order(const Team& team, const Shuffle& shuffle, std::int32_t* order) {
