@@ -18,28 +18,29 @@ template <class T>
 void narrow_rows(MatrixView<const T> z, Index first, Index count, const std::int32_t* labels, double keep, double floor,
                  const double* factor, T* row_loss, MatrixView<T> dz) {
   constexpr Index width = Vec<T>::width;
-  T label_logits[width];
-  for (Index k = 0; k < count; ++k) label_logits[k] = z.row(first + k)[labels[k]];
+  alignas(alignment_bytes) T numbers[width] = {};
+  for (Index k = 0; k < count; ++k) numbers[k] = static_cast<T>(factor[k]);
+  const Vec<T> scale = load(numbers);
+  for (Index k = 0; k < count; ++k) numbers[k] = static_cast<T>(labels[k]);
+  const Vec<T> label = load(numbers);
 
-  NarrowRows<T> rows; // before dz is written, whose rows may be those of z
-  exponentials(z, first, count, floor != 0, rows);
-
-  alignas(alignment_bytes) T logs[width], greatest[width], far[width], factors[width];
-  store(log(rows.total), logs);
-  store(rows.most, greatest);
-  store(rows.distances, far);
-  for (Index k = 0; k < count; ++k) {
-    const double distance = static_cast<double>(greatest[k]) - static_cast<double>(label_logits[k]);
-    const double loss = static_cast<double>(logs[k]) + keep * distance + floor * static_cast<double>(far[k]);
-    row_loss[k] = static_cast<T>(factor[k] * loss);
-    factors[k] = static_cast<T>(factor[k]);
+  Vec<T> distance(0), distances(0); // m - z_label, and the sum over all classes
+  NarrowRows<T> rows;               // before dz is written, whose rows may be those of z
+  exponentials(z, first, count, rows, [&](Index j, Vec<T> to_most) {
+    distance = select(label == Vec<T>(j), to_most, distance);
+    if (floor != 0) distances = distances + to_most;
+  });
+  const Vec<T> loss = log(rows.total) + Vec<T>(keep) * distance + Vec<T>(floor) * distances;
+  if (count == width) {
+    store(scale * loss, row_loss);
+  } else {
+    store(scale * loss, row_loss, Partial{count});
   }
   if (dz.data == nullptr) return;
 
-  for (Index k = count; k < width; ++k) factors[k] = 0;
-  const Vec<T> scale = load(factors), share = scale / rows.total, shift = scale * Vec<T>(floor);
-  store_rows(rows, first, count, dz, [&](Vec<T> e) { return e * share - shift; });
-  for (Index k = 0; k < count; ++k) dz.row(first + k)[labels[k]] -= static_cast<T>(factor[k] * keep);
+  const Vec<T> share = scale / rows.total, shift = scale * Vec<T>(floor), kept = scale * Vec<T>(keep);
+  store_rows(rows, first, count, dz,
+             [&](Index j, Vec<T> e) { return e * share - shift - select(label == Vec<T>(j), kept, Vec<T>(0)); });
 }
 
 } // namespace

@@ -18,38 +18,39 @@ template <class T> constexpr Index narrow_classes = 2 * Vec<T>::width;
 /// Of as many rows as a register has lanes, a lane each.
 template <class T> struct NarrowRows {
   Vec<T> e[narrow_classes<T>];
-  Vec<T> most, total;
-  Vec<T> distances; // sum_j (m - z_j), where it was asked for
+  Vec<T> total;
 };
 
-/// `count` rows of logits, at most a register's lanes. A NaN in a row makes its total NaN.
-template <class T> void exponentials(MatrixView<const T> z, Index first, Index count, bool far, NarrowRows<T>& rows) {
+/// `count` rows of logits, at most a register's lanes; shows each class j and its m - z_j. A NaN in a row makes its
+/// total NaN.
+template <class T, class Show>
+void exponentials(MatrixView<const T> z, Index first, Index count, NarrowRows<T>& rows, Show show) {
   constexpr Index width = Vec<T>::width;
-  rows.most = Vec<T>(-std::numeric_limits<double>::infinity());
+  Vec<T> most(-std::numeric_limits<double>::infinity());
   for (Index j = 0; j < z.cols; j += width) {
     Vec<T> square[width];
     load_turned(z.row(first) + j, z.stride, count, smaller(width, z.cols - j), square);
     for (Index s = 0; s < width && j + s < z.cols; ++s) {
       rows.e[j + s] = square[s];
-      rows.most = max(square[s], rows.most); // NaN is passed over
+      most = max(square[s], most); // NaN is passed over
     }
   }
-  rows.total = rows.distances = Vec<T>(0);
+  rows.total = Vec<T>(0);
   for (Index j = 0; j < z.cols; ++j) {
-    if (far) rows.distances = rows.distances + (rows.most - rows.e[j]);
-    rows.e[j] = exp(rows.e[j] - rows.most);
+    show(j, most - rows.e[j]);
+    rows.e[j] = exp(rows.e[j] - most);
     rows.total = rows.total + rows.e[j];
   }
 }
 
-/// Writes value(e_j) of `count` rows to those of `to`, from its row `first` on.
+/// Writes value(j, e_j) of `count` rows to those of `to`, from its row `first` on.
 template <class T, class Value>
 void store_rows(const NarrowRows<T>& rows, Index first, Index count, MatrixView<T> to, Value value) {
   constexpr Index width = Vec<T>::width;
   for (Index j = 0; j < to.cols; j += width) {
     const Index cols = smaller(width, to.cols - j);
     Vec<T> square[width];
-    for (Index s = 0; s < width; ++s) square[s] = s < cols ? value(rows.e[j + s]) : Vec<T>(0);
+    for (Index s = 0; s < width; ++s) square[s] = s < cols ? value(j + s, rows.e[j + s]) : Vec<T>(0);
     store_turned(square, to.row(first) + j, to.stride, count, cols);
   }
 }
