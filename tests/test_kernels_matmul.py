@@ -30,10 +30,13 @@ FEW += [(130, 70, 1), (7, 200, 1), (1, 70, 1)]
 # A transposed b larger than a and c, which are turned: rows that fill registers or not, columns off the strip of 48,
 # rows of b 4 KiB apart. The last one would be turned, but a does not fit the scratch memory of a team of one.
 TURNED = [(16, 49, 300), (48, 97, 200), (32, 50, 1024), (12, 144, 512), (13, 60, 70), (64, 1030, 600), (64, 100, 16000)]
+# Few columns: dot products of the rows of a from some length on; with a transposed a they are computed turned.
+NARROW = [(130, 1, 100), (33, 2, 100), (5, 3, 300), (65, 4, 257), (1, 1, 64), (1, 3, 200), (100, 3, 33), (33, 1, 112)]
+NARROW += [(784, 10, 64), (17, 16, 70), (130, 4, 40), (16, 2, 32), (500, 17, 9)]
 
 # Shapes for what is done after the sum.
 FUSED = [(1, 1, 1), (0, 5, 3), (3, 0, 2), (4, 5, 0), (7, 17, 9), (33, 49, 100), (64, 257, 65), (33, 300, 600)]
-FUSED += [(1, 0, 5), (200, 130, 1100), *FEW]  # no columns; blocks of rows and of the sum together
+FUSED += [(1, 0, 5), (200, 130, 1100), *FEW, *NARROW]  # no columns; blocks of rows and of the sum together
 
 TRANSPOSES = [(False, False), (False, True), (True, False), (True, True)]
 
@@ -58,7 +61,9 @@ def exact_and_bound(
 
 
 @pytest.mark.parametrize("transposes", TRANSPOSES)
-@pytest.mark.parametrize("shapes", [SMALL, LARGE, FEW, TURNED], ids=["small", "large", "few", "turned"])
+@pytest.mark.parametrize(
+    "shapes", [SMALL, LARGE, FEW, TURNED, NARROW], ids=["small", "large", "few", "turned", "narrow"]
+)
 def test_matmul(
     shapes: list[tuple[int, ...]],
     transposes: tuple[bool, bool],
@@ -70,6 +75,16 @@ def test_matmul(
         a, b = factors(rng, dtype, shape, transposes)
         c = kernels.matmul(a, b, transpose_a=transposes[0], transpose_b=transposes[1])
         assert_within(c, *exact_and_bound(a, b, transposes, dtype), message=f"(m, n, k) = {shape}")
+
+
+def test_rows_of_a_product_do_not_depend_on_each_other(
+    kernels: EveryTeam, dtype: str, rng: np.random.Generator
+) -> None:
+    for shape in [*FUSED, (40, 17, 600), (130, 70, 64)]:
+        a, b = factors(rng, dtype, shape, (False, False))
+        c = kernels.matmul(a, b)
+        for row in range(min(3, shape[0])):
+            assert_array_equal(kernels.matmul(a[row : row + 1], b)[0], c[row], err_msg=f"row {row} of {shape}")
 
 
 @pytest.mark.parametrize("transposes", TRANSPOSES)

@@ -1,17 +1,19 @@
 // Matrix products: c = g(a b + bias), or c += a b.
 //
 // Every element of c is one chain of multiply-adds along k, in order, whatever the tile, the block or the number of
-// threads: blocks along k store c and pick it up again, which changes no bit. Where c has few rows and b is transposed
-// it is as many chains as a register has lanes, added up at the end; which of both, shape and instruction set decide.
+// threads: blocks along k store c and pick it up again, which changes no bit. Where c has few rows and b is transposed,
+// or few columns and neither is, it is as many chains as a register has lanes, added up at the end; which of both,
+// shape and instruction set decide.
 //
-// Three ways through the same micro-kernel (matmul_tile.h), and three past it:
+// Three ways through the same micro-kernel (matmul_tile.h), and four past it:
 //   as it lies   b's rows are contiguous, and few or short: nothing is copied
 //   packed       panels of b, and blocks of a where they pay, are copied into the order in which the tile reads them
 //                (matmul_pack.h): b is transposed, or its rows lie so far apart that they fall on the same places of
 //                the cache
-//   turned       c' = b' a', where b is transposed and larger than a and c
+//   turned       c' = b' a', where b is transposed and larger than a and c, or a is and c has few columns
 //   one row      b is read once, from its begin to its end
 //   few rows     of a transposed b: dot products of its rows, which are read once
+//   few columns  dot products of a's rows, which are read once
 //   one term     rows of c are written from their begin to their end
 #include "cpu/matmul_pack.h"
 #include "cpu/operations.h"
@@ -52,14 +54,18 @@ constexpr Index many_panels = 16;
 /// `total` things in as few groups of at most `most` as possible, all about as large.
 class EvenGroups {
 public:
-  EvenGroups(Index total, Index most)
-      : count_(total > 0 ? (total + most - 1) / most : 1), size_(total / count_), longer_(total % count_) {}
+  EvenGroups(Index total, Index most) : size_(total) {
+    if (total <= most) return; // a division takes as long as ten multiply-adds
+    count_ = (total + most - 1) / most;
+    size_ = total / count_;
+    longer_ = total % count_;
+  }
   Index count() const { return count_; }
   Index total() const { return count_ * size_ + longer_; }
   Index size(Index group) const { return size_ + (group < longer_ ? 1 : 0); }
 
 private:
-  Index count_, size_, longer_; // the first groups are longer by one
+  Index count_ = 1, size_, longer_ = 0; // the first groups are longer by one
 };
 
 // The part of c that one member computes ------------------------------------------------------------------------------
@@ -138,9 +144,10 @@ template <class T> void multiply_row(const Product<T>& product, Range cols) {
 
 // Few rows, of a transposed b -----------------------------------------------------------------------------------------
 
-/// ROWS rows of c, each element the sum of a row of a times a row of b: lane by lane first, then lane after lane. A
-/// register's lanes are that many elements of c: so many columns that the sums of all rows turn into one register.
-template <class T, Index ROWS> void multiply_dots(const Product<T>& product, Index i, Range cols) {
+/// ROWS rows of c, or of c' if it is TURNED, each element the sum of a row of a times a row of b: lane by lane first,
+/// then lane after lane. A register's lanes are that many elements of c: so many columns that the sums of all rows turn
+/// into one register.
+template <class T, Index ROWS, bool TURNED> void multiply_dots(const Product<T>& product, Index i, Range cols) {
   constexpr Index width = Vec<T>::width, group = width / ROWS;
   const Strides<T>&a = product.a, &b = product.b;
   for (Index j0 = cols.begin; j0 < cols.end; j0 += group) {
@@ -167,11 +174,11 @@ template <class T, Index ROWS> void multiply_dots(const Product<T>& product, Ind
     store(sums[0], totals);
     for (Index g = 0; g < count; ++g) {
       for (Index r = 0; r < ROWS; ++r) {
-        product.c.row(i + r)[j0 + g] = *product.start(true, i + r, j0 + g).from + totals[g * ROWS + r];
+        const Index row = TURNED ? j0 + g : i + r, col = TURNED ? i + r : j0 + g;
+        product.c.row(row)[col] = *product.start(true, row, col).from + totals[g * ROWS + r];
       }
     }
   }
-  activate(product.epilogue.activation, product.c, {i, i + ROWS}, cols);
 }
 
 /// Whether dot products pay: what they gain for each term they lose where sums are turned, the more so the more rows a
@@ -183,27 +190,68 @@ template <class T> bool dots_pay(Index rows, Index sum) {
 }
 
 /// The dot products of all rows of a share: of as many at once as may be.
-template <class T, Index ROWS = few_rows> void multiply_few_rows(const Product<T>& product, Range rows, Range cols) {
+template <class T, bool TURNED, Index ROWS = few_rows>
+void multiply_rows_by_dots(const Product<T>& product, Range rows, Range cols) {
   Index i = rows.begin;
   if constexpr (ROWS <= Vec<T>::width) {
-    for (; i + ROWS <= rows.end; i += ROWS) multiply_dots<T, ROWS>(product, i, cols);
+    for (; i + ROWS <= rows.end; i += ROWS) multiply_dots<T, ROWS, TURNED>(product, i, cols);
   }
-  if constexpr (ROWS > 1) multiply_few_rows<T, ROWS / 2>(product, {i, rows.end}, cols);
+  if constexpr (ROWS > 1) multiply_rows_by_dots<T, TURNED, ROWS / 2>(product, {i, rows.end}, cols);
 }
 
-// A transposed b, a turned instead ------------------------------------------------------------------------------------
+template <class T> void multiply_few_rows(const Product<T>& product, Share share) {
+  multiply_rows_by_dots<T, false>(product, share.rows, share.cols);
+  activate(product.epilogue.activation, product.c, share.rows, share.cols);
+}
 
-/// Whether turning a and c costs less than turning b, together with the lanes that a's rows leave empty. (AVX-512: a
-/// number turned takes 1/2 cycle in float32, 1 in float64; so does every eighth empty lane, for each number of b.)
+// Few columns ---------------------------------------------------------------------------------------------------------
+
+/// Whether dot products pay for few columns: a tile would leave most lanes empty. For any number of rows, so that a
+/// row's prediction does not depend on those beside it. (AVX-512, 200 rows of 100 terms, one column: a step of training
+/// of 10-100-1 is 1.10 times as fast in float64, 1.17 in float32.)
+template <class T> bool column_dots_pay(Index cols, Index sum) {
+  constexpr Index width = Vec<T>::width;
+  return cols <= few_rows &&
+         few_rows * sum * static_cast<Index>(sizeof(T)) <= static_cast<Index>(Team::scratch_bytes) &&
+         2 * cols * ((sum + width - 1) / width + 6) < sum;
+}
+
+/// c' = b' a': few rows, of b', which is copied, against the rows of a.
+template <class T> void multiply_few_cols(T* scratch, const Product<T>& product, Share share) {
+  const Strides<T>&a = product.a, &b = product.b;
+  Strides<T> rows{b.data, b.col, b.row};
+  if (b.row != 1) {
+    for (Index j = share.cols.begin; j < share.cols.end; ++j) {
+      for (Index p = 0; p < product.sum; ++p) scratch[j * product.sum + p] = *b.at(p, j);
+    }
+    rows = {scratch, product.sum, 1};
+  }
+  const Product<T> turned{rows,        {a.data, a.col, a.row}, product.sum, product.c,
+                          product.add, product.epilogue,       product.team};
+  multiply_rows_by_dots<T, true>(turned, share.cols, share.rows);
+  activate(product.epilogue.activation, product.c, share.rows, share.cols);
+}
+
+// c' instead of c -----------------------------------------------------------------------------------------------------
+
+/// Whether turning what lies across costs less for c' than for c, together with the lanes left empty. (AVX-512: a
+/// number turned takes 1/2 cycle in float32, 1 in float64; so does every eighth empty lane, for each number of the
+/// other factor.) An a that need not be turned is read where it lies, as often as there are tiles of c': it has to be
+/// few.
 template <class T> bool turning_pays(const Product<T>& product, Share share) {
+  constexpr Index width = Vec<T>::width;
   const Index rows = share.rows.size(), cols = share.cols.size(), sum = product.sum;
-  const Index padded = (rows + Vec<T>::width - 1) / Vec<T>::width * Vec<T>::width;
-  const Index bytes = (padded + tile_cols<T>)*(sum + turned_cols) * static_cast<Index>(sizeof(T));
-  return !product.add && product.epilogue.bias == nullptr && bytes <= static_cast<Index>(Team::scratch_bytes) &&
-         8 * rows * (sum + cols) + (padded - rows) * sum * cols < 8 * sum * cols;
+  const bool packs_a = product.a.row != 1, packs_b = product.b.col != 1;
+  const Index padded_rows = (rows + width - 1) / width * width, padded_cols = (cols + width - 1) / width * width;
+  const Index terms = turned_cols + (packs_a ? sum : 0);
+  const Index bytes = (padded_rows + tile_cols<T>)*terms * static_cast<Index>(sizeof(T));
+  const Index turned = 8 * rows * ((packs_a ? sum : 0) + cols) + (padded_rows - rows) * sum * cols;
+  const Index straight = packs_b ? 8 * sum * cols : (padded_cols - cols) * sum * rows;
+  return (packs_a || cols <= 2 * tile_rows) && !product.add && product.epilogue.bias == nullptr &&
+         bytes <= static_cast<Index>(Team::scratch_bytes) && turned < straight;
 }
 
-/// c' = b' a', of which b' lies as a tile reads its first factor, and a', less than b, is packed. A strip of c' waits
+/// c' = b' a', of which b' lies as a tile reads its first factor, and a' is packed, or has rows. A strip of c' waits
 /// in scratch and is turned on its way to c. The terms of a sum and their order are those of the other ways.
 template <class T> void multiply_turned(T* scratch, const Product<T>& product, Share share) {
   constexpr Index width = Vec<T>::width;
@@ -211,10 +259,11 @@ template <class T> void multiply_turned(T* scratch, const Product<T>& product, S
   const EvenGroups across((share.rows.size() + width - 1) / width, tile_vectors);
   const Index stride = across.total() * width;
   const Index panel = product.sum * tile_cols<T>;
+  const bool packs = a.row != 1;                    // a' has rows
   T* const turned_c = scratch;                      // (turned_cols, stride)
   T* const panels = scratch + turned_cols * stride; // across.count() times (sum, tile_cols)
   Index i = share.rows.begin;
-  for (Index group = 0; group < across.count(); ++group) {
+  for (Index group = 0; packs && group < across.count(); ++group) {
     const Index end = smaller(i + across.size(group) * width, share.rows.end);
     pack_b<T>({a.data, a.col, a.row}, {0, product.sum}, i, end - i, panels + group * panel);
     i = end;
@@ -224,17 +273,25 @@ template <class T> void multiply_turned(T* scratch, const Product<T>& product, S
   for (Index j = share.cols.begin; j < share.cols.end; j += turned_cols) {
     const Range cols{j, smaller(j + turned_cols, share.cols.end)};
     T* c = turned_c;
+    i = share.rows.begin;
     for (Index group = 0; group < across.count(); ++group) {
       const Index vectors = across.size(group), highest = tile_heights[vectors - 1];
       const EvenGroups down(cols.size(), crowded ? smaller(8, highest) : highest);
       Index row = 0;
       for (Index tile = 0; tile < down.count(); ++tile) {
         product.team.prefetch();
-        const TileInput<T> in{product.sum, b.at(0, j + row), b.col, b.row, panels + group * panel, tile_cols<T>};
-        run_tile<T>(down.size(tile), vectors * width, in, {tile_zeros<T>, 0}, {c + row * stride, stride, false});
+        TileInput<T> in{product.sum, b.at(0, j + row), b.col, b.row, panels + group * panel, tile_cols<T>};
+        Index lanes = vectors * width;
+        if (!packs) {
+          in.b = a.at(i, 0);
+          in.b_row = a.col;
+          lanes = smaller(lanes, share.rows.end - i);
+        }
+        run_tile<T>(down.size(tile), lanes, in, {tile_zeros<T>, 0}, {c + row * stride, stride, false});
         row += down.size(tile);
       }
       c += vectors * width;
+      i += vectors * width;
     }
     for (Index q = 0; q < share.rows.size(); q += width) {
       const Index count = smaller(width, share.rows.size() - q);
@@ -349,11 +406,13 @@ void matmul(const Team& team, Factor<T> a, Factor<T> b, MatrixView<T> c, Write w
   const Product<T> product{strides_of(a), strides_of(b), a.cols(), c, write == Write::add, epilogue, team};
   const Index b_bytes = product.sum * c.cols * static_cast<Index>(sizeof(T));
   const bool few = share.rows.size() <= few_tiles * tile_rows && b_bytes <= unpacked_bytes;
-  if (!b.transposed && c.rows == 1) {
+  if (!a.transposed && !b.transposed && column_dots_pay<T>(c.cols, product.sum)) {
+    multiply_few_cols(reinterpret_cast<T*>(team.scratch()), product, share);
+  } else if (!b.transposed && c.rows == 1) {
     multiply_row(product, share.cols);
   } else if (b.transposed && !a.transposed && dots_pay<T>(c.rows, product.sum)) { // not by the share's rows
-    multiply_few_rows<T>(product, share.rows, share.cols);
-  } else if (b.transposed && !a.transposed && turning_pays(product, share)) {
+    multiply_few_rows(product, share);
+  } else if (b.transposed != a.transposed && turning_pays(product, share)) {
     multiply_turned(reinterpret_cast<T*>(team.scratch()), product, share);
   } else if (!b.transposed && product.sum == 1) {
     multiply_one_term(product, share);
