@@ -97,6 +97,9 @@ def test_without_smoothing_the_smoothed_loss_is_the_loss():
     tested = on_line(min_lr=1e-4, max_lr=1e-2, steps=7, smoothing=0.0)
     np.testing.assert_array_equal(tested.losses, tested.smoothed)
     assert (len(tested.rates), tested.diverged) == (7, False)
+    wide = on_line(min_lr=1e-3, max_lr=1e3, steps=30, smoothing=0.0)  # falls and rises by more than twice in a step
+    np.testing.assert_array_equal(wide.losses, wide.smoothed)
+    assert np.max(abs(np.diff(np.log(wide.losses)))) > np.log(2)
     assert "without divergence: a greater `max_lr`" in repr(tested)
     # At the end the loss is back above its start, by less than what would be a divergence.
     back = measured([0.1, 0.2, 0.4], [1.0, 0.5, 1.5])

@@ -227,7 +227,8 @@ def lr_range_test(
     for step, batch in zip(range(steps), _batches(rows, batch_size, trainer.seed), strict=False):
         losses.append(stepper.step(step, batch))
         weight = smoothing * weight + 1
-        mean += (losses[-1] - mean) / weight  # of equal losses exactly these
+        # Of equal losses exactly these; where nothing is smoothed, exactly the loss.
+        mean = losses[-1] if weight == 1 else mean + (losses[-1] - mean) / weight
         smoothed.append(mean)
         lowest = min(smoothed)
         limit = lowest + (exploded - 1) * max(abs(lowest), smoothed[0] - lowest)
