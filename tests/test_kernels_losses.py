@@ -298,6 +298,16 @@ def test_cross_entropy_of_the_widest_logits_is_right(kernels: EveryTeam, dtype: 
     assert_array_equal(dp, [[0, 0], [-1, 1]])
 
 
+def test_cross_entropy_of_logits_too_far_apart(kernels: EveryTeam, dtype: str) -> None:
+    """The difference of two logits is no number of the type, but its part of a mean is; without weight it is 0."""
+    if kernels.teams[0].isa == "cuda":
+        pytest.skip("a GPU takes the difference first")
+    most = np.finfo(dtype).max
+    p = np.array([[most, -most, 0.0]] * 3, dtype)
+    row_loss, _ = kernels.cross_entropy(p, np.ones(3, np.int32), weight=np.array([0, 0.125, 1], dtype), scale=0.25)
+    assert_array_equal(row_loss, np.array([0, most / 16, most / 2], dtype))
+
+
 # Scores ---------------------------------------------------------------------------------------------------------------
 
 

@@ -18,27 +18,31 @@ template <class T>
 void narrow_rows(MatrixView<const T> z, Index first, Index count, const std::int32_t* labels, double keep, double floor,
                  const double* factor, T* row_loss, MatrixView<T> dz) {
   constexpr Index width = Vec<T>::width;
-  alignas(alignment_bytes) T numbers[width] = {};
-  for (Index k = 0; k < count; ++k) numbers[k] = static_cast<T>(factor[k]);
-  const Vec<T> scale = load(numbers);
-  for (Index k = 0; k < count; ++k) numbers[k] = static_cast<T>(labels[k]);
-  const Vec<T> label = load(numbers);
+  alignas(alignment_bytes) T own_class[width] = {}, factors[width] = {}; // 0 in lanes without a row
+  for (Index k = 0; k < count; ++k) {
+    own_class[k] = static_cast<T>(labels[k]);
+    factors[k] = static_cast<T>(factor[k]);
+  }
+  const Vec<T> label = load(own_class), scale = load(factors);
 
-  Vec<T> distance(0), distances(0); // m - z_label, and the sum over all classes
-  NarrowRows<T> rows;               // before dz is written, whose rows may be those of z
-  exponentials(z, first, count, rows, [&](Index j, Vec<T> to_most) {
-    distance = select(label == Vec<T>(j), to_most, distance);
-    if (floor != 0) distances = distances + to_most;
+  Vec<T> label_logits(0), distances(0); // z_label; sum_j (m - z_j)
+  NarrowRows<T> rows;                   // before dz is written, whose rows may be those of z
+  exponentials(z, first, count, rows, [&](Index j, Vec<T> logits, Vec<T> most) {
+    label_logits = select(label == Vec<T>(j), logits, label_logits);
+    if (floor != 0) distances = distances + (most - logits);
   });
-  const Vec<T> loss = log(rows.total) + Vec<T>(keep) * distance + Vec<T>(floor) * distances;
+  const Vec<T> half(0.5), kept = scale * Vec<T>(keep), shift = scale * Vec<T>(floor);
+  // Half of m - z_label is a number of T where all of it is not; the mean over rows may be one yet.
+  const Vec<T> distance = half * rows.most - half * label_logits;
+  const Vec<T> loss = scale * log(rows.total) + (kept + kept) * distance + shift * distances;
   if (count == width) {
-    store(scale * loss, row_loss);
+    store(loss, row_loss);
   } else {
-    store(scale * loss, row_loss, Partial{count});
+    store(loss, row_loss, Partial{count});
   }
   if (dz.data == nullptr) return;
 
-  const Vec<T> share = scale / rows.total, shift = scale * Vec<T>(floor), kept = scale * Vec<T>(keep);
+  const Vec<T> share = scale / rows.total;
   store_rows(rows, first, count, dz,
              [&](Index j, Vec<T> e) { return e * share - shift - select(label == Vec<T>(j), kept, Vec<T>(0)); });
 }

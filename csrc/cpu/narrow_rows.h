@@ -18,27 +18,27 @@ template <class T> constexpr Index narrow_classes = 2 * Vec<T>::width;
 /// Of as many rows as a register has lanes, a lane each.
 template <class T> struct NarrowRows {
   Vec<T> e[narrow_classes<T>];
-  Vec<T> total;
+  Vec<T> most, total;
 };
 
-/// `count` rows of logits, at most a register's lanes; shows each class j and its m - z_j. A NaN in a row makes its
+/// `count` rows of logits, at most a register's lanes; shows each class j, its z_j and m. A NaN in a row makes its
 /// total NaN.
 template <class T, class Show>
 void exponentials(MatrixView<const T> z, Index first, Index count, NarrowRows<T>& rows, Show show) {
   constexpr Index width = Vec<T>::width;
-  Vec<T> most(-std::numeric_limits<double>::infinity());
+  rows.most = Vec<T>(-std::numeric_limits<double>::infinity());
   for (Index j = 0; j < z.cols; j += width) {
     Vec<T> square[width];
     load_turned(z.row(first) + j, z.stride, count, smaller(width, z.cols - j), square);
     for (Index s = 0; s < width && j + s < z.cols; ++s) {
       rows.e[j + s] = square[s];
-      most = max(square[s], most); // NaN is passed over
+      rows.most = max(square[s], rows.most); // NaN is passed over
     }
   }
   rows.total = Vec<T>(0);
   for (Index j = 0; j < z.cols; ++j) {
-    show(j, most - rows.e[j]);
-    rows.e[j] = exp(rows.e[j] - most);
+    show(j, rows.e[j], rows.most);
+    rows.e[j] = exp(rows.e[j] - rows.most);
     rows.total = rows.total + rows.e[j];
   }
 }

@@ -16,7 +16,7 @@ typedef std::uint32_t HalfWords __attribute__((vector_size(vector_bytes)));
 WideWords turn(WideWords x, WideWords limit, WideWords other, std::uint64_t key) {
   const WideWords all = product(WideWords{} + philox_multiplier0, other ^ key);
   const WideWords sum = x + (product(all >> 32 ^ all, limit) >> 32);
-  // Either half of the sum, which is below 2^17, is less than that of a difference below 0: so the less is right.
+  // A difference below 0 has halves of 2^32 - 2^17 and more, the sum's are below 2^17: the lesser ones are right.
   const auto whole = (HalfWords)sum, reduced = (HalfWords)(sum - limit);
   return (WideWords)(reduced < whole ? reduced : whole);
 }

@@ -15,7 +15,7 @@ template <class T> void softmax_forward(const Team& team, MatrixView<const T> z,
     NarrowRows<T> narrow;
     for (Index i = rows.begin; i < rows.end; i += Vec<T>::width) {
       const Index count = smaller(Vec<T>::width, rows.end - i);
-      exponentials(z, i, count, narrow, [](Index, Vec<T>) {});
+      exponentials(z, i, count, narrow, [](Index, Vec<T>, Vec<T>) {});
       store_rows(narrow, i, count, h, [&](Index, Vec<T> e) { return e / narrow.total; });
     }
     return;

@@ -113,7 +113,8 @@ public:
   const LayerRates& rates() const { return rates_; }
 
   /// The step itself, on parameters w with gradients g, the arena each. Called by all threads; counts no step. Several
-  /// threads share out each array for itself, as they did its gradient: what one of them wrote is in its own caches.
+  /// threads share out each array for itself, as mostly they did its gradient: what one of them wrote is in its own
+  /// caches.
   void update(const Pass<T>& pass, T* w, T* g) {
     options_.clipping.apply(pass, g, size_, room_.data());
     auto array = arrays_.begin();
