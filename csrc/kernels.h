@@ -100,8 +100,8 @@ inline constexpr const char* column_constraint_names[] = {"max_norm", "unit_norm
 template <class T> struct Kernels {
   // Products ----------------------------------------------------------------------------------------------------
 
-  /// c (m, n) = g(a (m, k) b (k, n) + bias), or c += a b. c aliases nothing. Sums run along k in an order that shape and
-  /// transposes decide; on a CPU, the number of rows m only where b is transposed.
+  /// c (m, n) = g(a (m, k) b (k, n) + bias), or c += a b. c aliases nothing. Sums run along k in an order that shape
+  /// and transposes decide; on a CPU, the number of rows m only where b is transposed.
   void (*matmul)(const Team&, Factor<T> a, Factor<T> b, MatrixView<T> c, Write, Epilogue<T>);
 
   // Element by element ------------------------------------------------------------------------------------------
