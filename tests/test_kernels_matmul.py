@@ -30,7 +30,7 @@ FEW += [(130, 70, 1), (7, 200, 1), (1, 70, 1)]
 # A transposed b larger than a and c, which are turned: rows that fill registers or not, columns off the strip of 48,
 # rows of b 4 KiB apart. The last one would be turned, but a does not fit the scratch memory of a team of one.
 TURNED = [(16, 49, 300), (48, 97, 200), (32, 50, 1024), (12, 144, 512), (13, 60, 70), (64, 1030, 600), (64, 100, 16000)]
-# Few columns: dot products of the rows of a from some length on; with a transposed a they are computed turned.
+# One column: dot products of the rows of a from some length on. Few, with a transposed a: computed turned.
 NARROW = [(130, 1, 100), (33, 2, 100), (5, 3, 300), (65, 4, 257), (1, 1, 64), (1, 3, 200), (100, 3, 33), (33, 1, 112)]
 NARROW += [(784, 10, 64), (17, 16, 70), (130, 4, 40), (16, 2, 32), (500, 17, 9)]
 

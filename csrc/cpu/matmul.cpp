@@ -2,7 +2,7 @@
 //
 // Every element of c is one chain of multiply-adds along k, in order, whatever the tile, the block or the number of
 // threads: blocks along k store c and pick it up again, which changes no bit. Where c has few rows and b alone is
-// transposed, or few columns and neither factor is, it is as many chains as a register has lanes, added up at the end;
+// transposed, or one column and neither factor is, it is as many chains as a register has lanes, added up at the end;
 // which of both, shape and instruction set decide.
 //
 // Three ways through the same micro-kernel (matmul_tile.h), and four past it:
@@ -13,7 +13,7 @@
 //   turned       c' = b' a', where b is transposed and larger than a and c, or a is and c has few columns
 //   one row      b is read once, from its begin to its end
 //   few rows     of a transposed b: dot products of its rows, which are read once
-//   few columns  dot products of a's rows, which are read once, or twice for three columns
+//   one column   dot products of a's rows, which are read once
 //   one term     rows of c are written from their begin to their end
 #include "cpu/matmul_pack.h"
 #include "cpu/operations.h"
@@ -191,45 +191,38 @@ template <class T> bool dots_pay(Index rows, Index sum) {
 }
 
 /// The dot products of all rows of a share: of as many at once as may be.
-template <class T, bool TURNED, Index ROWS = few_rows>
+template <class T, Index ROWS = few_rows>
 void multiply_rows_by_dots(const Product<T>& product, Range rows, Range cols) {
   Index i = rows.begin;
   if constexpr (ROWS <= Vec<T>::width) {
-    for (; i + ROWS <= rows.end; i += ROWS) multiply_dots<T, ROWS, TURNED>(product, i, cols);
+    for (; i + ROWS <= rows.end; i += ROWS) multiply_dots<T, ROWS, false>(product, i, cols);
   }
-  if constexpr (ROWS > 1) multiply_rows_by_dots<T, TURNED, ROWS / 2>(product, {i, rows.end}, cols);
+  if constexpr (ROWS > 1) multiply_rows_by_dots<T, ROWS / 2>(product, {i, rows.end}, cols);
 }
 
 template <class T> void multiply_few_rows(const Product<T>& product, Share share) {
-  multiply_rows_by_dots<T, false>(product, share.rows, share.cols);
+  multiply_rows_by_dots(product, share.rows, share.cols);
   activate(product.epilogue.activation, product.c, share.rows, share.cols);
 }
 
-// Few columns ---------------------------------------------------------------------------------------------------------
+// One column ----------------------------------------------------------------------------------------------------------
 
-/// Whether dot products pay for few columns: a tile would leave most lanes empty. For any number of rows, so that a
-/// row's prediction does not depend on those beside it. (AVX-512, 200 rows of 100 terms, one column: a step of training
-/// of 10-100-1 is 1.10 times as fast in float64, 1.17 in float32; with its gradient turned too, 1.23 and 1.37.)
-template <class T> bool column_dots_pay(Index cols, Index sum) {
+/// Whether dot products pay for a single column, where a tile has one lane to use. For any number of rows, so that a
+/// row's prediction does not depend on those beside it. (AVX-512, 200 rows of 100 terms: a step of training of 10-100-1
+/// is 1.10 times as fast in float64, 1.17 in float32; with its gradient turned too, 1.23 and 1.37. Two columns, which
+/// would have to be copied: 1.03; for a single row they are slower.)
+template <class T> bool column_by_dots(const Product<T>& product) {
   constexpr Index width = Vec<T>::width;
-  return cols <= few_rows &&
-         few_rows * sum * static_cast<Index>(sizeof(T)) <= static_cast<Index>(Team::scratch_bytes) &&
-         2 * cols * ((sum + width - 1) / width + 6) < sum;
+  const Index sum = product.sum;
+  return product.c.cols == 1 && product.b.row == 1 && 2 * ((sum + width - 1) / width + 6) < sum;
 }
 
-/// c' = b' a': few rows, of b', which is copied, against the rows of a.
-template <class T> void multiply_few_cols(T* scratch, const Product<T>& product, Share share) {
+/// c' = b' a': one row against the rows of a.
+template <class T> void multiply_column(const Product<T>& product, Share share) {
   const Strides<T>&a = product.a, &b = product.b;
-  Strides<T> rows{b.data, b.col, b.row};
-  if (b.row != 1) {
-    for (Index j = share.cols.begin; j < share.cols.end; ++j) {
-      for (Index p = 0; p < product.sum; ++p) scratch[j * product.sum + p] = *b.at(p, j);
-    }
-    rows = {scratch, product.sum, 1};
-  }
-  const Product<T> turned{rows,        {a.data, a.col, a.row}, product.sum, product.c,
-                          product.add, product.epilogue,       product.team};
-  multiply_rows_by_dots<T, true>(turned, share.cols, share.rows);
+  const Product<T> turned{{b.data, 0, 1}, {a.data, a.col, a.row}, product.sum, product.c,
+                          product.add,    product.epilogue,       product.team};
+  multiply_dots<T, 1, true>(turned, 0, share.rows);
   activate(product.epilogue.activation, product.c, share.rows, share.cols);
 }
 
@@ -407,8 +400,8 @@ void matmul(const Team& team, Factor<T> a, Factor<T> b, MatrixView<T> c, Write w
   const Product<T> product{strides_of(a), strides_of(b), a.cols(), c, write == Write::add, epilogue, team};
   const Index b_bytes = product.sum * c.cols * static_cast<Index>(sizeof(T));
   const bool few = share.rows.size() <= few_tiles * tile_rows && b_bytes <= unpacked_bytes;
-  if (!a.transposed && !b.transposed && column_dots_pay<T>(c.cols, product.sum)) {
-    multiply_few_cols(reinterpret_cast<T*>(team.scratch()), product, share);
+  if (!a.transposed && !b.transposed && column_by_dots(product)) {
+    multiply_column(product, share);
   } else if (!b.transposed && c.rows == 1) {
     multiply_row(product, share.cols);
   } else if (b.transposed && !a.transposed && dots_pay<T>(c.rows, product.sum)) { // not by the share's rows

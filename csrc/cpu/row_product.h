@@ -15,8 +15,17 @@ template <class T> void begin_row(const T* bias, Range cols, T* c) {
 }
 
 /// c += number(0) * row(0) + number(1) * row(1) + ..., `count` of them: four rows at a time, each from its begin to its
-/// end, as memory likes best, while the sums of all columns wait in c, in the first-level cache.
+/// end, as memory likes best, while the sums of all columns wait in c, in the first-level cache. Those of few columns
+/// wait in a register instead. (128 rows of 10 columns, AVX-512: 0.36 us before, 0.15 now, AVX2: 0.34, 0.25.)
 template <class T, class Number, class Row> void add_rows(Index count, Number number, Row row, Range cols, T* c) {
+  if (cols.size() <= 2 * Vec<T>::width) {
+    each_vector<T>(cols, [&](Index j, auto part) {
+      Vec<T> total = load(c + j, part);
+      for (Index p = 0; p < count; ++p) total = total + Vec<T>(number(p)) * load(row(p) + j, part);
+      store(total, c + j, part);
+    });
+    return;
+  }
   constexpr Index group = 4; // 2, 3, 8 and 16 were slower
   Index p = 0;
   for (; p + group <= count; p += group) {

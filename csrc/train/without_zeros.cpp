@@ -9,7 +9,7 @@ namespace {
 
 // With one number in five, 784 columns and 100 units, batches of 200: 1.25 (float32) and 1.7 times (float64) as fast on
 // AVX2, with one in ten 2.3 and 2.8 times; with three in ten 0.9 and 1.2 times. Less than 64 columns or units pay less:
-// 30 columns, 16 units and one number in five 0.74 and 0.89 times. Up to four units the bits would change: dense
+// 30 columns, 16 units and one number in five 0.74 and 0.89 times. With a single unit the bits would change: dense
 // rows are then added in another order (cpu/matmul.cpp).
 constexpr double most_share = 0.2;
 constexpr Index least_columns = 64, least_units = 64;
