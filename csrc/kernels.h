@@ -42,10 +42,12 @@ template <class T> struct Factor {
   CHAINRULE_INLINE Index cols() const { return transposed ? matrix.rows : matrix.cols; }
 };
 
-/// What a matrix product does to an element before it is stored: c <- g(c + bias). Only with Write::overwrite.
+/// What a matrix product does to an element before it is stored: c <- g(c + bias), or, on the way back, c <- c g'(h),
+/// as activation_backward does. Only with Write::overwrite.
 template <class T> struct Epilogue {
   const T* bias = nullptr; // (cols of c), or none
   Activation activation{};
+  const T* h = nullptr; // as c, neither with gaps between its rows, and no bias; null for g itself
 };
 
 /// The right answers for B rows: class numbers, or one number for each output. Exactly one is set.
@@ -100,8 +102,8 @@ inline constexpr const char* column_constraint_names[] = {"max_norm", "unit_norm
 template <class T> struct Kernels {
   // Products ----------------------------------------------------------------------------------------------------
 
-  /// c (m, n) = g(a (m, k) b (k, n) + bias), or c += a b. c aliases nothing. Sums run along k in an order that shape
-  /// and transposes decide; on a CPU, the number of rows m only where b is transposed.
+  /// c (m, n) = g(a (m, k) b (k, n) + bias), c = (a b) g'(h), or c += a b. c aliases nothing. Sums run along k in an
+  /// order that shape and transposes decide; on a CPU, the number of rows m only where b is transposed.
   void (*matmul)(const Team&, Factor<T> a, Factor<T> b, MatrixView<T> c, Write, Epilogue<T>);
 
   // Element by element ------------------------------------------------------------------------------------------

@@ -127,11 +127,34 @@ def test_matmul_epilogue(activation: str, bias: bool, kernels: EveryTeam, dtype:
             assert_within(h, exact, bound, message=f"(m, n, k) = {shape}, transposes {transposes}")
 
 
+@pytest.mark.parametrize("transposes", TRANSPOSES)
+@pytest.mark.parametrize("activation", reference.ACTIVATIONS)
+def test_matmul_times_slopes(
+    activation: str, transposes: tuple[bool, bool], kernels: EveryTeam, dtype: str, rng: np.random.Generator
+) -> None:
+    flags = {"transpose_a": transposes[0], "transpose_b": transposes[1]}
+    for shape in [*FUSED, *TURNED[:5]]:
+        a, b = factors(rng, dtype, shape, transposes)
+        a.reshape(-1)[:1], b.reshape(-1)[-1:] = np.nan, np.inf  # which no slope of 0 hides
+        h = random(rng, dtype, *shape[:2])
+        h[::3] = 0  # a kink, or an end
+        dz = kernels.matmul(a, b, **flags, activation=activation, parameter=0.5, slope_at=h)
+        dh = kernels.matmul(a, b, **flags)
+        expected = kernels.activation_backward(h, dh, activation=activation, parameter=0.5)
+        assert_array_equal(dz, expected, err_msg=f"(m, n, k) = {shape}")
+        assert_array_equal(np.signbit(dz[dz == 0]), np.signbit(expected[expected == 0]))
+
+
 def test_matmul_adds_or_fuses(kernels: EveryTeam, dtype: str) -> None:
     a = np.ones((2, 2), dtype)
     for options in ({"bias": np.ones(2, dtype)}, {"activation": "relu"}):
         with pytest.raises(ValueError, match="neither bias nor activation"):
             kernels.teams[0].matmul(a, a, add_to=a, **options)
+    slopes = {"activation": "relu", "slope_at": a}
+    with pytest.raises(ValueError, match="takes no bias"):
+        kernels.teams[0].matmul(a, a, bias=np.ones(2, dtype), **slopes)
+    with pytest.raises(ValueError, match="slope_at"):
+        kernels.teams[0].matmul(a, a, activation="relu", slope_at=np.ones((2, 3), dtype))
 
 
 @pytest.mark.parametrize("transposes", TRANSPOSES)
@@ -192,6 +215,8 @@ def test_matmul_into_a_given_array(kernels: EveryTeam, dtype: str, rng: np.rando
     for pair in ((square, np.eye(4, dtype=dtype)), (np.eye(4, dtype=dtype), square)):
         with pytest.raises(ValueError, match="share memory"):
             engine.matmul(*pair, out=square)
+    with pytest.raises(ValueError, match="share memory with a, b or slope_at"):
+        engine.matmul(a, b, activation="relu", slope_at=out, out=out)
 
 
 def test_register_ceiling_is_a_rate(kernels: EveryTeam) -> None:

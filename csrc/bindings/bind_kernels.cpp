@@ -37,8 +37,8 @@ public:
   using Base::Base;
 
   Array<T> matmul(const py::object& a_in, const py::object& b_in, bool transpose_a, bool transpose_b,
-                  const py::object& bias_in, const std::string& activation, double parameter, const py::object& add_to,
-                  const py::object& out) {
+                  const py::object& bias_in, const std::string& activation, double parameter,
+                  const py::object& slope_at, const py::object& add_to, const py::object& out) {
     const Array<T> a_array = array_of<T>(a_in, "a", {-1, -1}), b_array = array_of<T>(b_in, "b", {-1, -1});
     const Factor<T> a{view_of(a_array), transpose_a}, b{view_of(b_array), transpose_b};
     check(a.cols() == b.rows(), "a has ", a.cols(), " columns but b has ", b.rows(), " rows");
@@ -49,14 +49,18 @@ public:
     const Activation g = activation_named(activation, parameter);
     std::optional<const Array<T>> bias;
     if (!bias_in.is_none()) bias.emplace(array_of<T>(bias_in, "bias", {b.cols()}));
+    std::optional<const Array<T>> h;
+    if (!slope_at.is_none()) h.emplace(array_of<T>(slope_at, "slope_at", shape));
     const Write write = add_to.is_none() ? Write::overwrite : Write::add;
     check(write == Write::overwrite || (!bias && g.kind == ActivationKind::identity),
           "a product that adds takes neither bias nor activation");
-    check(!overlap(a.matrix, view_of_mutable(c)) && !overlap(b.matrix, view_of_mutable(c)),
-          "out must not share memory with a or b");
+    check(!h || !bias, "a product that is multiplied by slopes takes no bias");
+    auto shared = [&](const MatrixView<const T>& factor) { return overlap(factor, view_of_mutable(c)); };
+    check(!shared(a.matrix) && !shared(b.matrix) && !(h && shared(view_of(*h))),
+          "out must not share memory with a, b or slope_at");
     run([&](const Team& team) {
       kernels_.matmul(team, {view(a_array), transpose_a}, {view(b_array), transpose_b}, view(c), write,
-                      {.bias = bias ? at(*bias) : nullptr, .activation = g});
+                      {.bias = bias ? at(*bias) : nullptr, .activation = g, .h = h ? at(*h) : nullptr});
     });
     return c;
   }
@@ -423,7 +427,7 @@ template <class T> void bind_kernels(py::module_& module) {
       .def_property_readonly("isa", &Runner<T>::isa)
       .def("matmul", &Runner<T>::matmul, arg("a"), arg("b"), py::kw_only(), arg("transpose_a") = false,
            arg("transpose_b") = false, arg("bias") = none, arg("activation") = "identity", arg("parameter") = 0.0,
-           arg("add_to") = none, arg("out") = none)
+           arg("slope_at") = none, arg("add_to") = none, arg("out") = none)
       .def("sparse_product", &Runner<T>::sparse_product, arg("s"), arg("w"), py::kw_only(), arg("rows") = none,
            arg("bias") = none, arg("activation") = "identity", arg("parameter") = 0.0)
       .def("sparse_gradient", &Runner<T>::sparse_gradient, arg("s"), arg("dz"), py::kw_only(), arg("inputs"),

@@ -1,4 +1,4 @@
-// Matrix products: c = g(a b + bias), or c += a b.
+// Matrix products: c = g(a b + bias), c = (a b) g'(h), or c += a b.
 //
 // Every element of c is one chain of multiply-adds along k, in order, whatever the tile, the block or the number of
 // threads: blocks along k store c and pick it up again, which changes no bit. Where c has few rows and b alone is
@@ -97,6 +97,26 @@ template <class T> Share share_of(const Team& team, Index rows, Index cols, bool
   return {Team::part(rows, 1, team.rank() / across, best_down), Team::part(cols, width, team.rank() % across, across)};
 }
 
+// The slope of an activation ------------------------------------------------------------------------------------------
+
+/// c <- c g'(h). A member does this where it has just computed c: the lines are in its caches, and nobody waits. Tile
+/// by tile it would be slower on one thread (4-100-3, float64: 0.93): what was just stored is loaded again too soon.
+template <class T> void multiply_by_slopes(Activation activation, const T* h, MatrixView<T> c, Range rows, Range cols) {
+  with_formula(activation, [&](auto formula) {
+    auto along = [&](Index i, Range range) { // from the begin of row i
+      T* const row = c.row(i);
+      each_vector<T>(range, [&](Index j, auto part) {
+        store(load(row + j, part) * formula.slope(load(h + i * c.cols + j, part)), row + j, part);
+      });
+    };
+    if (cols.size() == c.cols) {
+      along(rows.begin, {0, rows.size() * c.cols});
+    } else {
+      for (Index i = rows.begin; i < rows.end; ++i) along(i, cols);
+    }
+  });
+}
+
 /// What a product is made of, as every way through it needs it.
 template <class T> struct Product {
   Strides<T> a, b;
@@ -114,12 +134,20 @@ template <class T> struct Product {
   /// Computes a tile of c, at most one, and what follows after the last block of the sum.
   void compute(Range rows, Range cols, const TileInput<T>& in, bool first, bool last) const {
     team.prefetch();
-    const ActivationKind kind = epilogue.activation.kind;
-    T* target = c.row(rows.begin) + cols.begin;
+    const bool relu = epilogue.activation.kind == ActivationKind::relu, slopes = epilogue.h != nullptr;
+    const Index place = rows.begin * c.stride + cols.begin;
     run_tile<T>(rows.size(), cols.size(), in, start(first, rows.begin, cols.begin),
-                {target, c.stride, last && kind == ActivationKind::relu});
+                {c.data + place, c.stride, last && relu && !slopes, last && slopes ? epilogue.h + place : nullptr});
     // Just stored, the tile is still in the first-level cache.
-    if (last && kind != ActivationKind::relu) activate(epilogue.activation, c, rows, cols);
+    if (last && !relu) activate(epilogue.activation, c, rows, cols);
+  }
+  /// What follows, on a part of c that no tile computed.
+  void finish(Range rows, Range cols) const {
+    if (epilogue.h != nullptr) {
+      multiply_by_slopes(epilogue.activation, epilogue.h, c, rows, cols);
+    } else {
+      activate(epilogue.activation, c, rows, cols);
+    }
   }
   /// Asks for the memory of the tile of c that comes next: its sums begin there, and wait if it is far away.
   void ask_for(Range rows, Index col) const {
@@ -139,7 +167,7 @@ template <class T> void multiply_row(const Product<T>& product, Range cols) {
   if (!product.add) begin_row(product.epilogue.bias, cols, c);
   add_rows<T>(
       product.sum, [&](Index p) { return *a.at(0, p); }, [&](Index p) { return b.at(p, 0); }, cols, c);
-  activate(product.epilogue.activation, product.c, {0, 1}, cols);
+  product.finish({0, 1}, cols);
 }
 
 // Few rows, of a transposed b -----------------------------------------------------------------------------------------
@@ -202,7 +230,7 @@ void multiply_rows_by_dots(const Product<T>& product, Range rows, Range cols) {
 
 template <class T> void multiply_few_rows(const Product<T>& product, Share share) {
   multiply_rows_by_dots(product, share.rows, share.cols);
-  activate(product.epilogue.activation, product.c, share.rows, share.cols);
+  product.finish(share.rows, share.cols);
 }
 
 // One column ----------------------------------------------------------------------------------------------------------
@@ -223,7 +251,7 @@ template <class T> void multiply_column(const Product<T>& product, Share share) 
   const Product<T> turned{{b.data, 0, 1}, {a.data, a.col, a.row}, product.sum, product.c,
                           product.add,    product.epilogue,       product.team};
   multiply_dots<T, 1, true>(turned, 0, share.rows);
-  activate(product.epilogue.activation, product.c, share.rows, share.cols);
+  product.finish(share.rows, share.cols);
 }
 
 // c' instead of c -----------------------------------------------------------------------------------------------------
@@ -296,7 +324,7 @@ template <class T> void multiply_turned(T* scratch, const Product<T>& product, S
         for (Index t = 0; t < count; ++t) store(x[t], to + t * product.c.stride + j + k, part);
       });
     }
-    activate(product.epilogue.activation, product.c, share.rows, cols);
+    product.finish(share.rows, cols);
   }
 }
 
@@ -312,7 +340,7 @@ template <class T> void multiply_one_term(const Product<T>& product, Share share
       store(load(product.start(true, i, j).from, part) + number * load(b + j, part), c + j, part);
     });
   }
-  activate(product.epilogue.activation, product.c, share.rows, share.cols);
+  product.finish(share.rows, share.cols);
 }
 
 // As it lies ----------------------------------------------------------------------------------------------------------
@@ -393,11 +421,9 @@ template <class T> void multiply_packed(T* scratch, const Product<T>& product, S
   }
 }
 
-template <class T>
-void matmul(const Team& team, Factor<T> a, Factor<T> b, MatrixView<T> c, Write write, Epilogue<T> epilogue) {
-  const Share share = share_of<T>(team, c.rows, c.cols, a.transposed);
-  if (share.rows.size() == 0 || share.cols.size() == 0) return;
-  const Product<T> product{strides_of(a), strides_of(b), a.cols(), c, write == Write::add, epilogue, team};
+template <class T> void multiply(const Product<T>& product, Factor<T> a, Factor<T> b, Share share) {
+  const MatrixView<T>& c = product.c;
+  T* const scratch = reinterpret_cast<T*>(product.team.scratch());
   const Index b_bytes = product.sum * c.cols * static_cast<Index>(sizeof(T));
   const bool few = share.rows.size() <= few_tiles * tile_rows && b_bytes <= unpacked_bytes;
   if (!a.transposed && !b.transposed && column_by_dots(product)) {
@@ -407,13 +433,27 @@ void matmul(const Team& team, Factor<T> a, Factor<T> b, MatrixView<T> c, Write w
   } else if (b.transposed && !a.transposed && dots_pay<T>(c.rows, product.sum)) { // not by the share's rows
     multiply_few_rows(product, share);
   } else if (b.transposed != a.transposed && turning_pays(product, share)) {
-    multiply_turned(reinterpret_cast<T*>(team.scratch()), product, share);
+    multiply_turned(scratch, product, share);
   } else if (!b.transposed && product.sum == 1) {
     multiply_one_term(product, share);
   } else if (!b.transposed && (few || b_bytes <= resident_bytes || c.cols <= tile_cols<T>)) {
     multiply_as_it_lies(product, share);
   } else {
-    multiply_packed(reinterpret_cast<T*>(team.scratch()), product, share);
+    multiply_packed(scratch, product, share);
+  }
+}
+
+template <class T>
+void matmul(const Team& team, Factor<T> a, Factor<T> b, MatrixView<T> c, Write write, Epilogue<T> epilogue) {
+  const Share share = share_of<T>(team, c.rows, c.cols, a.transposed);
+  if (share.rows.size() == 0 || share.cols.size() == 0) return;
+  Product<T> product{strides_of(a), strides_of(b), a.cols(), c, write == Write::add, epilogue, team};
+  // Tiles know the slope of relu alone.
+  const bool slopes_later = epilogue.h != nullptr && epilogue.activation.kind != ActivationKind::relu;
+  if (slopes_later) product.epilogue = {};
+  multiply(product, a, b, share);
+  if (slopes_later && epilogue.activation.kind != ActivationKind::identity) {
+    multiply_by_slopes(epilogue.activation, epilogue.h, c, share.rows, share.cols);
   }
 }
 

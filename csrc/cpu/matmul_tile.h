@@ -1,12 +1,13 @@
 // The micro-kernel of matrix products: a tile of c that fits the registers.
 //
-//   c (ROWS, VECTORS * width) = g(start + sum over p of a[:, p] b[p, :])       g: nothing, or max(0, .)
+//   c (ROWS, VECTORS * width) = g(start + sum over p of a[:, p] b[p, :])       g: nothing, max(0, .), or . times relu'
 //
 // One source for every instruction set and precision. The tile reads both factors where they lie, packed or not: a
 // through two steps (from row to row and along the sum), b through one (its rows are contiguous).
 #pragma once
 
 #include "cpu/vector.h"
+#include "formulas/activations.h"
 
 namespace chainrule::cpu::CHAINRULE_ISA {
 namespace {
@@ -50,6 +51,7 @@ template <class T> struct TileOutput {
   T* c;
   Index row;
   bool relu;
+  const T* h = nullptr; // rows as far apart as those of c: multiply by 1 where h is above 0, by 0 elsewhere
 };
 
 /// The last vector of a row is cut after `edge` lanes if EDGE, else whole.
@@ -100,6 +102,15 @@ void tile(const TileInput<T>& in, TileStart<T> start, const TileOutput<T>& out, 
     for (int i = 0; i < ROWS; ++i) {
 #pragma GCC unroll 4
       for (int v = 0; v < VECTORS; ++v) sums[i][v] = max(zero, sums[i][v]); // NaN stays NaN
+    }
+  }
+  if (out.h != nullptr) {
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; ++i) {
+      Vec<T> h[VECTORS];
+      load_row(out.h + i * out.row, h);
+#pragma GCC unroll 4
+      for (int v = 0; v < VECTORS; ++v) sums[i][v] = sums[i][v] * Relu().slope(h[v]); // NaN and infinities stay NaN
     }
   }
 #pragma GCC unroll 16

@@ -13,8 +13,7 @@
 
 #include <cstdint>
 
-#include "cuda/launch.h"
-#include "cuda/number.h"
+#include "cuda/slopes.h"
 #include "kernels.h"
 
 // Sums live in registers only if the loops over them are unrolled. Where that would repeat a formula for every sum, it
@@ -228,16 +227,19 @@ template <class T> bool in_vectors(MatrixView<const T> matrix) {
 template <class T> Lines<T> lines_of_a(Factor<T> a) { return {a.matrix.data, a.matrix.stride, !a.transposed}; }
 template <class T> Lines<T> lines_of_b(Factor<T> b) { return {b.matrix.data, b.matrix.stride, b.transposed}; }
 
-/// Queues c = g(a b + bias), or c += a b, by a plan: queue(product, vectors) queues the kernel that computes the
-/// product, or all parts of it; `vectors` says whether all lines of all arrays allow loads and stores of 16 bytes.
+/// Queues c = g(a b + bias), c = (a b) g'(h), or c += a b, by a plan: queue(product, vectors) queues the kernel that
+/// computes the product, or all parts of it; `vectors` says whether all lines of all arrays allow loads and stores of
+/// 16 bytes. The slopes are a kernel of their own.
 template <class T, class Queue>
 void launch_product(ProductPlan plan, Factor<T> a, Factor<T> b, MatrixView<T> c, Write write, Epilogue<T> epilogue,
                     Queue queue) {
   const bool add = write == Write::add;
+  const bool slopes = epilogue.h != nullptr && epilogue.activation.kind != ActivationKind::identity;
+  const Activation activation = slopes ? Activation{} : epilogue.activation;
   const MatrixView<const T> bias{epilogue.bias, 1, c.cols, c.cols};
   const bool vectors = in_vectors(a.matrix) && in_vectors(b.matrix) && in_vectors<T>(c) && in_vectors(bias);
-  Product<T> product{lines_of_a(a),       lines_of_b(b),  a.cols(), add ? c.data : epilogue.bias, add ? c.stride : 0, c,
-                     epilogue.activation, plan.part_terms};
+  Product<T> product{lines_of_a(a), lines_of_b(b),  a.cols(), add ? c.data : epilogue.bias, add ? c.stride : 0, c,
+                     activation,    plan.part_terms};
   const bool splits = plan.parts > 1;
   if (splits) {
     product.c = dense_view(static_cast<T*>(workspace()), c.rows, c.cols);
@@ -245,8 +247,9 @@ void launch_product(ProductPlan plan, Factor<T> a, Factor<T> b, MatrixView<T> c,
   }
   queue(product, vectors);
   if (splits) {
-    for_elements("matmul", c.size(), AddParts<T>{product.c.data, plan.parts, c.size(), c, epilogue.activation});
+    for_elements("matmul", c.size(), AddParts<T>{product.c.data, plan.parts, c.size(), c, activation});
   }
+  if (slopes) queue_slopes(epilogue.activation, epilogue.h, c.data, c.data, c.size());
 }
 
 template <class T> using ProductKernel = void (*)(Product<T>);

@@ -47,6 +47,11 @@ Network<T>::Network(const Device& device, Index inputs, std::vector<std::shared_
     places_.push_back(place);
   }
   first_parameter_.push_back(static_cast<Index>(parameters_.size()));
+  for (Index layer = 1; layer < depth(); ++layer) {
+    if (!layers_[at(layer)]->slopes_dx()) continue;
+    places_[at(layer)].below = layers_[at(layer - 1)]->ends_with();
+    places_[at(layer - 1)].sloped = places_[at(layer)].below.kind != ActivationKind::identity;
+  }
   mark();
 
   Buffer<T> start(total);
@@ -149,7 +154,9 @@ template <class T> LayerPlace<T> Network<T>::place_of(Index layer, const StepBuf
   return {.number = static_cast<std::uint32_t>(layer),
           .frozen = place.frozen,
           .parameters = arena_.data() + place.offset,
-          .scratch = buffers.scratch(layer)};
+          .scratch = buffers.scratch(layer),
+          .below = place.below,
+          .sloped = place.sloped};
 }
 
 template <class T>

@@ -105,6 +105,8 @@ private:
     bool frozen = false;       // as set_trainable said
     bool learns = false;       // whether it has parameters that learn
     bool learns_below = false; // whether a layer below it does, so that the gradient by its input is needed
+    Activation below{};        // of the layer below, if this one multiplies by its slope on the way back
+    bool sloped = false;       // whether the layer above does so for this one
   };
 
   LayerPlace<T> place_of(Index layer, const StepBuffers<T>& buffers) const;

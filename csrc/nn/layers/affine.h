@@ -80,10 +80,15 @@ template <class T> struct Affine {
     backward_bias(pass, place, x.cols, dz);
   }
 
-  /// dx, if somebody needs it.
-  void backward_input(const Pass<T>& pass, MatrixView<const T> w, MatrixView<const T> dz, MatrixView<T> dx) const {
-    if (dx.data != nullptr) pass.kernels.matmul(pass.team, {dz}, {w, true}, dx, Write::overwrite, {});
+  /// dx, if somebody needs it, times the slope that place.below asks for.
+  void backward_input(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<const T> w,
+                      MatrixView<const T> dz, MatrixView<T> dx) const {
+    if (dx.data == nullptr) return;
+    pass.kernels.matmul(pass.team, {dz}, {w, true}, dx, Write::overwrite, {.activation = place.below, .h = x.data});
   }
+  /// The same of sparse rows, whose gradient nobody needs.
+  void backward_input(const Pass<T>&, const LayerPlace<T>&, const SparseRows<T>&, MatrixView<const T>,
+                      MatrixView<const T>, MatrixView<T>) const {}
 
   /// What follows W and b in the layer's part of the arena.
   Index extent(Index inputs) const { return bias_offset(inputs) + (bias ? arena_extent<T>(columns) : 0); }

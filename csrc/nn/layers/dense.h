@@ -51,6 +51,8 @@ public:
   }
 
   const SparseLayer<T>* sparse() const override { return this; }
+  Activation ends_with() const override { return activation_.element; }
+  bool slopes_dx() const override { return true; }
 
   void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<T> h) const override {
     forward_of(pass, place, x, h);
@@ -81,10 +83,10 @@ private:
   template <class Rows>
   void backward_of(const Pass<T>& pass, const LayerPlace<T>& place, const Rows& x, MatrixView<const T> h,
                    MatrixView<T> dh, MatrixView<T> dx) const {
-    activation_.backward(pass, h, dh);
+    if (!place.sloped) activation_.backward(pass, h, dh);
     const MatrixView<const T> dz = dh;
     affine_.backward_parameters(pass, place, x, dz);
-    affine_.backward_input(pass, affine_.weight(place, x.cols), dz, dx);
+    affine_.backward_input(pass, place, x, affine_.weight(place, x.cols), dz, dx);
     if (is_masked() && place.gradients != nullptr) {
       pass.team.barrier();
       const MatrixView<T> dweight = affine_.weight_gradient(place, x.cols);

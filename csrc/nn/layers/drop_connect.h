@@ -27,6 +27,8 @@ public:
   const char* kind() const override { return "DropConnect"; }
   Index outputs(Index) const override { return affine_.columns; }
   std::vector<Parameter> parameters(Index inputs) const override { return affine_.parameters(inputs, affine_.columns); }
+  Activation ends_with() const override { return activation_.element; }
+  bool slopes_dx() const override { return true; }
   Index scratch(Index, Index inputs, bool training) const override { // W' (in, out)
     return training || prediction_scale_ != 1 ? inputs * affine_.columns : 0;
   }
@@ -49,10 +51,10 @@ public:
 
   void backward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<const T> h,
                 MatrixView<T> dh, MatrixView<T> dx) const override {
-    activation_.backward(pass, h, dh);
+    if (!place.sloped) activation_.backward(pass, h, dh);
     const MatrixView<const T> dz = dh;
     const MatrixView<T> part = thinned(place, x.cols);
-    affine_.backward_input(pass, part, dz, dx);
+    affine_.backward_input(pass, place, x, part, dz, dx);
     if (place.gradients == nullptr) return;
     affine_.backward_bias(pass, place, x.cols, dz);
     // x^T dz takes the place of W', which has served, and is masked before it joins the gradients.

@@ -18,6 +18,9 @@ template <class T> struct LayerPlace {
   T* gradients = nullptr;        // the same place among the gradients; only on the way back, null where frozen
   T* statistics = nullptr;       // parameters again, to write statistics to; only on the way forward in training
   T* scratch = nullptr;          // scratch() elements; what training writes on the way forward is there on the way back
+  // On the way back a layer may do the first thing of the layer below, where it has just computed what that needs:
+  Activation below{};  // dx is to be multiplied by its slope at x, which is its output; identity for nothing to do
+  bool sloped = false; // the layer above did so: dh is the gradient by what this layer's activation takes
 };
 
 /// What a layer can do besides that may be the first one of a network over sparse rows.
@@ -58,6 +61,11 @@ public:
     (void)training;
     return 0;
   }
+
+  /// The activation of single elements whose slope the way back begins with; identity where it begins otherwise.
+  virtual Activation ends_with() const { return {}; }
+  /// Whether backward multiplies dx as place.below says.
+  virtual bool slopes_dx() const { return false; }
 
   /// This layer in its place for a step that a device takes as one (kernels.h), if it is h = g(x W + b) and no more.
   virtual std::optional<NarrowLayer<T>> narrow(const LayerPlace<T>& place, Index inputs) const {

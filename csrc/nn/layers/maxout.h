@@ -21,6 +21,7 @@ public:
   const char* kind() const override { return "Maxout"; }
   Index outputs(Index) const override { return units_; }
   std::vector<Parameter> parameters(Index inputs) const override { return affine_.parameters(inputs, units_); }
+  bool slopes_dx() const override { return true; }
   Index scratch(Index rows, Index, bool) const override { return rows * affine_.columns; } // z, later dz
 
   void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<T> h) const override {
@@ -36,7 +37,7 @@ public:
     pass.kernels.max_pieces_backward(pass.team, dz, dh, dz);
     pass.team.barrier();
     affine_.backward_parameters(pass, place, x, dz);
-    affine_.backward_input(pass, affine_.weight(place, x.cols), dz, dx);
+    affine_.backward_input(pass, place, x, affine_.weight(place, x.cols), dz, dx);
   }
 
 private:

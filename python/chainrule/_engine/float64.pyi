@@ -32,6 +32,7 @@ class Kernels:
         bias: Array | None = None,
         activation: str = "identity",
         parameter: float = 0.0,
+        slope_at: Array | None = None,
         add_to: Array | None = None,
         out: Array | None = None,
     ) -> Array: ...
@@ -128,14 +129,7 @@ class Kernels:
         """(dx (B, d), dgamma (d), dbeta (d)); add_to: (dgamma, dbeta) that are added to."""
     def constrain_columns(self, w: Array, *, constraint: str, limit: float = 1.0) -> Array: ...
     def element_loss(
-        self,
-        p: Array,
-        y: Array,
-        *,
-        loss: str,
-        parameter: float = 0.0,
-        weight: Array | None = None,
-        scale: float = 1.0,
+        self, p: Array, y: Array, *, loss: str, parameter: float = 0.0, weight: Array | None = None, scale: float = 1.0
     ) -> tuple[Array, Array]: ...  # (row_loss (B), dp (B, K))
     def cross_entropy(
         self,

@@ -53,14 +53,19 @@ def matmul(
     bias: Array | None = None,
     activation: str = "identity",
     parameter: float = 0.0,
+    slope_at: Array | None = None,
     add_to: Array | None = None,
 ) -> Array:
-    """Return c (m, n) = g(a (m, k) b (k, n) + bias (n)), or add_to + a b."""
+    """Return c (m, n) = g(a (m, k) b (k, n) + bias (n)), (a b) g'(z) where g(z) is slope_at, or add_to + a b."""
     product = (a.T if transpose_a else a) @ (b.T if transpose_b else b)
     if add_to is not None:
         if bias is not None or activation != "identity":
             raise ValueError("a product that adds takes neither bias nor activation")
         return add_to + product
+    if slope_at is not None:
+        if bias is not None:
+            raise ValueError("a product that is multiplied by slopes takes no bias")
+        return activation_backward(slope_at, product, activation=activation, parameter=parameter)
     return activation_forward(product if bias is None else product + bias, activation=activation, parameter=parameter)
 
 
