@@ -6,11 +6,30 @@
 namespace chainrule::cpu::CHAINRULE_ISA {
 namespace {
 
+/// The same for a single column, rows `range` of p (B, 1), y and dp without gaps: a lane for a row, and no sum.
+template <class T, class Formula>
+void single_column(Formula formula, Range range, const T* p, const T* y, const T* weight, double scale, T* row_loss,
+                   T* dp) {
+  const Vec<T> all(scale);
+  each_vector<T>(range, [&](Index i, auto part) {
+    const Vec<T> prediction = load(p + i, part), target = load(y + i, part);
+    const Vec<T> factor = weight != nullptr ? all * load(weight + i, part) : all;
+    const Vec<T> loss = factor * formula.value(prediction, target);
+    if (dp != nullptr) store(factor * formula.slope(prediction, target), dp + i, part);
+    store(loss, row_loss + i, part);
+  });
+}
+
 template <class T>
 void element_loss(const Team& team, ElementLoss loss, MatrixView<const T> p, MatrixView<const T> y, const T* weight,
                   double scale, T* row_loss, MatrixView<T> dp) {
   const Range rows = team.share(p.rows);
+  const bool gaps = p.stride != 1 || y.stride != 1 || (dp.data != nullptr && dp.stride != 1);
   with_formula(loss, [&](auto formula) {
+    if (p.cols == 1 && !gaps) {
+      single_column(formula, rows, p.data, y.data, weight, scale, row_loss, dp.data);
+      return;
+    }
     for (Index i = rows.begin; i < rows.end; ++i) {
       const Vec<T> factor(scale * (weight != nullptr ? static_cast<double>(weight[i]) : 1));
       Vec<T> sum(0);
