@@ -104,7 +104,8 @@ template <class T> struct Kernels {
 
   /// c (m, n) = g(a (m, k) b (k, n) + bias), c = (a b) g'(h), or c += a b. c aliases nothing. Sums run along k in an
   /// order that shape and transposes decide; on a CPU, the number of rows m only where b is transposed.
-  void (*matmul)(const Team&, Factor<T> a, Factor<T> b, MatrixView<T> c, Write, Epilogue<T>);
+  void (*matmul)(const Team&, const Factor<T>& a, const Factor<T>& b, const MatrixView<T>& c, Write,
+                 const Epilogue<T>&);
 
   // Element by element ------------------------------------------------------------------------------------------
 
@@ -114,7 +115,7 @@ template <class T> struct Kernels {
   void (*activation_backward)(const Team&, Activation, const T* h, const T* dh, T* dz, Index n);
   /// y = 0 where the mask drops, else scale * x; (B, d) of fewer than 2^34 elements, both without gaps between their
   /// rows. y may alias x. The backward pass is the same call on the gradient.
-  void (*dropout)(const Team&, const DropMask&, double scale, MatrixView<const T> x, MatrixView<T> y);
+  void (*dropout)(const Team&, const DropMask&, double scale, const MatrixView<const T>& x, const MatrixView<T>& y);
   /// y = x + deviation * N(0, 1), n elements below 2^34. y may alias x.
   void (*add_noise)(const Team&, Stream, double deviation, const T* x, T* y, Index n);
   /// y += factor * x, n elements. y may alias x.
@@ -133,7 +134,7 @@ template <class T> struct Kernels {
   /// x = value, n elements.
   void (*fill)(const Team&, double value, T* x, Index n);
   /// One step of an update rule on n parameters w with gradients g and its states, after w <- keep * w.
-  void (*update)(const Team&, UpdateRule, const UpdateNumbers&, T* w, const T* g, UpdateStates<T>, Index n);
+  void (*update)(const Team&, UpdateRule, const UpdateNumbers&, T* w, const T* g, const UpdateStates<T>&, Index n);
 
   /// order (n) = the rows 0..n-1 as they come in an epoch, n being that of the shuffle.
   void (*shuffled_order)(const Team&, const Shuffle&, std::int32_t* order);
@@ -141,69 +142,73 @@ template <class T> struct Kernels {
   // Row by row --------------------------------------------------------------------------------------------------
 
   /// h = exp(z) / sum(exp(z)) in each row, (B, K). h may alias z.
-  void (*softmax_forward)(const Team&, MatrixView<const T> z, MatrixView<T> h);
+  void (*softmax_forward)(const Team&, const MatrixView<const T>& z, const MatrixView<T>& h);
   /// dz = h * (dh - sum(h * dh)) in each row, (B, K). dz may alias dh.
-  void (*softmax_backward)(const Team&, MatrixView<const T> h, MatrixView<const T> dh, MatrixView<T> dz);
+  void (*softmax_backward)(const Team&, const MatrixView<const T>& h, const MatrixView<const T>& dh,
+                           const MatrixView<T>& dz);
   /// h (B, d) = the greatest of the pieces z (B, pieces * d), unit j having the columns j, d + j, 2 d + j, ...; NaN if
   /// one is. The number of pieces is z.cols / h.cols.
-  void (*max_pieces_forward)(const Team&, MatrixView<const T> z, MatrixView<T> h);
+  void (*max_pieces_forward)(const Team&, const MatrixView<const T>& z, const MatrixView<T>& h);
   /// dz (B, pieces * d) = dh at the first piece that is greatest, 0 at the others. dz may alias z.
-  void (*max_pieces_backward)(const Team&, MatrixView<const T> z, MatrixView<const T> dh, MatrixView<T> dz);
+  void (*max_pieces_backward)(const Team&, const MatrixView<const T>& z, const MatrixView<const T>& dh,
+                              const MatrixView<T>& dz);
   /// to (B, d) = the rows of `from` that `rows` (B) numbers.
-  void (*gather_rows)(const Team&, MatrixView<const T> from, const std::int32_t* rows, MatrixView<T> to);
+  void (*gather_rows)(const Team&, const MatrixView<const T>& from, const std::int32_t* rows, const MatrixView<T>& to);
   /// to (B) = the labels that `rows` (B) numbers.
   void (*gather_labels)(const Team&, const std::int32_t* from, const std::int32_t* rows, std::int32_t* to, Index count);
   /// y (B, d) = x + deviation * N(0, 1), d below 2^34, with numbers that row i draws by numbers[i], and by the stream,
   /// whose step is an epoch; not by i. y may alias x.
-  void (*noise_rows)(const Team&, Stream, double deviation, RowNumbers numbers, MatrixView<const T> x, MatrixView<T> y);
+  void (*noise_rows)(const Team&, Stream, double deviation, RowNumbers numbers, const MatrixView<const T>& x,
+                     const MatrixView<T>& y);
   /// y (B, height * width * channels) = the pictures x, changed as numbers say that are drawn so.
-  void (*augment_images)(const Team&, const ImageChanges&, Stream, RowNumbers numbers, MatrixView<const T> x,
-                         MatrixView<T> y);
+  void (*augment_images)(const Team&, const ImageChanges&, Stream, RowNumbers numbers, const MatrixView<const T>& x,
+                         const MatrixView<T>& y);
 
   // Column by column ---------------------------------------------------------------------------------------------
 
   /// mean (d) and variance (d) of the columns of x (B, d), B >= 1; the variance is divided by B ("biased").
-  void (*column_moments)(const Team&, MatrixView<const T> x, T* mean, T* variance);
+  void (*column_moments)(const Team&, const MatrixView<const T>& x, T* mean, T* variance);
   /// h = gamma * xhat + beta, with xhat = (x - mean) / sqrt(variance + epsilon), (B, d). h may alias x. Columns are
   /// shared out as by column_moments.
-  void (*normalize_forward)(const Team&, MatrixView<const T> x, const T* mean, const T* variance, double epsilon,
-                            const T* gamma, const T* beta, MatrixView<T> h);
+  void (*normalize_forward)(const Team&, const MatrixView<const T>& x, const T* mean, const T* variance, double epsilon,
+                            const T* gamma, const T* beta, const MatrixView<T>& h);
   /// The way back: dgamma (d) and dbeta (d) = or += column sums of dh xhat and of dh, not computed where dgamma is
   /// null (dbeta then too); dx, unless dx.data is null, by whether the moments were those of x itself:
   ///   dx = gamma / sqrt(variance + epsilon) * (dh - sum(dh) / B - xhat * sum(dh xhat) / B), or without the sums.
   /// dx may alias dh.
-  void (*normalize_backward)(const Team&, MatrixView<const T> x, const T* mean, const T* variance, double epsilon,
-                             const T* gamma, MatrixView<const T> dh, bool moments_of_x, Write, T* dgamma, T* dbeta,
-                             MatrixView<T> dx);
+  void (*normalize_backward)(const Team&, const MatrixView<const T>& x, const T* mean, const T* variance,
+                             double epsilon, const T* gamma, const MatrixView<const T>& dh, bool moments_of_x, Write,
+                             T* dgamma, T* dbeta, const MatrixView<T>& dx);
   /// Makes each column of w (in, out) obey a constraint; the limit is that of max_norm.
-  void (*constrain_columns)(const Team&, ColumnConstraint, double limit, MatrixView<T> w);
+  void (*constrain_columns)(const Team&, ColumnConstraint, double limit, const MatrixView<T>& w);
 
   // Losses and scores -------------------------------------------------------------------------------------------
 
   /// row_loss (B) = scale * weight * sum over j of l(p, y); dp = scale * weight * dl/dp, or not computed where
   /// dp.data is null. weight (B) may be null, for 1. dp may alias p.
-  void (*element_loss)(const Team&, ElementLoss, MatrixView<const T> p, MatrixView<const T> y, const T* weight,
-                       double scale, T* row_loss, MatrixView<T> dp);
+  void (*element_loss)(const Team&, ElementLoss, const MatrixView<const T>& p, const MatrixView<const T>& y,
+                       const T* weight, double scale, T* row_loss, const MatrixView<T>& dp);
   /// Cross-entropy over K classes, -sum over j of y' log f, with f = softmax(p), or f = p kept within
   /// [probability_margin, 1], and y' = (1 - smoothing) y + smoothing / K; otherwise as element_loss. From logits,
   /// dp = scale * weight * (f sum(y') - y').
-  void (*cross_entropy)(const Team&, bool from_logits, double smoothing, MatrixView<const T> p, Targets<T>,
-                        const T* weight, double scale, T* row_loss, MatrixView<T> dp);
+  void (*cross_entropy)(const Team&, bool from_logits, double smoothing, const MatrixView<const T>& p,
+                        const Targets<T>&, const T* weight, double scale, T* row_loss, const MatrixView<T>& dp);
   /// row_score (B) = 1 where the target's class (or the greatest target) is among the k classes of the greatest p, else
   /// 0; of equals the first count as greater. With K = 1 and values: where p > threshold and y > 1/2 agree, whatever k.
   /// A row with NaN scores 0.
-  void (*correct_rows)(const Team&, MatrixView<const T> p, Targets<T>, Index k, double threshold, T* row_score);
+  void (*correct_rows)(const Team&, const MatrixView<const T>& p, const Targets<T>&, Index k, double threshold,
+                       T* row_score);
   /// counts (3, K) += for each column the rows that are of it, the rows predicted to be of it, and those of both. Where
   /// columns exclude each other, as they do with labels: a row is of its label (or of the greatest target), and
   /// predicted to be of the greatest p, the first of equals; with a NaN, of none. Else each column is a question of its
   /// own: y > 1/2, and p > threshold; a NaN means no.
-  void (*count_classes)(const Team&, MatrixView<const T> p, Targets<T>, bool exclusive, double threshold,
+  void (*count_classes)(const Team&, const MatrixView<const T>& p, const Targets<T>&, bool exclusive, double threshold,
                         double* counts);
 
   // Sums --------------------------------------------------------------------------------------------------------
 
   /// sum (d) = or += the sum over rows of x (B, d), from the first row to the last.
-  void (*column_sum)(const Team&, MatrixView<const T> x, T* sum, Write);
+  void (*column_sum)(const Team&, const MatrixView<const T>& x, T* sum, Write);
   /// total, one number, += factor * sum of x (n), in double precision. All of it is done by rank 0.
   void (*accumulate)(const Team&, const T* x, Index n, double factor, double* total);
   /// blocks[i] = the sum of a penalty's terms over block i of sum_block elements of w; sum_blocks(n) of them.
@@ -271,10 +276,10 @@ template <class T> struct NarrowSteps {
 /// is not kept multiplies nothing: beside it, an infinity does not become NaN.
 template <class T> struct SparseProducts {
   /// z (B, d) = g(s w + bias), w (in, d). Sums run along the elements of a row, in their order.
-  void (*sparse_product)(const Team&, const SparseRows<T>& s, MatrixView<const T> w, MatrixView<T> z,
-                         Epilogue<T>) = nullptr;
+  void (*sparse_product)(const Team&, const SparseRows<T>& s, const MatrixView<const T>& w, const MatrixView<T>& z,
+                         const Epilogue<T>&) = nullptr;
   /// dw (in, d) = or += s^T dz, dz (B, d), from the first row to the last. All of dw is written to overwrite.
-  void (*sparse_gradient)(const Team&, const SparseRows<T>& s, MatrixView<const T> dz, MatrixView<T> dw,
+  void (*sparse_gradient)(const Team&, const SparseRows<T>& s, const MatrixView<const T>& dz, const MatrixView<T>& dw,
                           Write) = nullptr;
 };
 

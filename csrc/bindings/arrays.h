@@ -143,7 +143,7 @@ template <class T> std::optional<Array<T>> weights_of(const py::object& weight, 
 }
 
 /// Whether two matrices without gaps share memory.
-template <class T> bool overlap(MatrixView<const T> x, MatrixView<T> p) {
+template <class T> bool overlap(const MatrixView<const T>& x, const MatrixView<T>& p) {
   return x.data < p.data + p.size() && p.data < x.data + x.size();
 }
 

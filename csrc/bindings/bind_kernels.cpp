@@ -302,7 +302,7 @@ public:
     const ElementLoss loss{named<ElementLossKind>(element_loss_names, "loss", name), parameter};
     const Array<T> p = array_of<T>(p_in, "p", {-1, -1}), y = array_of<T>(y_in, "y", shape_of(p));
     const auto weight = weights_of<T>(weight_in, p.shape(0));
-    return loss_and_gradient(p, [&](const Team& team, T* row_loss, MatrixView<T> dp) {
+    return loss_and_gradient(p, [&](const Team& team, T* row_loss, const MatrixView<T>& dp) {
       kernels_.element_loss(team, loss, view(p), view(y), weight ? at(*weight) : nullptr, scale, row_loss, dp);
     });
   }
@@ -313,7 +313,7 @@ public:
     check(smoothing >= 0 && smoothing < 1, "smoothing must be at least 0 and below 1; got ", smoothing);
     const TargetArrays<T> y = targets_of<T>(y_in, p.shape(0), p.shape(1), true);
     const auto weight = weights_of<T>(weight_in, p.shape(0));
-    return loss_and_gradient(p, [&](const Team& team, T* row_loss, MatrixView<T> dp) {
+    return loss_and_gradient(p, [&](const Team& team, T* row_loss, const MatrixView<T>& dp) {
       kernels_.cross_entropy(team, from_logits, smoothing, view(p), at(y), weight ? at(*weight) : nullptr, scale,
                              row_loss, dp);
     });

@@ -199,7 +199,7 @@ public:
   }
 
   /// predict() for native code, which calls without the interpreter's lock.
-  void predict_natively(const Inputs<T>& x, MatrixView<T> p) {
+  void predict_natively(const Inputs<T>& x, const MatrixView<T>& p) {
     std::recursive_mutex& mutex = [&]() -> std::recursive_mutex& {
       if (fork_generation() == mutex_generation_ && !CallingPython::now()) return *mutex_;
       const Locked locked;
@@ -248,7 +248,7 @@ private:
     return std::min(static_cast<Index>(4e5 / row), piece_rows(network));
   }
 
-  bool is_finite(MatrixView<const T> x) const {
+  bool is_finite(const MatrixView<const T>& x) const {
     if (x.rows <= most_rows_at_once_) return all_finite(x.data, x.size());
     const Unlocked unlocked;
     return all_finite(x.data, x.size());
@@ -265,7 +265,7 @@ private:
 
   /// Predicts a few rows by this thread, which keeps the interpreter's lock; false, and nothing done, if they are too
   /// many or somebody else has the network.
-  bool predicted_at_once(const Inputs<T>& x, MatrixView<T> p) {
+  bool predicted_at_once(const Inputs<T>& x, const MatrixView<T>& p) {
     if (x.rows() > most_rows_at_once_ || network_.threads(x.rows(), false, x) > 1) return false;
     const std::unique_lock lock(own_mutex(), std::try_to_lock);
     if (!lock) return false;
@@ -274,13 +274,13 @@ private:
   }
 
   /// Goes on with a prediction at row `next`, for some seconds; returns the next row to do.
-  Index predict_slice(const Memory& memory, const Inputs<T>& x, MatrixView<T> p, Index next, double seconds) {
+  Index predict_slice(const Memory& memory, const Inputs<T>& x, const MatrixView<T>& p, Index next, double seconds) {
     PredictionBuffers<T>& buffers = prediction_buffers(x.rows());
     ThreadTeam& team = team_of(network_.threads(std::min(x.rows(), piece_rows(network_)), false, x));
     return chainrule::predict(network_, memory, x, p, next, seconds, buffers, team);
   }
 
-  void predict_in_slices(const Memory& memory, const Inputs<T>& x, MatrixView<T> p) {
+  void predict_in_slices(const Memory& memory, const Inputs<T>& x, const MatrixView<T>& p) {
     Index next = 0;
     in_slices_alone([&](double seconds) {
       next = predict_slice(memory, x, p, next, seconds);

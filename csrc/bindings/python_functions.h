@@ -22,7 +22,9 @@ inline std::shared_ptr<py::object> kept(py::object object) {
           }};
 }
 
-template <class T> py::array_t<T> copy_of(MatrixView<const T> x) { return py::array_t<T>({x.rows, x.cols}, x.data); }
+template <class T> py::array_t<T> copy_of(const MatrixView<const T>& x) {
+  return py::array_t<T>({x.rows, x.cols}, x.data);
+}
 
 /// Copies what a function returned to where it belongs; throws where it is no array of n numbers of type T.
 template <class T> void take(const py::object& returned, const char* name, const Shape& shape, T* to) {
@@ -40,13 +42,14 @@ public:
   Index outputs(Index inputs) const override { return inputs; }
   Runs runs() const override { return Runs::on_caller; }
 
-  void forward(const Pass<T>&, const LayerPlace<T>&, MatrixView<const T> z, MatrixView<T> h) const override {
+  void forward(const Pass<T>&, const LayerPlace<T>&, const MatrixView<const T>& z,
+               const MatrixView<T>& h) const override {
     const CallingPython calling;
     take(called(*forward_, copy_of<T>(z)), "what forward returns", {h.rows, h.cols}, h.data);
   }
 
-  void backward(const Pass<T>&, const LayerPlace<T>&, MatrixView<const T> z, MatrixView<const T> h, MatrixView<T> dh,
-                MatrixView<T> dz) const override {
+  void backward(const Pass<T>&, const LayerPlace<T>&, const MatrixView<const T>& z, const MatrixView<const T>& h,
+                const MatrixView<T>& dh, const MatrixView<T>& dz) const override {
     if (dz.data == nullptr) return;
     const CallingPython calling;
     const py::object returned = called(*backward_, copy_of<T>(z), copy_of<T>(h), copy_of<T>(dh));
@@ -65,8 +68,8 @@ public:
 
   Runs runs() const override { return Runs::on_caller; }
 
-  void evaluate(const Pass<T>&, MatrixView<const T> p, Targets<T> targets, const T* weight, T* row_loss,
-                MatrixView<T> dp) const override {
+  void evaluate(const Pass<T>&, const MatrixView<const T>& p, const Targets<T>& targets, const T* weight, T* row_loss,
+                const MatrixView<T>& dp) const override {
     const CallingPython calling;
     const py::object returned = called(*function_, copy_of<T>(p), copy_of<T>(targets.values));
     if (!py::isinstance<py::tuple>(returned) || py::len(returned) != 2) {

@@ -135,7 +135,7 @@ template <class T> void blend_pixels(const ImageChanges& changes, const ImageMap
 
 template <class T>
 void augment_images(const Team& team, const ImageChanges& changes, Stream stream, RowNumbers numbers,
-                    MatrixView<const T> x, MatrixView<T> y) {
+                    const MatrixView<const T>& x, const MatrixView<T>& y) {
   const Range share = team.share(x.rows);
   for (Index i = share.begin; i < share.end; ++i) {
     const ImageMap map = map_of(changes, stream_of_row(stream, numbers[i]));

@@ -14,7 +14,7 @@ namespace {
 constexpr Index strip_columns = 256; // whose numbers take 2 KB, of a cache of 32 KB
 
 /// Multiplies each column by factor(its norm).
-template <class T, class Factor> void scale_columns(MatrixView<T> w, Range columns, Factor factor) {
+template <class T, class Factor> void scale_columns(const MatrixView<T>& w, Range columns, Factor factor) {
   double numbers[strip_columns]; // of each column: the sum of squares, then the factor
   for (Index begin = columns.begin; begin < columns.end; begin += strip_columns) {
     const Index count = columns.end - begin < strip_columns ? columns.end - begin : strip_columns;
@@ -35,7 +35,7 @@ template <class T, class Factor> void scale_columns(MatrixView<T> w, Range colum
   }
 }
 
-template <class T> void non_negative(MatrixView<T> w, Range columns) {
+template <class T> void non_negative(const MatrixView<T>& w, Range columns) {
   const Vec<T> zero(0);
   for (Index i = 0; i < w.rows; ++i) {
     each_vector<T>(columns, [&](Index j, auto part) {
@@ -46,7 +46,7 @@ template <class T> void non_negative(MatrixView<T> w, Range columns) {
 }
 
 template <class T>
-void constrain_columns(const Team& team, ColumnConstraint constraint, double limit, MatrixView<T> w) {
+void constrain_columns(const Team& team, ColumnConstraint constraint, double limit, const MatrixView<T>& w) {
   const Range columns = team.share(w.cols, line_elements<T>);
   switch (constraint) {
   case ColumnConstraint::max_norm:

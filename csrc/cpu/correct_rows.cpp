@@ -6,7 +6,7 @@ namespace chainrule::cpu::CHAINRULE_ISA {
 namespace {
 
 template <class T>
-void correct_rows(const Team& team, MatrixView<const T> p, Targets<T> targets, Index k, double threshold,
+void correct_rows(const Team& team, const MatrixView<const T>& p, const Targets<T>& targets, Index k, double threshold,
                   T* row_score) {
   const Range rows = team.share(p.rows);
   for (Index i = rows.begin; i < rows.end; ++i) {

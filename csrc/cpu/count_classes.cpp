@@ -31,8 +31,8 @@ CHAINRULE_INLINE void add(const Team& team, double* count, double more) {
 
 /// Calls add_one(place) for each count that a row of the share adds to.
 template <class T, class AddOne>
-CHAINRULE_INLINE void for_counts(Range rows, MatrixView<const T> p, const Targets<T>& targets, const Counts& counts,
-                                 AddOne add_one) {
+CHAINRULE_INLINE void for_counts(Range rows, const MatrixView<const T>& p, const Targets<T>& targets,
+                                 const Counts& counts, AddOne add_one) {
   for (Index i = rows.begin; i < rows.end; ++i) {
     const Index right = targets.labels != nullptr ? Index{targets.labels[i]} : greatest(targets.values.row(i), p.cols);
     const Index chosen = greatest(p.row(i), p.cols);
@@ -43,7 +43,8 @@ CHAINRULE_INLINE void for_counts(Range rows, MatrixView<const T> p, const Target
 }
 
 /// Cut by rows: two of them may be of one class. Whole numbers are added, so the order changes nothing.
-template <class T> void count_rows(const Team& team, MatrixView<const T> p, const Targets<T>& targets, double* counts) {
+template <class T>
+void count_rows(const Team& team, const MatrixView<const T>& p, const Targets<T>& targets, double* counts) {
   const Range rows = team.share(p.rows);
   const Index classes = p.cols;
   if (classes > most_apart) {
@@ -61,7 +62,7 @@ template <class T> void count_rows(const Team& team, MatrixView<const T> p, cons
 
 /// Cut by columns.
 template <class T>
-void count_columns(const Team& team, MatrixView<const T> p, MatrixView<const T> y, double threshold,
+void count_columns(const Team& team, const MatrixView<const T>& p, const MatrixView<const T>& y, double threshold,
                    const Counts& counts) {
   const Range columns = team.share(p.cols, line_elements<double>);
   for (Index i = 0; i < p.rows; ++i) {
@@ -75,8 +76,8 @@ void count_columns(const Team& team, MatrixView<const T> p, MatrixView<const T> 
 }
 
 template <class T>
-void count_classes(const Team& team, MatrixView<const T> p, Targets<T> targets, bool exclusive, double threshold,
-                   double* counts) {
+void count_classes(const Team& team, const MatrixView<const T>& p, const Targets<T>& targets, bool exclusive,
+                   double threshold, double* counts) {
   if (exclusive || targets.labels != nullptr) {
     count_rows(team, p, targets, counts);
   } else {

@@ -120,8 +120,8 @@ RowLoss row_from_probabilities(const T* p, std::int32_t label, Smoothing smoothi
 }
 
 template <class T>
-void cross_entropy(const Team& team, bool from_logits, double smoothing, MatrixView<const T> p, Targets<T> targets,
-                   const T* weight, double scale, T* row_loss, MatrixView<T> dp) {
+void cross_entropy(const Team& team, bool from_logits, double smoothing, const MatrixView<const T>& p,
+                   const Targets<T>& targets, const T* weight, double scale, T* row_loss, const MatrixView<T>& dp) {
   const Smoothing smooth{1 - smoothing, smoothing / static_cast<double>(p.cols)};
   constexpr Index group = Vec<T>::width; // rows whose logarithms fill a register
   const Range rows = team.share(p.rows);

@@ -15,8 +15,8 @@ namespace {
 /// `count` rows of logits, at most a register's lanes. factor (count) is each row's scale * weight. The rows of dz may
 /// be those of z; dz.data may be null.
 template <class T>
-void narrow_rows(MatrixView<const T> z, Index first, Index count, const std::int32_t* labels, double keep, double floor,
-                 const double* factor, T* row_loss, MatrixView<T> dz) {
+void narrow_rows(const MatrixView<const T>& z, Index first, Index count, const std::int32_t* labels, double keep,
+                 double floor, const double* factor, T* row_loss, const MatrixView<T>& dz) {
   constexpr Index width = Vec<T>::width;
   alignas(alignment_bytes) T own_class[width] = {}, factors[width] = {}; // 0 in lanes without a row
   for (Index k = 0; k < count; ++k) {

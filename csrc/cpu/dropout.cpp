@@ -78,7 +78,8 @@ private:
 };
 
 /// Applies the next row of a mask to `rows` of x.
-template <class T> void drop_rows(MaskWalk& mask, Range rows, Vec<T> scale, MatrixView<const T> x, MatrixView<T> y) {
+template <class T>
+void drop_rows(MaskWalk& mask, Range rows, Vec<T> scale, const MatrixView<const T>& x, const MatrixView<T>& y) {
   Kept<T> kept;
   mask.begin_row(x.cols);
   for (Index begin = 0; begin < x.cols; begin += philox_elements) {
@@ -89,7 +90,8 @@ template <class T> void drop_rows(MaskWalk& mask, Range rows, Vec<T> scale, Matr
 }
 
 template <class T>
-void dropout(const Team& team, const DropMask& mask, double scale, MatrixView<const T> x, MatrixView<T> y) {
+void dropout(const Team& team, const DropMask& mask, double scale, const MatrixView<const T>& x,
+             const MatrixView<T>& y) {
   const Vec<T> factor(scale);
   if (mask.count < 0 && !mask.same) return drop_elements(team, mask, factor, x.data, y.data, x.size());
   const Range rows = team.share(x.rows);

@@ -21,8 +21,8 @@ void single_column(Formula formula, Range range, const T* p, const T* y, const T
 }
 
 template <class T>
-void element_loss(const Team& team, ElementLoss loss, MatrixView<const T> p, MatrixView<const T> y, const T* weight,
-                  double scale, T* row_loss, MatrixView<T> dp) {
+void element_loss(const Team& team, ElementLoss loss, const MatrixView<const T>& p, const MatrixView<const T>& y,
+                  const T* weight, double scale, T* row_loss, const MatrixView<T>& dp) {
   const Range rows = team.share(p.rows);
   const bool gaps = p.stride != 1 || y.stride != 1 || (dp.data != nullptr && dp.stride != 1);
   with_formula(loss, [&](auto formula) {

@@ -6,7 +6,7 @@ namespace chainrule::cpu::CHAINRULE_ISA {
 namespace {
 
 template <class T>
-void gather_rows(const Team& team, MatrixView<const T> from, const std::int32_t* rows, MatrixView<T> to) {
+void gather_rows(const Team& team, const MatrixView<const T>& from, const std::int32_t* rows, const MatrixView<T>& to) {
   const Range share = team.share(to.rows);
   for (Index i = share.begin; i < share.end; ++i) {
     std::memcpy(to.row(i), from.row(rows[i]), static_cast<std::size_t>(to.cols) * sizeof(T));

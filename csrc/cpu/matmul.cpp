@@ -101,7 +101,8 @@ template <class T> Share share_of(const Team& team, Index rows, Index cols, bool
 
 /// c <- c g'(h). A member does this where it has just computed c: the lines are in its caches, and nobody waits. Tile
 /// by tile it would be slower on one thread (4-100-3, float64: 0.93): what was just stored is loaded again too soon.
-template <class T> void multiply_by_slopes(Activation activation, const T* h, MatrixView<T> c, Range rows, Range cols) {
+template <class T>
+void multiply_by_slopes(Activation activation, const T* h, const MatrixView<T>& c, Range rows, Range cols) {
   with_formula(activation, [&](auto formula) {
     auto along = [&](Index i, Range range) { // from the begin of row i
       T* const row = c.row(i);
@@ -421,7 +422,7 @@ template <class T> void multiply_packed(T* scratch, const Product<T>& product, S
   }
 }
 
-template <class T> void multiply(const Product<T>& product, Factor<T> a, Factor<T> b, Share share) {
+template <class T> void multiply(const Product<T>& product, const Factor<T>& a, const Factor<T>& b, Share share) {
   const MatrixView<T>& c = product.c;
   T* const scratch = reinterpret_cast<T*>(product.team.scratch());
   const Index b_bytes = product.sum * c.cols * static_cast<Index>(sizeof(T));
@@ -444,7 +445,8 @@ template <class T> void multiply(const Product<T>& product, Factor<T> a, Factor<
 }
 
 template <class T>
-void matmul(const Team& team, Factor<T> a, Factor<T> b, MatrixView<T> c, Write write, Epilogue<T> epilogue) {
+void matmul(const Team& team, const Factor<T>& a, const Factor<T>& b, const MatrixView<T>& c, Write write,
+            const Epilogue<T>& epilogue) {
   const Share share = share_of<T>(team, c.rows, c.cols, a.transposed);
   if (share.rows.size() == 0 || share.cols.size() == 0) return;
   Product<T> product{strides_of(a), strides_of(b), a.cols(), c, write == Write::add, epilogue, team};

@@ -20,7 +20,7 @@ template <class T> struct Strides {
   Index row, col;
   const T* at(Index i, Index j) const { return data + i * row + j * col; }
 };
-template <class T> Strides<T> strides_of(Factor<T> factor) {
+template <class T> Strides<T> strides_of(const Factor<T>& factor) {
   const Index stride = factor.matrix.stride;
   return factor.transposed ? Strides<T>{factor.matrix.data, 1, stride} : Strides<T>{factor.matrix.data, stride, 1};
 }

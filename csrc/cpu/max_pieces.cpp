@@ -15,7 +15,7 @@ template <class T> Mask<T> is_greater(Vec<T> piece, Vec<T> best) {
   return {(piece > best).bits | (~is_number.bits & best_is_number.bits)};
 }
 
-template <class T> void max_pieces_forward(const Team& team, MatrixView<const T> z, MatrixView<T> h) {
+template <class T> void max_pieces_forward(const Team& team, const MatrixView<const T>& z, const MatrixView<T>& h) {
   const Range rows = team.share(h.rows);
   for (Index i = rows.begin; i < rows.end; ++i) {
     each_vector<T>({0, h.cols}, [&](Index j, auto part) {
@@ -30,7 +30,8 @@ template <class T> void max_pieces_forward(const Team& team, MatrixView<const T>
 }
 
 template <class T>
-void max_pieces_backward(const Team& team, MatrixView<const T> z, MatrixView<const T> dh, MatrixView<T> dz) {
+void max_pieces_backward(const Team& team, const MatrixView<const T>& z, const MatrixView<const T>& dh,
+                         const MatrixView<T>& dz) {
   using Numbers = typename Vec<T>::Bits;
   using Number = typename Vec<T>::Bit;
   const Range rows = team.share(dh.rows);

@@ -24,7 +24,7 @@ template <class T> struct NarrowRows {
 /// `count` rows of logits, at most a register's lanes; shows each class j, its z_j and m. A NaN in a row makes its
 /// total NaN.
 template <class T, class Show>
-void exponentials(MatrixView<const T> z, Index first, Index count, NarrowRows<T>& rows, Show show) {
+void exponentials(const MatrixView<const T>& z, Index first, Index count, NarrowRows<T>& rows, Show show) {
   constexpr Index width = Vec<T>::width;
   rows.most = Vec<T>(-std::numeric_limits<double>::infinity());
   for (Index j = 0; j < z.cols; j += width) {
@@ -45,7 +45,7 @@ void exponentials(MatrixView<const T> z, Index first, Index count, NarrowRows<T>
 
 /// Writes value(j, e_j) of `count` rows to those of `to`, from its row `first` on.
 template <class T, class Value>
-void store_rows(const NarrowRows<T>& rows, Index first, Index count, MatrixView<T> to, Value value) {
+void store_rows(const NarrowRows<T>& rows, Index first, Index count, const MatrixView<T>& to, Value value) {
   constexpr Index width = Vec<T>::width;
   for (Index j = 0; j < to.cols; j += width) {
     const Index cols = smaller(width, to.cols - j);

@@ -56,8 +56,8 @@ template <class T> void add_noise(const Team& team, Stream stream, double deviat
 
 /// A row is often shorter than what philox_lanes makes at a time: hence blocks of several rows side by side.
 template <class T>
-void noise_rows(const Team& team, Stream stream, double deviation, RowNumbers numbers, MatrixView<const T> x,
-                MatrixView<T> y) {
+void noise_rows(const Team& team, Stream stream, double deviation, RowNumbers numbers, const MatrixView<const T>& x,
+                const MatrixView<T>& y) {
   const Index blocks = (x.cols + 3) / 4; // of a row
   const Range share = team.share(x.rows * blocks, philox_width);
   if (share.begin == share.end) return;

@@ -26,7 +26,7 @@ template <class T> Vec<T> inverse_deviation(const T* variance, double epsilon, a
   return Vec<T>(1) / sqrt(load(variance, part) + Vec<T>(epsilon));
 }
 
-template <class T> void column_moments(const Team& team, MatrixView<const T> x, T* mean, T* variance) {
+template <class T> void column_moments(const Team& team, const MatrixView<const T>& x, T* mean, T* variance) {
   const Vec<T> rows(x.rows);
   each_strip(team.share(x.cols, line_elements<T>), [&](Range strip) {
     auto each = [&](auto body) { each_vector<T>(strip, body); };
@@ -52,8 +52,8 @@ template <class T> void column_moments(const Team& team, MatrixView<const T> x, 
 }
 
 template <class T>
-void normalize_forward(const Team& team, MatrixView<const T> x, const T* mean, const T* variance, double epsilon,
-                       const T* gamma, const T* beta, MatrixView<T> h) {
+void normalize_forward(const Team& team, const MatrixView<const T>& x, const T* mean, const T* variance, double epsilon,
+                       const T* gamma, const T* beta, const MatrixView<T>& h) {
   T inverse[strip_columns];
   each_strip(team.share(x.cols, line_elements<T>), [&](Range strip) {
     each_vector<T>(strip, [&](Index j, auto part) {
@@ -77,9 +77,9 @@ template <class T> struct StripSums {
 };
 
 template <class T>
-void normalize_backward(const Team& team, MatrixView<const T> x, const T* mean, const T* variance, double epsilon,
-                        const T* gamma, MatrixView<const T> dh, bool moments_of_x, Write write, T* dgamma, T* dbeta,
-                        MatrixView<T> dx) {
+void normalize_backward(const Team& team, const MatrixView<const T>& x, const T* mean, const T* variance,
+                        double epsilon, const T* gamma, const MatrixView<const T>& dh, bool moments_of_x, Write write,
+                        T* dgamma, T* dbeta, const MatrixView<T>& dx) {
   StripSums<T> sums;
   each_strip(team.share(x.cols, line_elements<T>), [&](Range strip) {
     // Places of column j within the strip, and its xhat in row i.

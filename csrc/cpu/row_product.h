@@ -52,7 +52,7 @@ template <class T, class Number, class Row> void add_rows(Index count, Number nu
 }
 
 /// c <- g(c), on a part of c.
-template <class T> void activate(Activation activation, MatrixView<T> c, Range rows, Range cols) {
+template <class T> void activate(Activation activation, const MatrixView<T>& c, Range rows, Range cols) {
   if (activation.kind == ActivationKind::identity) return;
   with_formula(activation, [&](auto formula) {
     for (Index i = rows.begin; i < rows.end; ++i) {

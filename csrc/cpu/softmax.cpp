@@ -9,7 +9,7 @@
 namespace chainrule::cpu::CHAINRULE_ISA {
 namespace {
 
-template <class T> void softmax_forward(const Team& team, MatrixView<const T> z, MatrixView<T> h) {
+template <class T> void softmax_forward(const Team& team, const MatrixView<const T>& z, const MatrixView<T>& h) {
   const Range rows = team.share(z.rows);
   if (z.cols <= narrow_classes<T>) {
     NarrowRows<T> narrow;
@@ -29,7 +29,8 @@ template <class T> void softmax_forward(const Team& team, MatrixView<const T> z,
 }
 
 template <class T>
-void softmax_backward(const Team& team, MatrixView<const T> h, MatrixView<const T> dh, MatrixView<T> dz) {
+void softmax_backward(const Team& team, const MatrixView<const T>& h, const MatrixView<const T>& dh,
+                      const MatrixView<T>& dz) {
   const Range rows = team.share(h.rows);
   for (Index i = rows.begin; i < rows.end; ++i) {
     Vec<T> products(0);

@@ -62,7 +62,7 @@ template <class T> constexpr ChosenSums<T> chosen_sums;
 
 /// Calls body(columns, sum) for the strips of `cols`; sum(chosen, start, to) sums chosen rows of the matrix, start and
 /// to being where these rows of others begin.
-template <class T, class Body> void each_strip(MatrixView<const T> matrix, Range cols, Body body) {
+template <class T, class Body> void each_strip(const MatrixView<const T>& matrix, Range cols, Body body) {
   constexpr Index width = Vec<T>::width;
   for (Index j = cols.begin; j < cols.end; j += strip_cols<T>) {
     const Range strip{j, smaller(j + strip_cols<T>, cols.end)};
@@ -75,8 +75,8 @@ template <class T, class Body> void each_strip(MatrixView<const T> matrix, Range
 }
 
 template <class T>
-void sparse_product(const Team& team, const SparseRows<T>& s, MatrixView<const T> w, MatrixView<T> z,
-                    Epilogue<T> epilogue) {
+void sparse_product(const Team& team, const SparseRows<T>& s, const MatrixView<const T>& w, const MatrixView<T>& z,
+                    const Epilogue<T>& epilogue) {
   const Range rows = team.share(z.rows);
   each_strip(w, {0, z.cols}, [&](Range strip, auto sum) {
     for (Index i = rows.begin; i < rows.end; ++i) {
@@ -154,7 +154,8 @@ private:
 
 /// Element by element, each adding a row of dz to one of dw: where most columns have no element, or hardly one.
 template <class T>
-void add_elements(const Team& team, const SparseRows<T>& s, MatrixView<const T> dz, MatrixView<T> dw, Write write) {
+void add_elements(const Team& team, const SparseRows<T>& s, const MatrixView<const T>& dz, const MatrixView<T>& dw,
+                  Write write) {
   const Range cols = team.share(dw.cols, line_elements<T>);
   if (write == Write::overwrite) {
     for (Index c = 0; c < dw.rows; ++c) begin_row<T>(nullptr, cols, dw.row(c));
@@ -179,7 +180,8 @@ template <class T> Range rows_that_fit(const SparseRows<T>& s, Index begin, Inde
 }
 
 template <class T>
-void sparse_gradient(const Team& team, const SparseRows<T>& s, MatrixView<const T> dz, MatrixView<T> dw, Write write) {
+void sparse_gradient(const Team& team, const SparseRows<T>& s, const MatrixView<const T>& dz, const MatrixView<T>& dw,
+                     Write write) {
   Index elements = 0, longest = 0;
   for (Index i = 0; i < dz.rows; ++i) {
     const Index kept = s.kept(i).size();

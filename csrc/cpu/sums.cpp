@@ -6,7 +6,7 @@
 namespace chainrule::cpu::CHAINRULE_ISA {
 namespace {
 
-template <class T> void column_sum(const Team& team, MatrixView<const T> x, T* sum, Write write) {
+template <class T> void column_sum(const Team& team, const MatrixView<const T>& x, T* sum, Write write) {
   each_vector<T>(team.share(x.cols, line_elements<T>), [&](Index j, auto part) {
     Vec<T> total = write == Write::add ? load(sum + j, part) : Vec<T>(0);
     for (Index i = 0; i < x.rows; ++i) total = total + load(x.row(i) + j, part);

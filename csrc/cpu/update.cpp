@@ -8,7 +8,8 @@ namespace {
 /// The loop of one rule. `decays`: whether w is multiplied by keep first; where it is not, not even a product with 1
 /// may be fused into the rule.
 template <class T, bool decays, class Rule>
-void each_parameter(Range range, Rule rule, const UpdateNumbers& given, T* w, const T* g, UpdateStates<T> states) {
+void each_parameter(Range range, Rule rule, const UpdateNumbers& given, T* w, const T* g,
+                    const UpdateStates<T>& states) {
   const UpdateNumbers numbers = given; // a copy that no store to w can be taken to change
   constexpr int count = Rule::states;
   each_vector<T>(range, [&](Index i, auto part) {
@@ -27,8 +28,8 @@ void each_parameter(Range range, Rule rule, const UpdateNumbers& given, T* w, co
 }
 
 template <class T>
-void update(const Team& team, UpdateRule rule, const UpdateNumbers& numbers, T* w, const T* g, UpdateStates<T> states,
-            Index n) {
+void update(const Team& team, UpdateRule rule, const UpdateNumbers& numbers, T* w, const T* g,
+            const UpdateStates<T>& states, Index n) {
   const Range range = team.share(n, line_elements<T>);
   with_formula(rule, [&](auto formula) {
     if (numbers.keep != 1) {

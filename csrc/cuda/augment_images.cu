@@ -64,8 +64,8 @@ __global__ void change_images(ImageChanges changes, Stream stream, RowNumbers nu
 }
 
 template <class T>
-void augment_images(const Team&, const ImageChanges& changes, Stream stream, RowNumbers numbers, MatrixView<const T> x,
-                    MatrixView<T> y) {
+void augment_images(const Team&, const ImageChanges& changes, Stream stream, RowNumbers numbers,
+                    const MatrixView<const T>& x, const MatrixView<T>& y) {
   const Index blocks = x.rows < most_blocks ? x.rows : most_blocks;
   launch("augment_images", change_images<T>, blocks, block_threads, changes, stream, numbers, x, y);
 }

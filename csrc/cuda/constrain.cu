@@ -44,11 +44,12 @@ template <class T> struct NonNegative {
   }
 };
 
-template <class T, class Factor> void scale_columns_by(Factor factor, MatrixView<T> w) {
+template <class T, class Factor> void scale_columns_by(Factor factor, const MatrixView<T>& w) {
   launch("constrain_columns", scale_columns<T, Factor>, strips_of(w.cols), block_threads, w, factor);
 }
 
-template <class T> void constrain_columns(const Team&, ColumnConstraint constraint, double limit, MatrixView<T> w) {
+template <class T>
+void constrain_columns(const Team&, ColumnConstraint constraint, double limit, const MatrixView<T>& w) {
   switch (constraint) {
   case ColumnConstraint::max_norm:
     return scale_columns_by(MaxNorm{limit}, w);

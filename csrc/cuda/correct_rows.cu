@@ -41,7 +41,8 @@ template <class T> struct OfOneOutput {
 };
 
 template <class T>
-void correct_rows(const Team&, MatrixView<const T> p, Targets<T> targets, Index k, double threshold, T* row_score) {
+void correct_rows(const Team&, const MatrixView<const T>& p, const Targets<T>& targets, Index k, double threshold,
+                  T* row_score) {
   if (targets.labels != nullptr) {
     for_rows("correct_rows", p.rows, AgainstLabels<T>{p, targets.labels, k, row_score});
   } else if (p.cols == 1) {

@@ -42,8 +42,8 @@ __global__ void count_column(MatrixView<const T> p, MatrixView<const T> y, doubl
 }
 
 template <class T>
-void count_classes(const Team&, MatrixView<const T> p, Targets<T> targets, bool exclusive, double threshold,
-                   double* counts) {
+void count_classes(const Team&, const MatrixView<const T>& p, const Targets<T>& targets, bool exclusive,
+                   double threshold, double* counts) {
   if (exclusive || targets.labels != nullptr) {
     for_rows("count_classes", p.rows, CountRow<T>{p, targets, counts});
   } else {

@@ -71,8 +71,8 @@ template <class T, class Given, bool from_logits> struct Rows {
 };
 
 template <class T>
-void cross_entropy(const Team&, bool from_logits, double smoothing, MatrixView<const T> p, Targets<T> targets,
-                   const T* weight, double scale, T* row_loss, MatrixView<T> dp) {
+void cross_entropy(const Team&, bool from_logits, double smoothing, const MatrixView<const T>& p,
+                   const Targets<T>& targets, const T* weight, double scale, T* row_loss, const MatrixView<T>& dp) {
   const Smoothing<T> smooth = smoothing_of<T>(smoothing, p.cols);
   auto start = [&](auto given) { // class numbers, or values
     using Given = decltype(given);

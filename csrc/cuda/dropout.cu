@@ -33,7 +33,7 @@ template <class T> struct DropElements {
 };
 
 /// Where rows have masks of their own, the whole matrix is as one row.
-template <class T> void drop_elements(const DropMask& mask, T scale, MatrixView<const T> x, T* y) {
+template <class T> void drop_elements(const DropMask& mask, T scale, const MatrixView<const T>& x, T* y) {
   const Index rows = mask.same ? x.rows : 1, columns = mask.same ? x.cols : x.size(), groups = (columns + 3) / 4;
   const auto threshold = static_cast<std::uint32_t>(mask.rate * 0x1p32); // rate < 1
   for_elements("dropout", rows * groups, DropElements<T>{mask.stream, threshold, scale, x.data, y, columns, groups});
@@ -74,7 +74,7 @@ template <class T> struct DropCount {
 };
 
 template <class T>
-void dropout(const Team&, const DropMask& mask, double scale, MatrixView<const T> x, MatrixView<T> y) {
+void dropout(const Team&, const DropMask& mask, double scale, const MatrixView<const T>& x, const MatrixView<T>& y) {
   const T factor = static_cast<T>(scale);
   if (mask.count < 0) return drop_elements(mask, factor, x, y.data);
   for_rows("dropout", x.rows, DropCount<T>{mask, factor, x.data, y.data, x.cols});

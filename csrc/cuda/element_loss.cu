@@ -30,8 +30,8 @@ template <class T, class Formula> struct Rows {
 };
 
 template <class T>
-void element_loss(const Team&, ElementLoss loss, MatrixView<const T> p, MatrixView<const T> y, const T* weight,
-                  double scale, T* row_loss, MatrixView<T> dp) {
+void element_loss(const Team&, ElementLoss loss, const MatrixView<const T>& p, const MatrixView<const T>& y,
+                  const T* weight, double scale, T* row_loss, const MatrixView<T>& dp) {
   with_formula(loss, [&](auto formula) {
     for_rows("element_loss", p.rows, Rows<T, decltype(formula)>{formula, p, y, weight, scale, row_loss, dp});
   });

@@ -21,7 +21,8 @@ struct GatherLabels {
   __device__ void operator()(Index i) const { to[i] = from[rows[i]]; }
 };
 
-template <class T> void gather_rows(const Team&, MatrixView<const T> from, const std::int32_t* rows, MatrixView<T> to) {
+template <class T>
+void gather_rows(const Team&, const MatrixView<const T>& from, const std::int32_t* rows, const MatrixView<T>& to) {
   for_elements("gather_rows", to.size(), GatherRows<T>{from, rows, to});
 }
 

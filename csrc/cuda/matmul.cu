@@ -47,7 +47,8 @@ void launch_tiles(std::integer_sequence<int, tile...>, const Arguments&... argum
 }
 
 template <class T>
-void matmul(const Team&, Factor<T> a, Factor<T> b, MatrixView<T> c, Write write, Epilogue<T> epilogue) {
+void matmul(const Team&, const Factor<T>& a, const Factor<T>& b, const MatrixView<T>& c, Write write,
+            const Epilogue<T>& epilogue) {
   launch_tiles<T>(std::make_integer_sequence<int, tile_count<T>>(), a, b, c, write, epilogue);
 }
 

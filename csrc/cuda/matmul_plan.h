@@ -218,21 +218,21 @@ template <class T> struct AddParts {
 };
 
 /// Whether all lines of an array consist of whole vectors.
-template <class T> bool in_vectors(MatrixView<const T> matrix) {
+template <class T> bool in_vectors(const MatrixView<const T>& matrix) {
   constexpr Index width = vector_width<T>;
   return reinterpret_cast<std::uintptr_t>(matrix.data) % alignof(Chunk<T, width>) == 0 && matrix.cols % width == 0 &&
          matrix.stride % width == 0;
 }
 
-template <class T> Lines<T> lines_of_a(Factor<T> a) { return {a.matrix.data, a.matrix.stride, !a.transposed}; }
-template <class T> Lines<T> lines_of_b(Factor<T> b) { return {b.matrix.data, b.matrix.stride, b.transposed}; }
+template <class T> Lines<T> lines_of_a(const Factor<T>& a) { return {a.matrix.data, a.matrix.stride, !a.transposed}; }
+template <class T> Lines<T> lines_of_b(const Factor<T>& b) { return {b.matrix.data, b.matrix.stride, b.transposed}; }
 
 /// Queues c = g(a b + bias), c = (a b) g'(h), or c += a b, by a plan: queue(product, vectors) queues the kernel that
 /// computes the product, or all parts of it; `vectors` says whether all lines of all arrays allow loads and stores of
 /// 16 bytes. The slopes are a kernel of their own.
 template <class T, class Queue>
-void launch_product(ProductPlan plan, Factor<T> a, Factor<T> b, MatrixView<T> c, Write write, Epilogue<T> epilogue,
-                    Queue queue) {
+void launch_product(ProductPlan plan, const Factor<T>& a, const Factor<T>& b, const MatrixView<T>& c, Write write,
+                    const Epilogue<T>& epilogue, Queue queue) {
   const bool add = write == Write::add;
   const bool slopes = epilogue.h != nullptr && epilogue.activation.kind != ActivationKind::identity;
   const Activation activation = slopes ? Activation{} : epilogue.activation;
@@ -256,8 +256,8 @@ template <class T> using ProductKernel = void (*)(Product<T>);
 
 /// The same, by the best of the tiles. Each has two kernels: of loads and stores of single numbers, and of 16 bytes.
 template <class T, class Shape, int count>
-void launch_product(const Shape (&tiles)[count], const ProductKernel<T> (&kernels)[count][2], Factor<T> a, Factor<T> b,
-                    MatrixView<T> c, Write write, Epilogue<T> epilogue) {
+void launch_product(const Shape (&tiles)[count], const ProductKernel<T> (&kernels)[count][2], const Factor<T>& a,
+                    const Factor<T>& b, const MatrixView<T>& c, Write write, const Epilogue<T>& epilogue) {
   const ProductPlan plan = best_plan<T>(tiles, c.rows, c.cols, a.cols());
   launch_product(plan, a, b, c, write, epilogue, [&](const Product<T>& product, bool vectors) {
     const auto shape = tiles[plan.tile];

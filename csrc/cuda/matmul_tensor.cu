@@ -45,8 +45,8 @@ void launch_rounded(std::integer_sequence<int, tile...>, const Arguments&... arg
 }
 
 template <class Rounding>
-void matmul_rounded(const Team&, Factor<float> a, Factor<float> b, MatrixView<float> c, Write write,
-                    Epilogue<float> epilogue) {
+void matmul_rounded(const Team&, const Factor<float>& a, const Factor<float>& b, const MatrixView<float>& c,
+                    Write write, const Epilogue<float>& epilogue) {
   if (launch_wgmma<Rounding>(a, b, c, write, epilogue)) return;
   launch_rounded<Rounding>(std::make_integer_sequence<int, tensor_tile_count>(), a, b, c, write, epilogue);
 }

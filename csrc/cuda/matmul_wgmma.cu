@@ -94,7 +94,8 @@ constexpr Index most_staged_bytes = Index{1} << 30;
 } // namespace
 
 template <class Rounding>
-bool launch_wgmma(Factor<float> a, Factor<float> b, MatrixView<float> c, Write write, Epilogue<float> epilogue) {
+bool launch_wgmma(const Factor<float>& a, const Factor<float>& b, const MatrixView<float>& c, Write write,
+                  const Epilogue<float>& epilogue) {
   const Index sum = a.cols(), slabs = slabs_of<Rounding>(sum);
   if (!pays<Rounding>(c.rows, c.cols, sum)) return false;
   const ProductPlan plan = best_plan<float>(wgmma_tiles, c.rows, c.cols, sum);
@@ -120,7 +121,9 @@ bool launch_wgmma(Factor<float> a, Factor<float> b, MatrixView<float> c, Write w
   return true;
 }
 
-template bool launch_wgmma<Tf32>(Factor<float>, Factor<float>, MatrixView<float>, Write, Epilogue<float>);
-template bool launch_wgmma<Bfloat16>(Factor<float>, Factor<float>, MatrixView<float>, Write, Epilogue<float>);
+template bool launch_wgmma<Tf32>(const Factor<float>&, const Factor<float>&, const MatrixView<float>&, Write,
+                                 const Epilogue<float>&);
+template bool launch_wgmma<Bfloat16>(const Factor<float>&, const Factor<float>&, const MatrixView<float>&, Write,
+                                     const Epilogue<float>&);
 
 } // namespace chainrule::cuda

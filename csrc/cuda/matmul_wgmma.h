@@ -9,6 +9,7 @@ namespace chainrule::cuda {
 /// Queues the product and says so, if the GPU in use has the instructions and the shape is worth their while. Else
 /// nothing happens. Of one GPU the answer depends on the shape alone.
 template <class Rounding>
-bool launch_wgmma(Factor<float> a, Factor<float> b, MatrixView<float> c, Write write, Epilogue<float> epilogue);
+bool launch_wgmma(const Factor<float>& a, const Factor<float>& b, const MatrixView<float>& c, Write write,
+                  const Epilogue<float>& epilogue);
 
 } // namespace chainrule::cuda

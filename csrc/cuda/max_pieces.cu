@@ -47,12 +47,13 @@ template <class T> struct Backward {
   }
 };
 
-template <class T> void max_pieces_forward(const Team&, MatrixView<const T> z, MatrixView<T> h) {
+template <class T> void max_pieces_forward(const Team&, const MatrixView<const T>& z, const MatrixView<T>& h) {
   for_elements("max_pieces_forward", h.size(), Forward<T>{z, h});
 }
 
 template <class T>
-void max_pieces_backward(const Team&, MatrixView<const T> z, MatrixView<const T> dh, MatrixView<T> dz) {
+void max_pieces_backward(const Team&, const MatrixView<const T>& z, const MatrixView<const T>& dh,
+                         const MatrixView<T>& dz) {
   for_elements("max_pieces_backward", dh.size(), Backward<T>{z, dh, dz});
 }
 

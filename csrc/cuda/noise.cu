@@ -66,8 +66,8 @@ template <class T> struct NoiseRows {
 };
 
 template <class T>
-void noise_rows(const Team&, Stream stream, double deviation, RowNumbers numbers, MatrixView<const T> x,
-                MatrixView<T> y) {
+void noise_rows(const Team&, Stream stream, double deviation, RowNumbers numbers, const MatrixView<const T>& x,
+                const MatrixView<T>& y) {
   const Index blocks = (x.cols + 3) / 4;
   for_elements("noise_rows", x.rows * blocks, NoiseRows<T>{stream, deviation, numbers, x, y, blocks});
 }

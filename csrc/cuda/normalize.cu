@@ -38,7 +38,7 @@ template <class T> __global__ void take_moments(MatrixView<const T> x, T* mean_o
   variance_of[share.column] = squares / rows;
 }
 
-template <class T> void column_moments(const Team&, MatrixView<const T> x, T* mean, T* variance) {
+template <class T> void column_moments(const Team&, const MatrixView<const T>& x, T* mean, T* variance) {
   launch("column_moments", take_moments<T>, strips_of(x.cols), block_threads, x, mean, variance);
 }
 
@@ -58,8 +58,8 @@ __global__ void normalize(MatrixView<const T> x, const T* mean_of, const T* vari
 }
 
 template <class T>
-void normalize_forward(const Team&, MatrixView<const T> x, const T* mean, const T* variance, double epsilon,
-                       const T* gamma, const T* beta, MatrixView<T> h) {
+void normalize_forward(const Team&, const MatrixView<const T>& x, const T* mean, const T* variance, double epsilon,
+                       const T* gamma, const T* beta, const MatrixView<T>& h) {
   const Index blocks = strips_of(x.cols) * ((x.rows + forward_rows - 1) / forward_rows);
   launch("normalize_forward", normalize<T>, blocks, block_threads, x, mean, variance, epsilon, gamma, beta, h);
 }
@@ -113,9 +113,9 @@ template <class T> __global__ void run_backward(Backward<T> b) {
 }
 
 template <class T>
-void normalize_backward(const Team&, MatrixView<const T> x, const T* mean, const T* variance, double epsilon,
-                        const T* gamma, MatrixView<const T> dh, bool moments_of_x, Write write, T* dgamma, T* dbeta,
-                        MatrixView<T> dx) {
+void normalize_backward(const Team&, const MatrixView<const T>& x, const T* mean, const T* variance, double epsilon,
+                        const T* gamma, const MatrixView<const T>& dh, bool moments_of_x, Write write, T* dgamma,
+                        T* dbeta, const MatrixView<T>& dx) {
   if (dgamma == nullptr && dx.data == nullptr) return;
   const Backward<T> backward{x,      mean,  variance, epsilon, gamma, dh, moments_of_x, write == Write::add,
                              dgamma, dbeta, dx};

@@ -38,11 +38,13 @@ template <class T> struct Backward {
   }
 };
 
-template <class T> void softmax_forward(const Team&, MatrixView<const T> z, MatrixView<T> h) {
+template <class T> void softmax_forward(const Team&, const MatrixView<const T>& z, const MatrixView<T>& h) {
   if (z.cols > 0) for_rows("softmax_forward", z.rows, Forward<T>{z, h});
 }
 
-template <class T> void softmax_backward(const Team&, MatrixView<const T> h, MatrixView<const T> dh, MatrixView<T> dz) {
+template <class T>
+void softmax_backward(const Team&, const MatrixView<const T>& h, const MatrixView<const T>& dh,
+                      const MatrixView<T>& dz) {
   if (h.cols > 0) for_rows("softmax_backward", h.rows, Backward<T>{h, dh, dz});
 }
 

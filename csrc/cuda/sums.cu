@@ -15,7 +15,7 @@ template <class T> __global__ void add_rows(MatrixView<const T> x, T* sum, bool 
   if (share.writes && share.first_row == 0) sum[share.column] = total;
 }
 
-template <class T> void column_sum(const Team&, MatrixView<const T> x, T* sum, Write write) {
+template <class T> void column_sum(const Team&, const MatrixView<const T>& x, T* sum, Write write) {
   launch("column_sum", add_rows<T>, strips_of(x.cols), block_threads, x, sum, write == Write::add);
 }
 

@@ -32,7 +32,7 @@ template <class T, bool decays, class Rule> struct Step {
 };
 
 template <class T>
-void update(const Team&, UpdateRule rule, const UpdateNumbers& numbers, T* w, const T* g, UpdateStates<T> states,
+void update(const Team&, UpdateRule rule, const UpdateNumbers& numbers, T* w, const T* g, const UpdateStates<T>& states,
             Index n) {
   with_formula(rule, [&](auto formula) {
     using Rule = decltype(formula);

@@ -58,7 +58,7 @@ public:
 
 private:
   /// A copy of a matrix without gaps between its rows, and the view of it.
-  static Buffer<T> copy(MatrixView<const T> from, const Memory& memory, MatrixView<const T>& view) {
+  static Buffer<T> copy(const MatrixView<const T>& from, const Memory& memory, MatrixView<const T>& view) {
     Buffer<T> copied(from.data, from.size(), memory);
     view.data = copied.data();
     return copied;

@@ -71,7 +71,7 @@ PredictionBuffers<T>::PredictionBuffers(const Network<T>& network, Index rows)
       x(network.device().is_host() ? 0 : rows * network.inputs(), Contents::undefined, network.memory()) {}
 
 template <class T>
-Index predict(const Network<T>& network, const Memory& memory, const Inputs<T>& x, MatrixView<T> p, Index first,
+Index predict(const Network<T>& network, const Memory& memory, const Inputs<T>& x, const MatrixView<T>& p, Index first,
               double seconds, PredictionBuffers<T>& buffers, ThreadTeam& team) {
   StepBuffers<T>& step = buffers.step;
   const bool in_place = &memory == &network.memory(); // x is read, and p written, where they are
@@ -98,7 +98,7 @@ Index predict(const Network<T>& network, const Memory& memory, const Inputs<T>& 
 #define CHAINRULE_INSTANTIATE(T)                                                                                       \
   template class Evaluation<T>;                                                                                        \
   template struct PredictionBuffers<T>;                                                                                \
-  template Index predict(const Network<T>&, const Memory&, const Inputs<T>&, MatrixView<T>, Index, double,             \
+  template Index predict(const Network<T>&, const Memory&, const Inputs<T>&, const MatrixView<T>&, Index, double,      \
                          PredictionBuffers<T>&, ThreadTeam&);
 CHAINRULE_INSTANTIATE(float)
 CHAINRULE_INSTANTIATE(double)

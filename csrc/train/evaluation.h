@@ -54,7 +54,7 @@ template <class T> struct PredictionBuffers {
 /// `buffers`; those and `team` serve from call to call. x and p lie in `memory`: the network's, or that of this
 /// process.
 template <class T>
-Index predict(const Network<T>& network, const Memory& memory, const Inputs<T>& x, MatrixView<T> p, Index first,
+Index predict(const Network<T>& network, const Memory& memory, const Inputs<T>& x, const MatrixView<T>& p, Index first,
               double seconds, PredictionBuffers<T>& buffers, ThreadTeam& team);
 
 } // namespace chainrule

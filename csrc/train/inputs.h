@@ -11,8 +11,8 @@ template <class T> struct Inputs {
   SparseRows<T> sparse{}; // instead, where it has offsets
 
   Inputs() = default;
-  Inputs(MatrixView<const T> rows) : dense(rows) {}
-  Inputs(MatrixView<T> rows) : dense(rows) {}
+  Inputs(const MatrixView<const T>& rows) : dense(rows) {}
+  Inputs(const MatrixView<T>& rows) : dense(rows) {}
   Inputs(const SparseRows<T>& rows) : sparse(rows) {}
 
   bool is_sparse() const { return sparse.offsets != nullptr; }

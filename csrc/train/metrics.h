@@ -29,8 +29,8 @@ Metric metric_named(const std::string& name);
 
 /// row_score (B) of one metric. Called by all threads; the caller places a barrier after it.
 template <class T>
-void score_rows(const Pass<T>& pass, const Metric& metric, MatrixView<const T> p, Targets<T> targets, double threshold,
-                T* row_score) {
+void score_rows(const Pass<T>& pass, const Metric& metric, const MatrixView<const T>& p, const Targets<T>& targets,
+                double threshold, T* row_score) {
   if (metric.kind == MetricKind::accuracy) {
     pass.kernels.correct_rows(pass.team, p, targets, metric.k, threshold, row_score);
     return;

@@ -26,7 +26,7 @@ template <class T> bool takes_narrow_steps(Network<T>& network, const Loss<T>& l
 }
 
 template <class T>
-bool take_narrow_step(const Pass<T>& pass, Network<T>& network, const Data<T>& batch, MatrixView<T> p,
+bool take_narrow_step(const Pass<T>& pass, Network<T>& network, const Data<T>& batch, const MatrixView<T>& p,
                       Assessment<T>& assessment) {
   const Objective<T>& objective = assessment.objective();
   std::optional<NarrowStep<T>> step = told(network, *objective.loss, batch.rows());
@@ -43,7 +43,7 @@ bool take_narrow_step(const Pass<T>& pass, Network<T>& network, const Data<T>& b
 
 #define CHAINRULE_INSTANTIATE(T)                                                                                       \
   template bool takes_narrow_steps(Network<T>&, const Loss<T>&);                                                       \
-  template bool take_narrow_step(const Pass<T>&, Network<T>&, const Data<T>&, MatrixView<T>, Assessment<T>&);
+  template bool take_narrow_step(const Pass<T>&, Network<T>&, const Data<T>&, const MatrixView<T>&, Assessment<T>&);
 CHAINRULE_INSTANTIATE(float)
 CHAINRULE_INSTANTIATE(double)
 

@@ -14,7 +14,7 @@ template <class T> bool takes_narrow_steps(Network<T>& network, const Loss<T>& l
 /// Takes a step up to the gradients of all layers that learn, and assesses it, with p (B, K) being room for its result;
 /// false, and nothing done, where it has to go layer by layer. Called by all threads; the assessment is to add it.
 template <class T>
-bool take_narrow_step(const Pass<T>& pass, Network<T>& network, const Data<T>& batch, MatrixView<T> p,
+bool take_narrow_step(const Pass<T>& pass, Network<T>& network, const Data<T>& batch, const MatrixView<T>& p,
                       Assessment<T>& assessment);
 
 } // namespace chainrule

@@ -43,7 +43,7 @@ template <class T> void Assessment<T>::resume(const std::vector<double>& totals,
   rows_ = rows;
 }
 
-template <class T> void Assessment<T>::score(const Pass<T>& pass, const Data<T>& batch, MatrixView<const T> p) {
+template <class T> void Assessment<T>::score(const Pass<T>& pass, const Data<T>& batch, const MatrixView<const T>& p) {
   T* scores = row_scores_.data();
   for (const Metric metric : objective_.metrics) {
     score_rows(pass, metric, p, batch.targets, objective_.threshold, scores);
@@ -57,7 +57,8 @@ template <class T> void Assessment<T>::score(const Pass<T>& pass, const Data<T>&
 }
 
 template <class T>
-void Assessment<T>::assess(const Pass<T>& pass, const Data<T>& batch, MatrixView<const T> p, MatrixView<T> dp) {
+void Assessment<T>::assess(const Pass<T>& pass, const Data<T>& batch, const MatrixView<const T>& p,
+                           const MatrixView<T>& dp) {
   score(pass, batch, p);
   objective_.loss->evaluate(pass, p, batch.targets, batch.weight, row_loss_.data(), dp);
   pass.team.barrier();

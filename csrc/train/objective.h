@@ -54,10 +54,10 @@ public:
 
   /// Loss, scores, and, unless dp.data is null, the gradient dp (B, K) of a prediction p (B, K). Called by all
   /// threads; ends with a barrier.
-  void assess(const Pass<T>&, const Data<T>& batch, MatrixView<const T> p, MatrixView<T> dp);
+  void assess(const Pass<T>&, const Data<T>& batch, const MatrixView<const T>& p, const MatrixView<T>& dp);
   /// The scores alone, and the counts, which have no rows to add; the caller has the losses of rows written to
   /// row_loss() (B).
-  void score(const Pass<T>&, const Data<T>& batch, MatrixView<const T> p);
+  void score(const Pass<T>&, const Data<T>& batch, const MatrixView<const T>& p);
   T* row_loss() { return row_loss_.data(); }
   const Objective<T>& objective() const { return objective_; }
   /// Whether the loss lets one thread alone do a step.

@@ -15,7 +15,8 @@ public:
   const char* kind() const override { return "Activation"; }
   Index outputs(Index inputs) const override { return inputs; }
 
-  void forward(const Pass<T>& pass, const LayerPlace<T>&, MatrixView<const T> x, MatrixView<T> h) const override {
+  void forward(const Pass<T>& pass, const LayerPlace<T>&, const MatrixView<const T>& x,
+               const MatrixView<T>& h) const override {
     if (activation_.softmax) {
       pass.kernels.softmax_forward(pass.team, x, h);
     } else {
@@ -23,8 +24,8 @@ public:
     }
   }
 
-  void backward(const Pass<T>& pass, const LayerPlace<T>&, MatrixView<const T>, MatrixView<const T> h, MatrixView<T> dh,
-                MatrixView<T> dx) const override {
+  void backward(const Pass<T>& pass, const LayerPlace<T>&, const MatrixView<const T>&, const MatrixView<const T>& h,
+                const MatrixView<T>& dh, const MatrixView<T>& dx) const override {
     if (dx.data == nullptr) return;
     if (activation_.softmax) {
       pass.kernels.softmax_backward(pass.team, h, dh, dx);

@@ -49,46 +49,47 @@ template <class T> struct Affine {
   }
 
   /// z, or what `activation` makes of it where the product is stored.
-  void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<const T> w,
-               MatrixView<T> z, Activation activation) const {
+  void forward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+               const MatrixView<const T>& w, const MatrixView<T>& z, Activation activation) const {
     const T* b = bias ? place.parameters + bias_offset(x.cols) : nullptr;
     pass.kernels.matmul(pass.team, {x}, {w}, z, Write::overwrite, {b, activation});
   }
 
   /// The same of sparse rows.
-  void forward(const Pass<T>& pass, const LayerPlace<T>& place, const SparseRows<T>& x, MatrixView<const T> w,
-               MatrixView<T> z, Activation activation) const {
+  void forward(const Pass<T>& pass, const LayerPlace<T>& place, const SparseRows<T>& x, const MatrixView<const T>& w,
+               const MatrixView<T>& z, Activation activation) const {
     const T* b = bias ? place.parameters + bias_offset(x.cols) : nullptr;
     pass.sparse->sparse_product(pass.team, x, w, z, {b, activation});
   }
 
-  void backward_bias(const Pass<T>& pass, const LayerPlace<T>& place, Index inputs, MatrixView<const T> dz) const {
+  void backward_bias(const Pass<T>& pass, const LayerPlace<T>& place, Index inputs,
+                     const MatrixView<const T>& dz) const {
     if (bias) pass.kernels.column_sum(pass.team, dz, place.gradients + bias_offset(inputs), pass.gradients);
   }
 
   /// The gradients of W and b, unless the layer is frozen.
-  void backward_parameters(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x,
-                           MatrixView<const T> dz) const {
+  void backward_parameters(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+                           const MatrixView<const T>& dz) const {
     if (place.gradients == nullptr) return;
     pass.kernels.matmul(pass.team, {x, true}, {dz}, weight_gradient(place, x.cols), pass.gradients, {});
     backward_bias(pass, place, x.cols, dz);
   }
   void backward_parameters(const Pass<T>& pass, const LayerPlace<T>& place, const SparseRows<T>& x,
-                           MatrixView<const T> dz) const {
+                           const MatrixView<const T>& dz) const {
     if (place.gradients == nullptr) return;
     pass.sparse->sparse_gradient(pass.team, x, dz, weight_gradient(place, x.cols), pass.gradients);
     backward_bias(pass, place, x.cols, dz);
   }
 
   /// dx, if somebody needs it, times the slope that place.below asks for.
-  void backward_input(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<const T> w,
-                      MatrixView<const T> dz, MatrixView<T> dx) const {
+  void backward_input(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+                      const MatrixView<const T>& w, const MatrixView<const T>& dz, const MatrixView<T>& dx) const {
     if (dx.data == nullptr) return;
     pass.kernels.matmul(pass.team, {dz}, {w, true}, dx, Write::overwrite, {.activation = place.below, .h = x.data});
   }
   /// The same of sparse rows, whose gradient nobody needs.
-  void backward_input(const Pass<T>&, const LayerPlace<T>&, const SparseRows<T>&, MatrixView<const T>,
-                      MatrixView<const T>, MatrixView<T>) const {}
+  void backward_input(const Pass<T>&, const LayerPlace<T>&, const SparseRows<T>&, const MatrixView<const T>&,
+                      const MatrixView<const T>&, const MatrixView<T>&) const {}
 
   /// What follows W and b in the layer's part of the arena.
   Index extent(Index inputs) const { return bias_offset(inputs) + (bias ? arena_extent<T>(columns) : 0); }

@@ -38,7 +38,8 @@ public:
 
   // No barrier stands inside: every operation here gives a thread the same columns.
 
-  void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<T> h) const override {
+  void forward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+               const MatrixView<T>& h) const override {
     const Arrays a = arrays(place, x.cols);
     const bool of_batch = pass.training && !place.frozen;
     if (of_batch) {
@@ -54,8 +55,8 @@ public:
                                    of_batch ? a.variance : a.running_variance, epsilon_, a.gamma, a.beta, h);
   }
 
-  void backward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<const T>,
-                MatrixView<T> dh, MatrixView<T> dx) const override {
+  void backward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+                const MatrixView<const T>&, const MatrixView<T>& dh, const MatrixView<T>& dx) const override {
     const Arrays a = arrays(place, x.cols);
     T* dgamma = place.gradients;
     T* dbeta = dgamma == nullptr ? nullptr : dgamma + arena_extent<T>(x.cols);

@@ -54,20 +54,21 @@ public:
   Activation ends_with() const override { return activation_.element; }
   bool slopes_dx() const override { return true; }
 
-  void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<T> h) const override {
+  void forward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+               const MatrixView<T>& h) const override {
     forward_of(pass, place, x, h);
   }
   void forward(const Pass<T>& pass, const LayerPlace<T>& place, const SparseRows<T>& x,
-               MatrixView<T> h) const override {
+               const MatrixView<T>& h) const override {
     forward_of(pass, place, x, h);
   }
 
-  void backward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<const T> h,
-                MatrixView<T> dh, MatrixView<T> dx) const override {
+  void backward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+                const MatrixView<const T>& h, const MatrixView<T>& dh, const MatrixView<T>& dx) const override {
     backward_of(pass, place, x, h, dh, dx);
   }
-  void backward(const Pass<T>& pass, const LayerPlace<T>& place, const SparseRows<T>& x, MatrixView<const T> h,
-                MatrixView<T> dh) const override {
+  void backward(const Pass<T>& pass, const LayerPlace<T>& place, const SparseRows<T>& x, const MatrixView<const T>& h,
+                const MatrixView<T>& dh) const override {
     backward_of(pass, place, x, h, dh, {});
   }
 
@@ -76,13 +77,13 @@ private:
 
   // Of either kind of rows.
   template <class Rows>
-  void forward_of(const Pass<T>& pass, const LayerPlace<T>& place, const Rows& x, MatrixView<T> h) const {
+  void forward_of(const Pass<T>& pass, const LayerPlace<T>& place, const Rows& x, const MatrixView<T>& h) const {
     affine_.forward(pass, place, x, affine_.weight(place, x.cols), h, activation_.element);
     activation_.finish(pass, h);
   }
   template <class Rows>
-  void backward_of(const Pass<T>& pass, const LayerPlace<T>& place, const Rows& x, MatrixView<const T> h,
-                   MatrixView<T> dh, MatrixView<T> dx) const {
+  void backward_of(const Pass<T>& pass, const LayerPlace<T>& place, const Rows& x, const MatrixView<const T>& h,
+                   const MatrixView<T>& dh, const MatrixView<T>& dx) const {
     if (!place.sloped) activation_.backward(pass, h, dh);
     const MatrixView<const T> dz = dh;
     affine_.backward_parameters(pass, place, x, dz);

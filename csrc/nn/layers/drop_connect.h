@@ -33,7 +33,8 @@ public:
     return training || prediction_scale_ != 1 ? inputs * affine_.columns : 0;
   }
 
-  void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<T> h) const override {
+  void forward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+               const MatrixView<T>& h) const override {
     MatrixView<const T> weight = affine_.weight(place, x.cols);
     if (place.scratch != nullptr) {
       const MatrixView<T> part = thinned(place, x.cols);
@@ -49,8 +50,8 @@ public:
     activation_.finish(pass, h);
   }
 
-  void backward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<const T> h,
-                MatrixView<T> dh, MatrixView<T> dx) const override {
+  void backward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+                const MatrixView<const T>& h, const MatrixView<T>& dh, const MatrixView<T>& dx) const override {
     if (!place.sloped) activation_.backward(pass, h, dh);
     const MatrixView<const T> dz = dh;
     const MatrixView<T> part = thinned(place, x.cols);

@@ -36,7 +36,8 @@ public:
     return inputs;
   }
 
-  void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<T> h) const override {
+  void forward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+               const MatrixView<T>& h) const override {
     if (pass.training) {
       pass.kernels.dropout(pass.team, mask(pass, place, x.cols), scale(x.cols), x, h);
     } else {
@@ -44,8 +45,8 @@ public:
     }
   }
 
-  void backward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T>, MatrixView<const T>,
-                MatrixView<T> dh, MatrixView<T> dx) const override {
+  void backward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>&, const MatrixView<const T>&,
+                const MatrixView<T>& dh, const MatrixView<T>& dx) const override {
     if (dx.data != nullptr) pass.kernels.dropout(pass.team, mask(pass, place, dx.cols), scale(dx.cols), dh, dx);
   }
 

@@ -19,7 +19,8 @@ public:
   const char* kind() const override { return "GaussianNoise"; }
   Index outputs(Index inputs) const override { return inputs; }
 
-  void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<T> h) const override {
+  void forward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+               const MatrixView<T>& h) const override {
     if (pass.training) {
       const Stream stream{pass.seed, Purpose::noise, place.number, pass.step};
       pass.kernels.add_noise(pass.team, stream, deviation_, x.data, h.data, h.size());
@@ -28,8 +29,8 @@ public:
     }
   }
 
-  void backward(const Pass<T>& pass, const LayerPlace<T>&, MatrixView<const T>, MatrixView<const T>, MatrixView<T> dh,
-                MatrixView<T> dx) const override {
+  void backward(const Pass<T>& pass, const LayerPlace<T>&, const MatrixView<const T>&, const MatrixView<const T>&,
+                const MatrixView<T>& dh, const MatrixView<T>& dx) const override {
     if (dx.data != nullptr) pass.kernels.scale(pass.team, 1, dh.data, dx.data, dx.size());
   }
 

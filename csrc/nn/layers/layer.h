@@ -29,9 +29,9 @@ public:
   virtual ~SparseLayer() = default;
 
   /// As those of Layer below; nobody needs the gradient by x.
-  virtual void forward(const Pass<T>&, const LayerPlace<T>&, const SparseRows<T>& x, MatrixView<T> h) const = 0;
-  virtual void backward(const Pass<T>&, const LayerPlace<T>&, const SparseRows<T>& x, MatrixView<const T> h,
-                        MatrixView<T> dh) const = 0;
+  virtual void forward(const Pass<T>&, const LayerPlace<T>&, const SparseRows<T>& x, const MatrixView<T>& h) const = 0;
+  virtual void backward(const Pass<T>&, const LayerPlace<T>&, const SparseRows<T>& x, const MatrixView<const T>& h,
+                        const MatrixView<T>& dh) const = 0;
 };
 
 template <class T> class Layer {
@@ -79,12 +79,13 @@ public:
 
   /// h (B, out) from x (B, in), both without gaps between their rows. Called by all threads; the network places a
   /// barrier after it.
-  virtual void forward(const Pass<T>&, const LayerPlace<T>&, MatrixView<const T> x, MatrixView<T> h) const = 0;
+  virtual void forward(const Pass<T>&, const LayerPlace<T>&, const MatrixView<const T>& x,
+                       const MatrixView<T>& h) const = 0;
 
   /// dx (B, in), unless dx.data is null, and the gradients of the parameters, unless place.gradients is null, from
   /// dh (B, out). dh is used up.
-  virtual void backward(const Pass<T>&, const LayerPlace<T>&, MatrixView<const T> x, MatrixView<const T> h,
-                        MatrixView<T> dh, MatrixView<T> dx) const = 0;
+  virtual void backward(const Pass<T>&, const LayerPlace<T>&, const MatrixView<const T>& x,
+                        const MatrixView<const T>& h, const MatrixView<T>& dh, const MatrixView<T>& dx) const = 0;
 };
 
 } // namespace chainrule

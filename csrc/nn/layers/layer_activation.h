@@ -25,14 +25,14 @@ struct LayerActivation {
   bool is_identity() const { return !softmax && element.kind == ActivationKind::identity; }
 
   /// What is left to do where a product has applied `element` already.
-  template <class T> void finish(const Pass<T>& pass, MatrixView<T> h) const {
+  template <class T> void finish(const Pass<T>& pass, const MatrixView<T>& h) const {
     if (!softmax) return;
     pass.team.barrier();
     pass.kernels.softmax_forward(pass.team, h, h);
   }
 
   /// dz = dh g', in place of dh (B, out). Ends with a barrier if it wrote anything.
-  template <class T> void backward(const Pass<T>& pass, MatrixView<const T> h, MatrixView<T> dh) const {
+  template <class T> void backward(const Pass<T>& pass, const MatrixView<const T>& h, const MatrixView<T>& dh) const {
     if (is_identity()) return;
     if (softmax) {
       pass.kernels.softmax_backward(pass.team, h, dh, dh);

@@ -24,15 +24,16 @@ public:
   bool slopes_dx() const override { return true; }
   Index scratch(Index rows, Index, bool) const override { return rows * affine_.columns; } // z, later dz
 
-  void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<T> h) const override {
+  void forward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+               const MatrixView<T>& h) const override {
     const MatrixView<T> z = dense_view(place.scratch, x.rows, affine_.columns);
     affine_.forward(pass, place, x, affine_.weight(place, x.cols), z, {});
     pass.team.barrier();
     pass.kernels.max_pieces_forward(pass.team, z, h);
   }
 
-  void backward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<const T>,
-                MatrixView<T> dh, MatrixView<T> dx) const override {
+  void backward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+                const MatrixView<const T>&, const MatrixView<T>& dh, const MatrixView<T>& dx) const override {
     const MatrixView<T> dz = dense_view(place.scratch, x.rows, affine_.columns);
     pass.kernels.max_pieces_backward(pass.team, dz, dh, dz);
     pass.team.barrier();

@@ -24,14 +24,15 @@ public:
   Index outputs(Index inputs) const override { return inputs; }
   Runs runs() const override { return Runs::on_host; }
 
-  void forward(const Pass<T>& pass, const LayerPlace<T>&, MatrixView<const T> z, MatrixView<T> h) const override {
+  void forward(const Pass<T>& pass, const LayerPlace<T>&, const MatrixView<const T>& z,
+               const MatrixView<T>& h) const override {
     for_blocks(pass.team, z.size(), block, [&](Index first, Index last) {
       forward_.call(last - first, z.data + first, h.data + first, forward_.user);
     });
   }
 
-  void backward(const Pass<T>& pass, const LayerPlace<T>&, MatrixView<const T> z, MatrixView<const T> h,
-                MatrixView<T> dh, MatrixView<T> dz) const override {
+  void backward(const Pass<T>& pass, const LayerPlace<T>&, const MatrixView<const T>& z, const MatrixView<const T>& h,
+                const MatrixView<T>& dh, const MatrixView<T>& dz) const override {
     if (dz.data == nullptr) return;
     for_blocks(pass.team, z.size(), block, [&](Index first, Index last) {
       backward_.call(last - first, z.data + first, h.data + first, dh.data + first, dz.data + first, backward_.user);

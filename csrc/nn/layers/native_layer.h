@@ -57,14 +57,15 @@ public:
     if (learned(inputs) > 0) table_->start(inputs, parameters, table_->user);
   }
 
-  void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<T> h) const override {
+  void forward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+               const MatrixView<T>& h) const override {
     for_blocks(pass.team, x.rows, rows_of(x), [&](Index first, Index last) {
       table_->forward(last - first, x.cols, place.parameters, x.row(first), h.row(first), table_->user);
     });
   }
 
-  void backward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<const T> h,
-                MatrixView<T> dh, MatrixView<T> dx) const override {
+  void backward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+                const MatrixView<const T>& h, const MatrixView<T>& dh, const MatrixView<T>& dx) const override {
     if (dx.data != nullptr) {
       for_blocks(pass.team, x.rows, rows_of(x), [&](Index first, Index last) {
         table_->backward(last - first, x.cols, place.parameters, x.row(first), h.row(first), dh.row(first),
@@ -82,7 +83,7 @@ public:
 
 private:
   /// Rows of a block: some 4096 numbers of x, as many as fit into a first-level cache with what is made of them.
-  static Index rows_of(MatrixView<const T> x) { return std::max<Index>(1, 4096 / std::max<Index>(1, x.cols)); }
+  static Index rows_of(const MatrixView<const T>& x) { return std::max<Index>(1, 4096 / std::max<Index>(1, x.cols)); }
 
   const Table* table_;
   std::shared_ptr<const void> owner_;

@@ -25,13 +25,14 @@ public:
             {"zeros", {inputs}, Role::constant, zero}};
   }
 
-  void forward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<T> h) const override {
+  void forward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+               const MatrixView<T>& h) const override {
     const Arrays a = arrays(place, x.cols);
     pass.kernels.normalize_forward(pass.team, x, a.mean, a.ones, 0, a.inverse_scale, a.zeros, h);
   }
 
-  void backward(const Pass<T>& pass, const LayerPlace<T>& place, MatrixView<const T> x, MatrixView<const T>,
-                MatrixView<T> dh, MatrixView<T> dx) const override {
+  void backward(const Pass<T>& pass, const LayerPlace<T>& place, const MatrixView<const T>& x,
+                const MatrixView<const T>&, const MatrixView<T>& dh, const MatrixView<T>& dx) const override {
     if (dx.data == nullptr) return;
     const Arrays a = arrays(place, x.cols);
     pass.kernels.normalize_backward(pass.team, x, a.mean, a.ones, 0, a.inverse_scale, dh, false, pass.gradients,

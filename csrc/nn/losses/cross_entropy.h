@@ -15,8 +15,8 @@ public:
 
   bool takes_labels() const override { return true; }
 
-  void evaluate(const Pass<T>& pass, MatrixView<const T> p, Targets<T> targets, const T* weight, T* row_loss,
-                MatrixView<T> dp) const override {
+  void evaluate(const Pass<T>& pass, const MatrixView<const T>& p, const Targets<T>& targets, const T* weight,
+                T* row_loss, const MatrixView<T>& dp) const override {
     pass.kernels.cross_entropy(pass.team, from_logits_, smoothing_, p, targets, weight, this->row_scale(p.rows),
                                row_loss, dp);
   }

@@ -22,8 +22,8 @@ public:
           " must be at most 1; got ", parameter);
   }
 
-  void evaluate(const Pass<T>& pass, MatrixView<const T> p, Targets<T> targets, const T* weight, T* row_loss,
-                MatrixView<T> dp) const override {
+  void evaluate(const Pass<T>& pass, const MatrixView<const T>& p, const Targets<T>& targets, const T* weight,
+                T* row_loss, const MatrixView<T>& dp) const override {
     pass.kernels.element_loss(pass.team, formula_, p, targets.values, weight, scale(p.rows, p.cols), row_loss, dp);
   }
 

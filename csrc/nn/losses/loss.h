@@ -29,8 +29,8 @@ public:
   /// row_loss (B): what each row adds to the loss of the batch; dp (B, K): the gradient of that loss, not computed
   /// where dp.data is null. weight (B) multiplies a row's loss and gradient; null for 1. A mean divides by the
   /// number of rows, not by the sum of the weights. Called by all threads; the caller places a barrier after it.
-  virtual void evaluate(const Pass<T>&, MatrixView<const T> p, Targets<T>, const T* weight, T* row_loss,
-                        MatrixView<T> dp) const = 0;
+  virtual void evaluate(const Pass<T>&, const MatrixView<const T>& p, const Targets<T>&, const T* weight, T* row_loss,
+                        const MatrixView<T>& dp) const = 0;
   /// This loss of a batch (B, K) for a step that a device takes as one (kernels.h), if that knows it.
   virtual std::optional<NarrowLoss> narrow(Index rows, Index outputs) const {
     (void)rows;

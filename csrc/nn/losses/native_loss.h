@@ -24,8 +24,8 @@ public:
 
   Runs runs() const override { return Runs::on_host; }
 
-  void evaluate(const Pass<T>& pass, MatrixView<const T> p, Targets<T> targets, const T* weight, T* row_loss,
-                MatrixView<T> dp) const override {
+  void evaluate(const Pass<T>& pass, const MatrixView<const T>& p, const Targets<T>& targets, const T* weight,
+                T* row_loss, const MatrixView<T>& dp) const override {
     T* const nowhere = reinterpret_cast<T*>(pass.team.scratch());
     const Range rows = pass.team.share(p.rows);
     for (Index i = rows.begin; i < rows.end; ++i) {
