@@ -42,8 +42,8 @@ template <class T> struct Factor {
   CHAINRULE_INLINE Index cols() const { return transposed ? matrix.rows : matrix.cols; }
 };
 
-/// What a matrix product does to an element before it is stored: c <- g(c + bias), or, on the way back, c <- c g'(h),
-/// as activation_backward does. Only with Write::overwrite.
+/// What a matrix product does to an element of its result: c <- g(c + bias), or, on the way back, c <- c g'(h), as
+/// activation_backward does. Only with Write::overwrite. Products of sparse rows have no h.
 template <class T> struct Epilogue {
   const T* bias = nullptr; // (cols of c), or none
   Activation activation{};

@@ -1,4 +1,4 @@
-// Views: pointers with shapes. They own nothing and check nothing. Functions that are not inline take them by
+// Views: pointers with shapes. They own nothing and check nothing. Layers, losses and operations take them by
 // reference: by value they go over the stack, written in four pieces and copied in two, and each copy waits until the
 // pieces have left the processor's store buffer (Zen 4: a step of 2-16-16-2 took 1.21 times as long).
 //

@@ -99,8 +99,8 @@ template <class T> Share share_of(const Team& team, Index rows, Index cols, bool
 
 // The slope of an activation ------------------------------------------------------------------------------------------
 
-/// c <- c g'(h). A member does this where it has just computed c: the lines are in its caches, and nobody waits. Tile
-/// by tile it would be slower on one thread (4-100-3, float64: 0.93): what was just stored is loaded again too soon.
+/// c <- c g'(h). A member does this to its share when it has computed it: nobody waits, and what fits is in its caches.
+/// Tile by tile it would be slower (4-100-3, float64: 0.93): what was just stored is loaded again too soon.
 template <class T>
 void multiply_by_slopes(Activation activation, const T* h, const MatrixView<T>& c, Range rows, Range cols) {
   with_formula(activation, [&](auto formula) {

@@ -110,7 +110,7 @@ void tile(const TileInput<T>& in, TileStart<T> start, const TileOutput<T>& out, 
       Vec<T> h[VECTORS];
       load_row(out.h + i * out.row, h);
 #pragma GCC unroll 4
-      for (int v = 0; v < VECTORS; ++v) sums[i][v] = sums[i][v] * Relu().slope(h[v]); // NaN and infinities stay NaN
+      for (int v = 0; v < VECTORS; ++v) sums[i][v] = sums[i][v] * Relu().slope(h[v]); // NaN stays NaN
     }
   }
 #pragma GCC unroll 16

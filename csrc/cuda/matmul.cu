@@ -1,4 +1,4 @@
-// Matrix products: c = g(a b + bias), or c += a b.
+// Matrix products: c = g(a b + bias), c = (a b) g'(h), or c += a b.
 //
 // Every element of c is one chain of multiply-adds along k, in order, which starts at the bias, at the old c or at 0,
 // as on the CPU: no tile changes a bit. Where c is small and k is long, there are several chains, one behind the other,

@@ -1,4 +1,4 @@
-// Matrix products on tensor cores: c = g(a b + bias), or c += a b, with a and b rounded.
+// Matrix products on tensor cores: c = g(a b + bias), c = (a b) g'(h), or c += a b, with a and b rounded.
 //
 // All arrays are float32, and so are the sums; each number of a factor is rounded before it is multiplied, to TF32
 // (wrong by at most 2^-11 of itself) or to bfloat16 (2^-8): a product by about 2^-10, or 2^-7, of |a| |b|, beside what

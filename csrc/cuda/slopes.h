@@ -8,7 +8,7 @@
 
 namespace chainrule::cuda {
 
-template <class T, class Formula> struct Backward {
+template <class T, class Formula> struct TimesSlope {
   Formula formula;
   const T *h, *dh;
   T* dz;
@@ -18,7 +18,7 @@ template <class T, class Formula> struct Backward {
 /// dz = dh * g'(z), g' taken from the output h, n elements. dz may alias dh.
 template <class T> void queue_slopes(Activation activation, const T* h, const T* dh, T* dz, Index n) {
   with_formula(activation, [&](auto formula) {
-    for_elements("activation_backward", n, Backward<T, decltype(formula)>{formula, h, dh, dz});
+    for_elements("activation_backward", n, TimesSlope<T, decltype(formula)>{formula, h, dh, dz});
   });
 }
 

@@ -146,7 +146,8 @@ public:
   MatrixView<T> result() const { return output(static_cast<Index>(widths_.size()) - 1); }
   /// Lets the last layer write to (B, out) at `place`, without gaps, instead of to memory of its own.
   void set_result(T* place) { result_ = place; }
-  /// The gradient by a layer's output (B, out): the loss fills that of the last layer.
+  /// The gradient by a layer's output (B, out), or by what its activation takes where the layer above multiplied by its
+  /// slope: the loss fills that of the last layer.
   MatrixView<T> gradient(Index layer) const;
   /// Scratch memory of a layer, null where it asks for none.
   T* scratch(Index layer) const;

@@ -62,9 +62,10 @@ public:
     return 0;
   }
 
-  /// The activation of single elements whose slope the way back begins with; identity where it begins otherwise.
+  /// The activation of single elements whose slope the way back begins with; identity where it begins otherwise. A
+  /// layer that names one must leave it out where place.sloped says that the layer above has multiplied by it.
   virtual Activation ends_with() const { return {}; }
-  /// Whether backward multiplies dx as place.below says.
+  /// Whether backward multiplies dx by the slope that place.below asks for.
   virtual bool slopes_dx() const { return false; }
 
   /// This layer in its place for a step that a device takes as one (kernels.h), if it is h = g(x W + b) and no more.
@@ -83,7 +84,7 @@ public:
                        const MatrixView<T>& h) const = 0;
 
   /// dx (B, in), unless dx.data is null, and the gradients of the parameters, unless place.gradients is null, from
-  /// dh (B, out). dh is used up.
+  /// dh (B, out). dh is used up. place.below and place.sloped are for layers that say so above.
   virtual void backward(const Pass<T>&, const LayerPlace<T>&, const MatrixView<const T>& x,
                         const MatrixView<const T>& h, const MatrixView<T>& dh, const MatrixView<T>& dx) const = 0;
 };
