@@ -79,16 +79,16 @@ def normalises(layers: Sequence[Layer]) -> bool:
 def evidence(x: npt.NDArray[np.float64]) -> str:
     """Return what shows that rows (n, D) are not normalised, "" for nothing."""
     means, sizes = x.mean(axis=0), np.sqrt(np.mean(x * x, axis=0))
-    deviations = x.std(axis=0)
 
     def shown(column: int) -> str:
-        return f"column {column} has mean {means[column]:.3g} and deviation {deviations[column]:.3g}"
+        return f"column {column} has mean {means[column]:.3g} and deviation {x[:, column].std():.3g}"
 
     overall = float(np.sqrt(np.mean(sizes * sizes)))
     if overall > LARGE:
         return f"the root mean square of its numbers is {overall:.3g}; {shown(int(sizes.argmax()))}"
-    if len(x) < LEAST_ROWS:
-        return ""
+    mixed = sizes.max() > MIXED * sizes.min()
+    if len(x) < LEAST_ROWS or not (mixed or np.abs(means).max() > NEAR):
+        return ""  # as most rows: nothing below could find anything
     # Columns of two values, and those that mostly have one: categories, rare words, the edges of pictures.
     low, high, middle = x.min(axis=0), x.max(axis=0), np.median(x, axis=0)
     two_values = ((x == low) | (x == high)).all(axis=0)
@@ -99,7 +99,7 @@ def evidence(x: npt.NDArray[np.float64]) -> str:
     if sizes[greatest] > MIXED * sizes[least]:
         return f"its scales are mixed; {shown(least)}, {shown(greatest)}"
     standardised = abs(x.mean()) < 0.1 and 0.5 < x.std() < 2
-    far = ordinary[(np.abs(means[ordinary]) > FAR * deviations[ordinary]) & (np.abs(means[ordinary]) > NEAR)]
+    far = ordinary[(np.abs(means[ordinary]) > FAR * x[:, ordinary].std(axis=0)) & (np.abs(means[ordinary]) > NEAR)]
     if len(far) and not standardised:
         return f"its numbers are far from 0; {shown(int(far[0]))}"
     return ""
