@@ -13,6 +13,8 @@
 
 #include <cstdint>
 
+#include "cuda/launch.h"
+#include "cuda/number.h"
 #include "cuda/slopes.h"
 #include "kernels.h"
 
