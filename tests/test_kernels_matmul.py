@@ -151,6 +151,9 @@ def test_matmul_adds_or_fuses(kernels: EveryTeam, dtype: str) -> None:
     for options in ({"bias": np.ones(2, dtype)}, {"activation": "relu"}):
         with pytest.raises(ValueError, match="neither bias nor activation"):
             kernels.teams[0].matmul(a, a, add_to=a, **options)
+    for matmul in (kernels.teams[0].matmul, reference.matmul):
+        with pytest.raises(ValueError, match="a product that adds takes no slope_at"):
+            matmul(a, a, add_to=a, slope_at=a)
     slopes = {"activation": "relu", "slope_at": a}
     with pytest.raises(ValueError, match="takes no bias"):
         kernels.teams[0].matmul(a, a, bias=np.ones(2, dtype), **slopes)

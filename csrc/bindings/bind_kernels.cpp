@@ -54,8 +54,9 @@ public:
     const Write write = add_to.is_none() ? Write::overwrite : Write::add;
     check(write == Write::overwrite || (!bias && g.kind == ActivationKind::identity),
           "a product that adds takes neither bias nor activation");
+    check(write == Write::overwrite || !h, "a product that adds takes no slope_at");
     check(!h || !bias, "a product that is multiplied by slopes takes no bias");
-    auto shared = [&](const MatrixView<const T>& factor) { return overlap(factor, view_of_mutable(c)); };
+    auto shared = [&](const MatrixView<const T>& matrix) { return overlap(matrix, view_of_mutable(c)); };
     check(!shared(a.matrix) && !shared(b.matrix) && !(h && shared(view_of(*h))),
           "out must not share memory with a, b or slope_at");
     run([&](const Team& team) {

@@ -40,10 +40,18 @@ struct Walk {
   Index place[room];
   int count = 0;
 
-  CHAINRULE_INLINE void add(std::uint32_t l, std::uint32_t r, Index at) {
-    left[count] = l;
-    right[count] = r;
-    place[count++] = at;
+  /// Puts the row of a pair that has been around to its place, or lets the pair wait.
+  CHAINRULE_INLINE void arrive(const Shuffle& shuffle, std::uint64_t l, std::uint64_t r, Index at,
+                               std::int32_t* order) {
+    const auto l_now = static_cast<std::uint32_t>(l), r_now = static_cast<std::uint32_t>(r);
+    const std::uint32_t row = l_now * shuffle.b + r_now;
+    if (row < shuffle.rows) {
+      order[at] = static_cast<std::int32_t>(row);
+    } else {
+      left[count] = l_now;
+      right[count] = r_now;
+      place[count++] = at;
+    }
   }
 
   /// Once around for as many of them as VECTORS hold, the last ones first; those that are rows now leave.
@@ -57,14 +65,8 @@ struct Walk {
     go_around(shuffle, l, r);
     count = first;
     for (int i = first; i < end; ++i) {
-      const auto l_now = static_cast<std::uint32_t>(l[(i - first) / wide_width][(i - first) % wide_width]);
-      const auto r_now = static_cast<std::uint32_t>(r[(i - first) / wide_width][(i - first) % wide_width]);
-      const std::uint32_t row = l_now * shuffle.b + r_now;
-      if (row < shuffle.rows) {
-        order[place[i]] = static_cast<std::int32_t>(row);
-      } else {
-        add(l_now, r_now, place[i]);
-      }
+      const int vector = (i - first) / wide_width, lane = (i - first) % wide_width;
+      arrive(shuffle, l[vector][lane], r[vector][lane], place[i], order);
     }
   }
 
@@ -94,14 +96,7 @@ void shuffled_order(const Team& team, const Shuffle& shuffle, std::int32_t* orde
     go_around(shuffle, l, r);
     const Index count = share.end - first < places_at_once ? share.end - first : places_at_once;
     for (Index i = 0; i < count; ++i) {
-      const auto left_there = static_cast<std::uint32_t>(l[i / wide_width][i % wide_width]);
-      const auto right_there = static_cast<std::uint32_t>(r[i / wide_width][i % wide_width]);
-      const std::uint32_t row = left_there * shuffle.b + right_there;
-      if (row < shuffle.rows) {
-        order[first + i] = static_cast<std::int32_t>(row);
-      } else {
-        walk.add(left_there, right_there, first + i);
-      }
+      walk.arrive(shuffle, l[i / wide_width][i % wide_width], r[i / wide_width][i % wide_width], first + i, order);
     }
     if (walk.count >= places_at_once) walk.finish(shuffle, order);
   }

@@ -61,6 +61,8 @@ def matmul(
     if add_to is not None:
         if bias is not None or activation != "identity":
             raise ValueError("a product that adds takes neither bias nor activation")
+        if slope_at is not None:
+            raise ValueError("a product that adds takes no slope_at")
         return add_to + product
     if slope_at is not None:
         if bias is not None:
