@@ -1,4 +1,6 @@
-"""ONNX files of fitted estimators: ONNX Runtime gives their labels, probabilities and numbers, by skl2onnx's names."""
+"""ONNX files of fitted estimators, alone and at the end of a pipeline: ONNX Runtime gives their labels, probabilities
+and numbers, by skl2onnx's names.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,12 @@ pytest.importorskip("onnx", reason="needs onnx")
 runtime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which is the judge here")
 pytest.importorskip("sklearn", reason="needs scikit-learn")
 
+from sklearn.base import clone  # noqa: E402
 from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification  # noqa: E402
+from sklearn.decomposition import PCA  # noqa: E402
 from sklearn.exceptions import NotFittedError  # noqa: E402
+from sklearn.pipeline import Pipeline, make_pipeline  # noqa: E402
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler  # noqa: E402
 
 from chainrule.sklearn import MLPClassifier, MLPRegressor  # noqa: E402
 
@@ -99,10 +105,101 @@ def test_what_cannot_be_written(tmp_path):
     path = tmp_path / "model.onnx"
     with pytest.raises(NotFittedError):
         cr.onnx.export(MLPClassifier(), path)
-    with pytest.raises(TypeError, match=r"model must be a Network, or chainrule's MLPClassifier or MLPRegressor"):
+    with pytest.raises(TypeError, match=r"model must be a Network, chainrule's MLPClassifier or MLPRegressor, or"):
         cr.onnx.export(MLPClassifier, path)
     with pytest.raises(ValueError, match="activation is for a Network"):
         cr.onnx.export(fitted(MLPClassifier, X, Y), path, activation="softmax")
     with pytest.raises(TypeError, match="numbers that fit into int64"):
         cr.onnx.export(fitted(MLPClassifier, X, Y.astype(np.uint64) + np.uint64(2**63)), path)
+    assert not path.exists()
+
+
+# Pipelines -----------------------------------------------------------------------------------------------------------
+
+SCALERS = {
+    "standard": StandardScaler(),
+    "standard, means alone": StandardScaler(with_std=False),
+    "standard, deviations alone": StandardScaler(with_mean=False),
+    "robust": RobustScaler(unit_variance=True),
+    "robust, centers alone": RobustScaler(with_scaling=False),
+    "robust, scales alone": RobustScaler(with_centering=False),
+    "greatest": MaxAbsScaler(),
+    "least and greatest": MinMaxScaler(),
+    "least and greatest, elsewhere": MinMaxScaler(feature_range=(-3, 2)),
+}
+
+
+def with_constant(x):
+    """Return rows with one column more, that is the same everywhere: scalers divide by no 0."""
+    return np.hstack([x, np.full((len(x), 1), 3, x.dtype)])
+
+
+@pytest.mark.parametrize("fold", [True, False], ids=["folded", "kept"])
+@pytest.mark.parametrize("scaler", SCALERS.values(), ids=SCALERS.keys())
+def test_a_scaler_in_front(scaler, fold, dtype, tmp_path):
+    x = with_constant(X).astype(dtype)
+    pipe = fitted_pipeline([("0", clone(scaler)), ("model", MLPClassifier((6,), max_iter=8, batch_norm=True))], x)
+    cr.onnx.export(pipe, tmp_path / "model.onnx", fold=fold)
+    found = run(tmp_path / "model.onnx", x)
+    assert (found["label"] == pipe.predict(x)).all()
+    assert found["probabilities"].dtype == dtype
+    assert (np.abs(found["probabilities"] - pipe.predict_proba(x)) <= CLOSE).all()
+    assert (np.abs(pipe.predict_proba(x) - pipe[-1].predict_proba(x)) > 100 * CLOSE).any()  # the scaler matters
+
+
+def fitted_pipeline(steps, x):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Pipeline(steps).fit(x, NAMES[Y])
+
+
+def test_a_layer_and_a_step_may_have_one_name(tmp_path):
+    pipe = fitted_pipeline([("0", StandardScaler()), ("1", MLPClassifier((6,), max_iter=8, batch_norm=True))], X)
+    pipe.steps[-1][1].network_ = standardizing(X)
+    cr.onnx.export(pipe, tmp_path / "model.onnx", fold=False)
+    assert (np.abs(run(tmp_path / "model.onnx", X)["probabilities"] - pipe.predict_proba(X)) <= CLOSE).all()
+
+
+def standardizing(x):
+    """Return a network whose layer 0 has means and scales of its own."""
+    net = cr.Network([cr.Standardize(), cr.Dense(3)], inputs=x.shape[1], dtype="float64")
+    net.adapt(x)
+    return net
+
+
+def test_pipelines_in_pipelines_and_steps_that_do_nothing(tmp_path):
+    inner = Pipeline([("least", MinMaxScaler()), ("none", None), ("standard", StandardScaler())])
+    pipe = fitted_pipeline([("inner", inner), ("off", "passthrough"), ("model", MLPClassifier((6,), max_iter=8))], X)
+    for fold in (True, False):
+        cr.onnx.export(pipe, tmp_path / "model.onnx", fold=fold)
+        found = run(tmp_path / "model.onnx", X)
+        assert (found["label"] == pipe.predict(X)).all()
+        assert (np.abs(found["probabilities"] - pipe.predict_proba(X)) <= CLOSE).all()
+
+
+def test_a_regressor_at_the_end(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pipe = make_pipeline(RobustScaler(), MLPRegressor(hidden_layer_sizes=(6,), max_iter=8)).fit(XD, YD / 100)
+    cr.onnx.export(pipe, tmp_path / "model.onnx")
+    assert (np.abs(run(tmp_path / "model.onnx", XD)["variable"][:, 0] - pipe.predict(XD)) <= CLOSE).all()
+
+
+def test_pipelines_that_cannot_be_written(tmp_path):
+    path = tmp_path / "model.onnx"
+    model = MLPClassifier((6,), max_iter=8)
+    with pytest.raises(TypeError, match=r"step 'pca' must be one of StandardScaler, .*; got PCA.*pipeline\[-1\]"):
+        cr.onnx.export(fitted_pipeline([("pca", PCA(4)), ("model", model)], X), path)
+    with pytest.raises(ValueError, match="step 'scaler' has clip=True"):
+        cr.onnx.export(fitted_pipeline([("scaler", MinMaxScaler(clip=True)), ("model", model)], X), path)
+    with pytest.raises(NotFittedError):
+        cr.onnx.export(make_pipeline(StandardScaler(), fitted(MLPClassifier, X, Y)), path)
+    with pytest.raises(ValueError, match=r"step 'scaler' must have 4 columns, as the estimator has; got 3"):
+        cr.onnx.export(Pipeline([("scaler", StandardScaler().fit(X[:, :3])), ("m", fitted(MLPClassifier, X, Y))]), path)
+    broken = StandardScaler().fit(X)
+    broken.scale_[1] = 0
+    with pytest.raises(ValueError, match="step 'scaler' has a number that is not finite"):
+        cr.onnx.export(Pipeline([("scaler", broken), ("model", fitted(MLPClassifier, X, Y))]), path)
+    with pytest.raises(TypeError, match="or a Pipeline that ends with one of these; got StandardScaler"):
+        cr.onnx.export(make_pipeline(MinMaxScaler(), StandardScaler()).fit(X), path)
     assert not path.exists()

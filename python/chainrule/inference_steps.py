@@ -45,7 +45,7 @@ MOST_ROUNDING = 2.0**-20
 class Affine:
     """z = x W + b; of several pieces, columns j, units + j, 2 units + j, ..., the greatest. All in float64."""
 
-    number: int  # of the layer in the network
+    name: str  # of its arrays: the layer's number in the network
     weight: Array  # (inputs, columns)
     bias: Array | None  # (columns,)
     pieces: int = 1
@@ -67,7 +67,7 @@ class Affine:
 class Columns:
     """h = (x - mean) scale, all in float64."""
 
-    number: int
+    name: str  # as above, or that of a scaler in front of the network (scalers.py)
     mean: Array  # (inputs,)
     scale: Array  # (inputs,)
 
@@ -80,7 +80,7 @@ class Columns:
 class Normalized:
     """h = (x - mean) / sqrt(variance + eps) gamma + beta, all in float64."""
 
-    number: int
+    name: str
     gamma: Array  # (inputs,), as are the next three
     beta: Array
     mean: Array
@@ -96,7 +96,7 @@ class Normalized:
 InferenceStep: TypeAlias = Affine | Columns | Normalized | ActivationFunction
 
 
-def inference_steps(net: Network, *, fold: bool) -> list[InferenceStep]:
+def inference_steps(net: Network, *, fold: bool, before: Iterable[InferenceStep] = ()) -> list[InferenceStep]:
     """Return the steps of a network.
 
     Parameters
@@ -105,6 +105,8 @@ def inference_steps(net: Network, *, fold: bool) -> list[InferenceStep]:
     fold : bool
         Whether what scales and shifts columns becomes a part of the affine step before it, or else behind it, where
         rounding allows.
+    before : iterable of steps
+        What rows go through before they come to the network.
 
     Raises
     ------
@@ -116,7 +118,7 @@ def inference_steps(net: Network, *, fold: bool) -> list[InferenceStep]:
     net.check_measured()
     state = net.state_dict()
     data.check_finite(state, "exported")
-    steps: list[InferenceStep] = []
+    steps: list[InferenceStep] = [*before]
     width = net.inputs
     for number, layer in enumerate(net.layers):
         own = {name: state[f"{number}.{name}"].astype(np.float64) for name in arrays_of(layer, width)}
@@ -132,24 +134,25 @@ def arrays_of(layer: Layer, inputs: int) -> Iterable[str]:
 
 def of_layer(number: int, layer: Layer, arrays: dict[str, Array], inputs: int) -> list[InferenceStep]:
     """Return the steps of one layer, in evaluation mode."""
+    name = str(number)
     if isinstance(layer, (Dense, DropConnect, Maxout)):
         weight = arrays["weight"]
         if isinstance(layer, DropConnect) and layer.variant == "classic":
             weight = weight * (1 - dropped_share(layer.rate, layer.keep_prob))
         pieces = layer.pieces if isinstance(layer, Maxout) else 1
-        return [Affine(number, weight, arrays.get("bias"), pieces), *function(layer.activation_function())]
+        return [Affine(name, weight, arrays.get("bias"), pieces), *function(layer.activation_function())]
     if isinstance(layer, BatchNorm):
         mean, variance = arrays["running_mean"], arrays["running_variance"]
-        return [Normalized(number, arrays["gamma"], arrays["beta"], mean, variance, layer.eps)]
+        return [Normalized(name, arrays["gamma"], arrays["beta"], mean, variance, layer.eps)]
     if isinstance(layer, Standardize):
-        return [Columns(number, arrays["mean"], arrays["inverse_scale"])]
+        return [Columns(name, arrays["mean"], arrays["inverse_scale"])]
     if isinstance(layer, Activation):
         return function(layer.activation_function())
     if isinstance(layer, Dropout):
         share = dropped_share(layer.rate, layer.keep_prob)
         if layer.variant != "classic" or share == 0:
             return []
-        return [Columns(number, np.zeros(inputs), np.full(inputs, 1 - share))]
+        return [Columns(name, np.zeros(inputs), np.full(inputs, 1 - share))]
     if isinstance(layer, GaussianNoise):
         return []
     raise TypeError(f"layers[{number}], a {layer.label()}, is none that can be written for other libraries")

@@ -1,7 +1,7 @@
-"""ONNX files of networks, and of fitted `MLPClassifier` and `MLPRegressor`, for ONNX Runtime and others that read them.
+"""ONNX files of networks, of fitted `MLPClassifier` and `MLPRegressor`, and of pipelines of scalers and one of these.
 
-The graph is that of prediction: rows come in as X (N, inputs), in the network's precision and in any number. Training
-graphs are not written, and nothing is read.
+The graph is that of prediction, for ONNX Runtime and others that read it: rows come in as X (N, inputs), in the
+network's precision and in any number. Training graphs are not written, and nothing is read.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ._engine import build_info
 from .activations import ELU, ActivationFunction, Identity, LeakyReLU, ReLU, Sigmoid, Softmax, Step, Tanh
 from .inference_steps import Affine, Columns, InferenceStep, Normalized, inference_steps
 from .network import Network
+from .scalers import columns_of, without_pipeline
 from .storage import checked_path, write_whole
 
 if TYPE_CHECKING:
@@ -65,14 +66,16 @@ def export(
     MLPClassifier       label (N,), int64 or strings; probabilities (N, K), in the order of `classes_`
     of several labels   label (N, K), int64 of 0 and 1; probabilities (N, K), those of 1
     MLPRegressor        variable (N, K): also a single number a row is a column
+    Pipeline            those of its last step, an estimator; rows come in as its first step takes them
     ==================  ====================================================================================
 
     The names are those of skl2onnx, without its ZipMap.
 
     Parameters
     ----------
-    model : Network, chainrule.sklearn.MLPClassifier or chainrule.sklearn.MLPRegressor
-        The estimators fitted.
+    model : Network, chainrule.sklearn.MLPClassifier, chainrule.sklearn.MLPRegressor or sklearn.pipeline.Pipeline
+        The estimators fitted. A pipeline has one of them at its end, and in front of it any of scikit-learn's
+        `StandardScaler`, `RobustScaler`, `MaxAbsScaler` and `MinMaxScaler` without `clip`.
     path : str or path
         Where to write.
     activation : str or ActivationFunction, default "identity"
@@ -80,9 +83,9 @@ def export(
     probabilities : bool, default True
         Of a classifier alone: whether its probabilities are given too.
     fold : bool, default True
-        Whether `BatchNorm` and `Standardize` become parts of the weights next to them. Not folded is what stands next
-        to none, and in float32 what has a column further from 0 than 8 of its deviations and stands before the weights,
-        where that would cost precision. False: they stay nodes of their own.
+        Whether `BatchNorm`, `Standardize` and scalers become parts of the weights next to them. Not folded is what
+        stands next to none, and in float32 what has a column further from 0 than 8 of its deviations and stands before
+        the weights, where that would cost precision. False: they stay nodes of their own.
     opset : int, default 14
         Version of ONNX's operators, from 14 to the newest that the installed onnx knows. Old readers refuse new ones;
         nothing here needs them.
@@ -109,12 +112,14 @@ def export(
     with_shares = checks.flag("probabilities", probabilities)
     folding = checks.flag("fold", fold)
     version = checks.whole("opset", opset, least=OLDEST_OPSET, most=onnx.defs.onnx_opset_version())
+    scalers, model = without_pipeline(model)
     estimator = None if isinstance(model, Network) else checked_estimator(model)
     net = model if estimator is None else estimator.network_
     if estimator is not None and head != Identity():
         raise ValueError("activation is for a Network; an estimator knows what its outputs mean")
     graph = Graph(onnx, net)
-    outputs = graph.through(inference_steps(net, fold=folding))
+    before = [columns_of(name, scaler, net.inputs) for name, scaler in scalers]
+    outputs = graph.through(inference_steps(net, fold=folding, before=before))
     if estimator is None:
         graph.give("Y", graph.activated(outputs, head), net.outputs)
     elif hasattr(estimator, "classes_"):
@@ -130,7 +135,8 @@ def checked_estimator(model: Any) -> Any:
     loaded = sys.modules.get("chainrule.sklearn")  # without it there is none
     if loaded is None or not isinstance(model, (loaded.MLPClassifier, loaded.MLPRegressor)):
         raise TypeError(
-            f"model must be a Network, or chainrule's MLPClassifier or MLPRegressor; got {checks.shown(model)}"
+            "model must be a Network, chainrule's MLPClassifier or MLPRegressor, or a Pipeline that ends with one of "
+            f"these; got {checks.shown(model)}"
         )
     from sklearn.utils.validation import check_is_fitted
 
@@ -193,26 +199,26 @@ class Graph:
                 x = self.affine(x, step)
             elif isinstance(step, Normalized):
                 parts = {"gamma": step.gamma, "beta": step.beta, "mean": step.mean, "variance": step.variance}
-                names = [self.array(f"{step.number}.{name}", value) for name, value in parts.items()]
+                names = [self.array(f"{step.name}.{name}", value) for name, value in parts.items()]
                 x = self.node("BatchNormalization", x, *names, epsilon=step.eps)
             elif isinstance(step, Columns):
                 if step.mean.any():
-                    x = self.node("Sub", x, self.array(f"{step.number}.mean", step.mean))
-                x = self.node("Mul", x, self.array(f"{step.number}.scale", step.scale))
+                    x = self.node("Sub", x, self.array(f"{step.name}.mean", step.mean))
+                x = self.node("Mul", x, self.array(f"{step.name}.scale", step.scale))
             else:
                 x = self.activated(x, step)
         return x
 
     def affine(self, x: str, step: Affine) -> str:
         """Add z = x W + b, and the greatest piece of each unit."""
-        names = [self.array(f"{step.number}.weight", step.weight)]
+        names = [self.array(f"{step.name}.weight", step.weight)]
         if step.bias is not None:
-            names.append(self.array(f"{step.number}.bias", step.bias))
+            names.append(self.array(f"{step.name}.bias", step.bias))
         z = self.node("Gemm", x, *names)
         if step.pieces == 1:
             return z
         parts = [f"{z}.piece_{piece}" for piece in range(step.pieces)]
-        sizes = self.array(f"{step.number}.sizes", [step.weight.shape[1] // step.pieces] * step.pieces, np.int64)
+        sizes = self.array(f"{step.name}.sizes", [step.weight.shape[1] // step.pieces] * step.pieces, np.int64)
         self.node("Split", z, sizes, outputs=parts, axis=1)
         return self.node("Max", *parts)
 
