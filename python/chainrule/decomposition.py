@@ -11,11 +11,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from . import checks, data, losses, plots, training_rows
+from . import checks, data, losses, plots, sparse, training_rows
 from .repeated_fits import checked_builder, fit_diverges, made
 from .trainer import Trainer
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.axes import Axes
 
+    from .data import Rows
     from .losses import Loss
     from .network import Network
     from .optimizers import Optimizer
@@ -307,24 +308,22 @@ def bias_variance(
         net = made(make_network, own if vary_start else seed)
         if r == 0:
             kind = _kind(known_loss, net)
-            x, targets = _rows(net, known_loss, data.real("X", X), y)
-            x_test, asked = _rows(net, known_loss, data.real("X_test", X_test), y_test, "test: ")
+            rows = _rows(net, known_loss, sparse.as_given("X", X), y)
+            x_test, asked, _ = _rows(net, known_loss, sparse.as_given("X_test", X_test), y_test, "test: ")
             true = None if truth is None else known_loss.targets("truth", truth, len(asked), net.outputs, net.dtype)
-        drawn = np.random.default_rng([seed, r]).integers(0, len(targets), len(targets))
+        drawn = rows.take(np.random.default_rng([seed, r]).integers(0, len(rows.y), len(rows.y)))
         trainer = Trainer(net, loss=known_loss, optimizer=optimizer, penalty=penalty, seed=own)
-        diverged += fit_diverges(trainer, x[drawn], targets[drawn], epochs=epochs, batch_size=batch_size)
-        out = net.predict(x_test)
+        diverged += fit_diverges(trainer, drawn.x, drawn.y, epochs=epochs, batch_size=batch_size)
+        out = net.predict(cast(Any, x_test))
         predictions.append(out if kind == "numbers" else _answers(known_loss, out))
     if kind == "classes":
         asked, true = _labels(known_loss, asked), None if true is None else _labels(known_loss, true)
     return dataclasses.replace(decomposed(np.stack(predictions), asked, true, kind=kind), diverged=diverged)
 
 
-def _rows(net: Network, loss: Loss, X: Array, y: object, prefix: str = "") -> tuple[Array, Array]:
+def _rows(net: Network, loss: Loss, X: Any, y: object, prefix: str = "") -> Rows:
     """Return rows and targets, checked, on the host, where sets are drawn."""
-    rows = training_rows.checked_rows(net, loss, X, y, None, prefix)
-    assert isinstance(rows.x, np.ndarray)
-    return rows.x, rows.y
+    return training_rows.checked_rows(net, loss, X, y, None, prefix, takes_sparse=True)
 
 
 def _kind(loss: Loss, net: Network) -> str:

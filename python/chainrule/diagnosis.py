@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, curve_rules, data, training_rows
+from . import checks, curve_rules, data, sparse, training_rows
 from .curve_rules import FEWEST_EPOCHS
 from .findings import Diagnosis, Finding
 from .flow_of_errors import PARTS, Measured, deviation_of_share, flow_findings, is_higher, mean_loss, scale
@@ -69,7 +69,8 @@ def diagnose(
     trainer : Trainer or Network, optional
         Whose weights are looked at, as they are after that fit; a Network shows units only.
     X, y : arrays, optional
-        Training rows and their targets. Of rows on a GPU, here and below, a copy is made in this process's memory.
+        Training rows, dense or sparse, and their targets. Of rows on a GPU, here and below, a copy is made in this
+        process's memory.
     training_dev, validation, test : optional
         Results on those parts: a number (of `monitor`), what `trainer.evaluate` returned, or the rows (X, y)
         themselves, which the trainer then measures; only then, or with accuracies of the history, is it known how far
@@ -101,7 +102,7 @@ def diagnose(
         raise TypeError(f"history must be a History, what fit() returns; got {checks.shown(history)}")
     checks.word("monitor", monitor, ("loss", "accuracy"))
     given = {"training_dev": training_dev, "validation": validation, "test": test}
-    X = None if X is None else data.real("X", X)
+    X = None if X is None else sparse.as_given("X", X)
     y = None if y is None else data.real("y", y)
     case = Case(history, trainer, X, y, None if target is None else checks.number("target", target), monitor)
     results = {name: case.result(name, value) for name, value in given.items() if value is not None}
@@ -149,8 +150,10 @@ class Case:
             if len(value) != 2 or self.trainer is None:
                 expected = "a number, what trainer.evaluate returned, or rows (X, y) together with trainer="
                 raise ValueError(f"{name} must be {expected}; got {checks.shown(value)}")
-            X, y = (data.real(f"{name} {part}", one) for part, one in zip("Xy", value, strict=True))
-            rows = training_rows.checked_rows(self.trainer.net, self.trainer.loss, X, y, None, f"{name} ")
+            X, y = sparse.as_given(f"{name} X", value[0]), data.real(f"{name} y", value[1])
+            rows = training_rows.checked_rows(
+                self.trainer.net, self.trainer.loss, X, y, None, f"{name} ", takes_sparse=True
+            )
             return self.measured(self.trainer, rows.x, rows.y, self.monitor)
         if self.history.summed and self.monitor == "loss":
             raise ValueError(
@@ -167,7 +170,7 @@ class Case:
         """Return the error of the present weights on rows."""
         if monitor == "accuracy":
             wrong = 1 - trainer.evaluate(X, y, allow_seen=True)["accuracy"]
-            return Measured(wrong, deviation_of_share("accuracy", wrong, len(X)))
+            return Measured(wrong, deviation_of_share("accuracy", wrong, X.shape[0]))
         return mean_loss(trainer.loss, trainer.net.predict(X), y)
 
     def from_history(self, name: str) -> Measured | None:
@@ -343,10 +346,10 @@ class Case:
                 missing.append(f"a learning rate that is too high, unless the loss exploded: {why}")
         if self.X is None:
             missing.append("dead and saturated units: give trainer= and X=, training rows")
-        elif len(self.X) < FEWEST_ROWS:
-            missing.append(f"dead and saturated units: X has {len(self.X)} rows, and {FEWEST_ROWS} are needed")
+        elif self.X.shape[0] < FEWEST_ROWS:
+            missing.append(f"dead and saturated units: X has {self.X.shape[0]} rows, and {FEWEST_ROWS} are needed")
         else:
-            looked.append(f"units on {len(self.X):,} rows")
+            looked.append(f"units on {self.X.shape[0]:,} rows")
         if self.y is None:
             missing.append("gradients, and whether anything was learned: give trainer=, X= and y=")
         else:

@@ -322,10 +322,10 @@ def train_ensemble(
     for trainer in made:
         if trainer.loss != together.loss:
             raise ValueError(f"all trainers must have the same loss; got {together.loss!r} and {trainer.loss!r}")
-    training_rows.checked_rows(made[0].net, made[0].loss, *rows)
+    training_rows.checked_rows(made[0].net, made[0].loss, *rows, takes_sparse=True)
     if members > 1 and not bootstrap:
         check_different(made[0], made[1])
-    count = len(rows[0])
+    count = len(rows[1])
     drawn = np.random.default_rng(seed)
     learned = []
     for trainer in made:

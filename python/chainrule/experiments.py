@@ -478,7 +478,7 @@ def _checked_rows(rows: object, most: int) -> list[int]:
 
 def _growing_order(net: Network, loss: Loss, training: Part, seed: int) -> Array:
     """Return an order of the rows, drawn at random, of whose beginnings each has its share of every class."""
-    rows = training_rows.checked_rows(net, loss, *training)
+    rows = training_rows.checked_rows(net, loss, *training, takes_sparse=True)
     order = shuffled_order(len(rows.y), seed, GROWTH_EPOCH)
     members = loss.memberships(rows.y)
     if members is None:

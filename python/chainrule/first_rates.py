@@ -259,7 +259,7 @@ def _made(make: Callable[[float], Any], rate: float, seen: weakref.WeakSet[Netwo
 
 def _loss(trainer: Trainer, X: Any, y: Any, fit: Mapping[str, Any]) -> float:
     """Return the loss in evaluation mode, rows weighted as in the fit; the trainer's network stays as it is."""
-    rows = training_rows.checked_rows(trainer.net, trainer.loss, X, y, fit.get("sample_weight"))
+    rows = training_rows.checked_rows(trainer.net, trainer.loss, X, y, fit.get("sample_weight"), takes_sparse=True)
     if standardize.unmeasured(trainer.net):
         trainer = Trainer(_measured(trainer, rows, fit), loss=trainer.loss)
     rows = training_rows.with_class_weight(trainer.net, trainer.loss, rows, fit.get("class_weight"))

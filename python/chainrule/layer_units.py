@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data
+from . import checks, data, sparse
 from .activations import ELU, ActivationFunction, Identity, ReLU, Sigmoid, Tanh
 from .complexity import gradient_report, next_weighted, quotient, table, weight_report, weighted
 from .findings import Finding
@@ -171,7 +171,7 @@ def layer_report(trainer: Trainer | Network, X: npt.ArrayLike, y: npt.ArrayLike 
     trainer : Trainer or Network
         A Network has no loss: it shows activations and weights only.
     X : array of shape (N, inputs)
-        Training rows; of many, 2,048 are taken at equal distances.
+        Training rows, or a sparse matrix of SciPy; of many, 2,048 are taken at equal distances.
     y : array, optional
         Targets; see the trainer's loss.
 
@@ -210,14 +210,19 @@ def layer_report(trainer: Trainer | Network, X: npt.ArrayLike, y: npt.ArrayLike 
 
 def some_rows(net: Network, X: object, y: object) -> tuple[Array, Array | None]:
     """Return rows at equal distances and their targets, at most MOST_ROWS."""
-    x = data.features("X", X, net.inputs, np.dtype(np.float64))
-    if len(x) == 0:
+    kind = np.dtype(np.float64)
+    given: Any = X
+    rows = given.tocsr() if sparse.is_sparse(X) else data.features("X", X, net.inputs, kind)
+    count = rows.shape[0]
+    if count == 0:
         raise ValueError("X must have at least one row; got none")
     targets = None if y is None else data.real("y", y)
-    if targets is not None and (targets.ndim == 0 or len(targets) != len(x)):
-        raise ValueError(f"y must have a target for each of the {len(x)} rows of X; got shape {targets.shape}")
-    every = -(-len(x) // MOST_ROWS)
-    return x[::every], None if targets is None else targets[::every]
+    if targets is not None and (targets.ndim == 0 or len(targets) != count):
+        raise ValueError(f"y must have a target for each of the {count} rows of X; got shape {targets.shape}")
+    every = -(-count // MOST_ROWS)
+    x = rows[::every]
+    x = x if isinstance(x, np.ndarray) else data.features("X", x.toarray(), net.inputs, kind)  # these few, made dense
+    return x, None if targets is None else targets[::every]
 
 
 def activations(net: Network, x: Array) -> Iterator[LayerUnits]:

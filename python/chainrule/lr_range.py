@@ -10,11 +10,11 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from . import checks, data, standardize, training_rows
+from . import checks, data, sparse, standardize, training_rows
 from .adaptive import Rprop
 from .plots import learning_rate_range
 from .trainer import Trainer
@@ -212,7 +212,9 @@ def lr_range_test(
     exploded = checks.number("exploded", exploded, above=1)
     data.check_finite(trainer.net.core.parameters(), "tested")
     # Batches are taken one by one, which is done on the host.
-    rows = training_rows.checked_rows(trainer.net, trainer.loss, data.real("X", X), y, sample_weight)
+    rows = training_rows.checked_rows(
+        trainer.net, trainer.loss, sparse.as_given("X", X), y, sample_weight, takes_sparse=True
+    )
     counted = rows.weight
     rows = training_rows.with_class_weight(trainer.net, trainer.loss, rows, class_weight)
     training_rows.check_steps(trainer.net, len(rows.x), batch_size, False)
@@ -257,9 +259,8 @@ class _Stepper:
     def step(self, number: int, batch: Rows) -> float:
         """Do one step; return the loss before it."""
         net, counts = self.net, (self._rows, len(batch.y))
-        assert isinstance(batch.x, np.ndarray)
         net.zero_grad()
-        loss = self._loss(net(batch.x), batch.y, batch.weight)
+        loss = self._loss(net(cast(Any, batch.x)), batch.y, batch.weight)
         if not math.isfinite(float(loss)):
             return float(loss)
         loss.backward()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import checks, data, schedules
+from . import checks, schedules, sparse
 from .adaptive import Adam, RMSprop
 from .descent import SGD, Momentum, Optimizer
 from .heads import head_for
@@ -106,8 +106,8 @@ def trainer_for(
         checks.word("a name in settings", name, known)
     chosen = {**DEFAULTS, **settings}
     head = head_for(y, kind=kind)
-    inputs = data.real("X", X)
-    if inputs.ndim != 2:
+    inputs = sparse.as_given("X", X)
+    if len(inputs.shape) != 2:
         raise ValueError(f"X must have shape (rows, columns); got {inputs.shape}")
     start = {} if chosen["weight_init"] is None else {"weight_init": chosen["weight_init"]}
     units = checks.whole("units", chosen["units"])

@@ -77,6 +77,12 @@ def refuse_non_finite(argument: str, csr: Any, given: Array, values: Array) -> N
     raise ValueError(f"{argument} must be finite; {place} is {given[element]}")
 
 
+def as_given(argument: str, value: object) -> Any:
+    """Return inputs of which rows can be taken, in the precision they have: an array, or SciPy's CSR."""
+    given: Any = value
+    return given.tocsr() if is_sparse(value) else data.real(argument, value)
+
+
 def or_any_layout(argument: str, value: object, net: Network) -> Array | SparseRows:
     """Return the inputs of a network, checked: sparse rows, or an array (rows, inputs) in any layout."""
     if isinstance(value, SparseRows):

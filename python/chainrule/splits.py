@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data, leakage
+from . import checks, data, leakage, sparse
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -74,9 +74,9 @@ def split(
 
     Parameters
     ----------
-    *arrays : array or data frame
-        As many rows each: `X, y`, or `X, y, sample_weight`. A frame with `iloc` is cut into frames, all else into
-        copies of its rows as NumPy has them.
+    *arrays : array, data frame or sparse matrix
+        As many rows each: `X, y`, or `X, y, sample_weight`. A frame with `iloc` is cut into frames, a sparse matrix of
+        SciPy into such ones in CSR, all else into copies of its rows as NumPy has them.
     validation, test, training_dev : float
         Shares of all rows, at least 0 and together below 1; 0 for no such part. A share that is not 0 gives at least
         one row.
@@ -122,15 +122,15 @@ def split(
     """
     if not arrays:
         raise TypeError("split needs at least one array")
-    given = [array if hasattr(array, "iloc") else np.asarray(array) for array in arrays]
+    given: list[Any] = [_with_rows(array) for array in arrays]
     for number, array in enumerate(given):
         if len(array.shape) == 0:
             raise TypeError(f"array {number} of split has no rows; got {checks.shown(arrays[number])}")
-    count = len(given[0])
+    count = given[0].shape[0]
     for number, array in enumerate(given):
-        if len(array) != count:
+        if array.shape[0] != count:
             raise ValueError(
-                f"all arrays of split must have {count} rows, as the first; array {number} has {len(array)}"
+                f"all arrays of split must have {count} rows, as the first; array {number} has {array.shape[0]}"
             )
     shares = {"test": test, "validation": validation, "training_dev": training_dev}
     shares = {name: checks.number(name, share, least=0, below=1) for name, share in shares.items()}
@@ -188,6 +188,13 @@ def _cut(count: int, wanted: Mapping[str, int], strata: Array | None, shuffle: b
     return {"training": left, **{name: rows[name] for name in reversed(SHARES)}}
 
 
+def _with_rows(array: Any) -> Any:
+    """Return what was given as something whose rows can be taken: a frame, SciPy's CSR, or an array."""
+    if sparse.is_sparse(array):
+        return array.tocsr()
+    return array if hasattr(array, "iloc") else np.asarray(array)
+
+
 def _taken(array: Any, rows: Array) -> Any:
-    """Return rows of an array or of a frame."""
+    """Return rows of an array, of a sparse one or of a frame."""
     return array.iloc[rows] if hasattr(array, "iloc") else array[rows]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from . import checks, data, losses, training_rows
+from . import checks, data, losses, sparse, training_rows
 from .activations import Softmax
 from .complexity import next_weighted, table, unit_strengths
 from .layers import Dense, Layer, Standardize
@@ -411,17 +411,17 @@ def checked_sizes(make_network: object, sizes: object) -> list[Any]:
     return known
 
 
-Part: TypeAlias = "tuple[Array, Array, Array | None]"
+Part: TypeAlias = "tuple[Any, Array, Array | None]"  # inputs (sparse.as_given), targets, weights
 
 
 def cut(
     net: Network, X: object, y: object, sample_weight: object, loss: Loss, share: float, seed: int
 ) -> tuple[Part, Part]:
     """Return (X, y, sample_weight) to train on and to validate with, the parts that `Trainer.fit` would make."""
-    rows = training_rows.checked_rows(net, loss, X, y, sample_weight)
+    rows = training_rows.checked_rows(net, loss, X, y, sample_weight, takes_sparse=True)
     numbers = training_rows.split_rows(loss, rows.y, share, seed)
     # As they were given: networks of other sizes may have another precision.
-    x, targets = data.real("X", X), data.real("y", y)
+    x, targets = sparse.as_given("X", X), data.real("y", y)
     weight = None if sample_weight is None else data.real("sample_weight", sample_weight)
     trained, held_out = ((x[part], targets[part], None if weight is None else weight[part]) for part in numbers)
     return trained, held_out

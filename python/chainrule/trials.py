@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from . import callbacks as callbacks_
-from . import checks, data, training_rows
+from . import checks, data, sparse, training_rows
 from .callbacks import Callback, EarlyStopping
 from .complexity import table
 from .folding import folds as cut_folds
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-Rows: TypeAlias = "tuple[Array, Array, Array | None]"
+Rows: TypeAlias = "tuple[Any, Array, Array | None]"  # inputs (sparse.as_given), targets, weights
 
 # What `grow` takes, and in the middle of lecture [000]'s 10 to 30 %.
 VALIDATION_SPLIT = 0.2
@@ -116,7 +116,7 @@ class Plan:
 
     def pairs(self, trainer: Trainer, rows: Rows) -> Sequence[tuple[Array, Array] | None]:
         """Return the numbers of the rows to train on and to validate with, by part; None for `validation_data`."""
-        checked = training_rows.checked_rows(trainer.net, trainer.loss, *rows)
+        checked = training_rows.checked_rows(trainer.net, trainer.loss, *rows, takes_sparse=True)
         if self.validation_data is not None:
             # For its errors.
             training_rows.validated_apart(trainer.net, trainer.loss, checked, 0.0, self.validation_data, self.seed)
@@ -174,7 +174,7 @@ def checked_pair(number: int, pair: object, rows: int) -> tuple[Array, Array]:
 
 def given_rows(X: object, y: object, sample_weight: object = None) -> Rows:
     """Return arrays as they were given: networks of different trials may have different precisions."""
-    x, targets = data.real("X", X), data.real("y", y)
+    x, targets = sparse.as_given("X", X), data.real("y", y)
     weight = None if sample_weight is None else data.real("sample_weight", sample_weight)
     return x, targets, weight
 
