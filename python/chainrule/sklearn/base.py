@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from .. import optimizers, penalties
 from ..adaptive import Adam
@@ -33,6 +33,7 @@ from ..trainer import Trainer
 from . import iterations, parameters
 from .fitted import Fitted
 from .protocol import WRAPPED, CallbackSupportMixin, Tasks
+from .weights import divided_by_mean
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -286,7 +287,8 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         random = check_random_state(self.random_state)
         if first:
             self.out_activation_ = self._head()[1]
-            self._start(random, X.shape[1], X.dtype, self.warm_start or incremental)
+            dtype = np.dtype(np.float64) if self.solver == "lbfgs" else X.dtype
+            self._start(random, X.shape[1], dtype, self.warm_start or incremental)
         elif self._layers() != list(self.network_.layers):
             raise ValueError(
                 "hidden_layer_sizes, activation, dropout and batch_norm must be those of the network that goes on; "
@@ -301,13 +303,11 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         score_on = held_out if stops else None
         if stops and held_out is None:
             X, targets, weight, score_on = self._split(random, X, targets, weight)
+            divided_by_mean("sample_weight", score_on[2], "of the validation part")  # for its errors
         factors = self._class_factors(targets)
         if factors is not None:
             weight = factors if weight is None else weight * factors
-        mean = 1.0 if weight is None else float(weight.mean())
-        if not mean > 0:
-            raise ValueError("sample_weight must be above 0 in some row that is trained on; there all are 0")
-        weight = None if weight is None else weight / mean
+        weight, mean = divided_by_mean("sample_weight", weight, "that is trained on")
         rows, more = parameters.batch_size(self, len(targets))
         if more and self.solver != "lbfgs":
             warnings.warn(
@@ -331,11 +331,8 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         if X is None or y is None:
             raise ValueError("X_val and y_val go together, and sample_weight_val goes with them; one is missing")
         X, y = self._checked(X, y, self.network_.dtype, False)
-        if weight is not None:
-            weight = _check_sample_weight(weight, X)
-            if not weight.mean() > 0:
-                raise ValueError("sample_weight_val must be above 0 in some row; there all are 0")
-            weight = weight / weight.mean()
+        weight = None if weight is None else _check_sample_weight(weight, X)
+        weight, _ = divided_by_mean("sample_weight_val", weight, "of X_val")
         return X, self._targets(y, False, held_out=True), weight
 
     def _checked(self, X: Any, y: Any, dtype: Any, first: bool) -> tuple[Array, Array]:
@@ -351,7 +348,7 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         """Return what is trained on, and the validation part."""
         arrays = [X, y] if weight is None else [X, y, weight]
         parts = train_test_split(
-            *arrays, random_state=random, test_size=self.validation_fraction, stratify=self._strata(y)
+            *arrays, random_state=random, test_size=float(self.validation_fraction), stratify=self._strata(y)
         )
         trained, held_out = parts[0::2], parts[1::2]
         if len(held_out[1]) < 2:
@@ -385,7 +382,6 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         score, best = None, None
         if score_on is not None:
             best = net.engine.RunState(net.core, trainer.core_optimizer)
-            best.keep()
 
             def score() -> float:
                 return self._score_of(net.predict(score_on[0]), *score_on[1:])
@@ -393,14 +389,15 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         rate = trainer.optimizer.lr
         if not incremental and isinstance(rate, float):
             iterations.change_rate(trainer, rate)
-        callbacks: list[Callback] = [iterations.Iterations(self, len(y), scale, of_held_out, score, best)]
+        watch = iterations.Iterations(self, len(y), scale, of_held_out, score, best)
+        callbacks: list[Callback] = [watch]
         callbacks += [tasks] if tasks.wanted else []
         callbacks += self.callbacks or ()
         try:
             self.history_ = trainer.fit(
                 X,
                 y,
-                epochs=1 if incremental else self.max_iter,
+                epochs=1 if incremental else parameters.count("max_iter", self.max_iter),
                 batch_size=batch_size,
                 shuffle=bool(self.shuffle),
                 sample_weight=weight,
@@ -412,7 +409,8 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
             warnings.warn("Training interrupted by user.", stacklevel=4 + WRAPPED)
             self.history_ = trainer.history
         diverged = tells_of_divergence(str(self.history_.stop_reason))
-        if diverged and self.validation_scores_ is not None:
+        # As in scikit-learn, where a regressor's score is nan then, and not its best.
+        if diverged and self.validation_scores_ is not None and (self._numeric or watch.improved):
             self.loss_curve_.append(math.nan)
             self.validation_scores_.append(math.nan)
         elif diverged:
@@ -424,7 +422,7 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
                 ConvergenceWarning,
                 stacklevel=4 + WRAPPED,
             )
-        if best is not None:
+        if best is not None and watch.improved:
             best.restore()
 
     def _minimise(self, X: Array, y: Array, weight: Array | None, held_out: Validation | None, tasks: Tasks) -> None:
@@ -457,8 +455,9 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
             tasks.begin()
 
         tasks.begin()
+        max_iter, max_fun = (parameters.count(name, getattr(self, name)) for name in ("max_iter", "max_fun"))
         value, self.n_iter_ = minimised(
-            trainer, X, y, weight, max_iter=self.max_iter, max_fun=self.max_fun, tol=self.tol, after=after
+            trainer, X, y, weight, max_iter=max_iter, max_fun=max_fun, tol=self.tol, after=after
         )
         self.loss_ = objective(value)
         self.history_.stop_reason = "lbfgs ended"
@@ -466,11 +465,6 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
             raise ValueError(NOT_FINITE)
 
     # What it gives ----------------------------------------------------------------------------------------------------
-
-    def _outputs(self, X: Any) -> Array:
-        """Return the outputs of the network, before the activation that belongs to the loss."""
-        check_is_fitted(self)
-        return self.network_.predict(validate_data(self, X, accept_sparse="csr", reset=False))
 
     def __sklearn_tags__(self) -> Any:
         """Say what it can do."""

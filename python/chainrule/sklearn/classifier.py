@@ -218,9 +218,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
             )
-        if self._kind() == "multilabel":
-            coded: Array = self._label_binarizer.transform(y)
-            return coded
         found = self.classes_ if first and classes is None else unique_labels(y)
         if not first and not held_out and self.warm_start and set(found) != set(self.classes_):
             raise ValueError(
@@ -231,7 +228,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             raise ValueError(
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {found}."
             )
-        return np.searchsorted(self.classes_, y).astype(np.int32)
+        if self._kind() != "multilabel":
+            return np.searchsorted(self.classes_, y).astype(np.int32)
+        if y.ndim != 2:
+            raise ValueError(f"`y` must have a column for each of {len(self.classes_)} labels; got shape {y.shape}")
+        coded: Array = self._label_binarizer.transform(y)
+        return coded
 
     def _kind(self) -> str:
         """Return "binary", "multiclass" or "multilabel"."""
@@ -273,7 +275,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         if self._kind() == "multiclass":
             greatest: Array = outputs.argmax(axis=1)
             return greatest
-        return (outputs > 0).astype(np.int64)
+        yes = (outputs > 0).astype(np.int64)
+        # Of a single class that a fit has seen, there is no other.
+        return yes if self._kind() == "multilabel" else np.minimum(yes, len(self.classes_) - 1)
 
     def predict(self, X: Any) -> Array:
         """Return the class of each row, (N,); of several questions 0 and 1, (N, K).
@@ -290,9 +294,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         """
         decided = self._decided(self._outputs(X))
         if self._kind() == "multilabel":
-            return decided
-        # Of a single class that a fit has seen, there is no other.
-        labels: Array = self.classes_[np.minimum(decided.reshape(len(decided)), len(self.classes_) - 1)]
+            several: Array = self._label_binarizer.inverse_transform(decided)  # sparse if those of the fit were
+            return several
+        labels: Array = self.classes_[decided.reshape(len(decided))]
         return labels
 
     def predict_proba(self, X: Any) -> Array:
@@ -358,7 +362,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Parameters
         ----------
         X : array or sparse matrix of shape (N, D)
-            float32 is trained in float32, all else in float64; what is sparse stays so.
+            float32 is trained in float32, all else, and by L-BFGS, in float64; what is sparse stays so.
         y : array of shape (N,) or (N, K)
             Classes, words or numbers; of several questions 0 and 1.
         sample_weight : array of shape (N,), optional

@@ -1,4 +1,4 @@
-"""What a fit leaves in an estimator: its weights in scikit-learn's form, and all of it in a pickle."""
+"""What a fit leaves: weights in scikit-learn's form, what the network gives, and all of it in a pickle."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..layers import Dense
 from ..trainer import Trainer
@@ -24,6 +26,8 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     """Part of BaseMLP."""
 
     network_: Network
+    n_outputs_: int
+    random_state: Any
     _trainer: Trainer | None = None
     # Arrays by "coefs_" and "intercepts_" that were set before there was a network.
     _given: Mapping[str, list[Array]] = {}
@@ -71,6 +75,22 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
             for number, array in zip(self._dense(), arrays, strict=True):
                 state[f"{number}.{kind}"] = np.asarray(array, dtype=self.network_.dtype)
         self.network_.load_state_dict(state)
+
+    def _start(self, random: np.random.RandomState, features: int, dtype: Any, keeps: bool) -> None:
+        raise NotImplementedError
+
+    def _outputs(self, X: Any) -> Array:
+        """Return the outputs of the network, before the activation that belongs to the loss; float64 for such rows."""
+        check_is_fitted(self)
+        if "network_" not in vars(self) and self._given.keys() >= {"coefs_", "intercepts_"}:
+            # Never fitted: all that a fit leaves was set by hand.
+            first, last = np.asarray(self._given["coefs_"][0]), self._given["intercepts_"][-1]
+            self.n_outputs_ = len(last)
+            dtype = np.dtype(np.float32 if first.dtype == np.float32 else np.float64)
+            self._start(check_random_state(self.random_state), len(first), dtype, True)
+        rows = validate_data(self, X, accept_sparse="csr", reset=False)
+        outputs = self.network_.predict(rows)
+        return outputs.astype(np.result_type(rows.dtype, outputs.dtype), copy=False)
 
     # Pickle -----------------------------------------------------------------------------------------------------------
 

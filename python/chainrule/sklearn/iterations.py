@@ -37,6 +37,11 @@ class Iterations(Callback):
         Of no argument: the score on the validation part, where it decides.
     best : RunState or None
         Where to keep what had the best score.
+
+    Attributes
+    ----------
+    improved : bool
+        Whether a score was above all those before, also of earlier fits: then `best` has what is to be gone back to.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Iterations(Callback):
     ) -> None:
         self._est, self._rows, self._score, self._best = est, rows, score, best
         self._scale, self._of_held_out = scale, of_held_out
+        self.improved = False
 
     def epochs_at_once(self) -> float:
         """Return after how many epochs the fit can end at the earliest, where nothing else changes by then."""
@@ -95,6 +101,7 @@ class Iterations(Callback):
         est._no_improvement_count = est._no_improvement_count + 1 if worse else 0
         if score > est.best_validation_score_:
             est.best_validation_score_ = score
+            self.improved = True
             if self._best is not None:
                 self._best.keep()
 

@@ -82,9 +82,11 @@ def minimised(
     found = minimize(objective, start, method="L-BFGS-B", jac=True, options=options, callback=lambda _: after(last[0]))
     write(found.x)
     net.eval()
-    if found.status != 0:
+    # Where the objective is not finite there is no gradient, which looks as if all were done.
+    if found.status != 0 or not np.isfinite(found.fun):
+        reason = found.message if np.isfinite(found.fun) else f"the objective is {found.fun}"
         warnings.warn(
-            f"lbfgs failed to converge after {found.nit} iteration(s) (status={found.status}):\n{found.message}\n\n"
+            f"lbfgs failed to converge after {found.nit} iteration(s) (status={found.status}):\n{reason}\n\n"
             "You might also want to scale the data, or raise max_iter or max_fun",
             ConvergenceWarning,
             stacklevel=5 + WRAPPED,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from joblib import cpu_count, effective_n_jobs
 from joblib.parallel import get_active_backend
+from sklearn.utils._param_validation import InvalidParameterError
 
 from .. import _engine, activations, checks, losses, optimizers, penalties
 from ..callbacks import Callback
@@ -28,7 +29,17 @@ RATES = ("constant", "invscaling", "adaptive")
 
 
 def check(est: BaseMLP) -> None:
-    """Raise ValueError or TypeError where a parameter is not what it must be."""
+    """Raise scikit-learn's InvalidParameterError, a ValueError and a TypeError, for what a parameter cannot be."""
+    try:
+        check_each(est)
+        hidden_sizes(est)
+        batch_size(est, 1)
+    except (TypeError, ValueError) as error:
+        raise InvalidParameterError(str(error)) from None
+
+
+def check_each(est: BaseMLP) -> None:
+    """Raise ValueError or TypeError for what a parameter cannot be."""
     for name in ("alpha", "power_t", "tol"):
         checks.number(name, getattr(est, name), least=0)
     for name in ("learning_rate_init", "epsilon"):
@@ -37,9 +48,9 @@ def check(est: BaseMLP) -> None:
         checks.number(name, getattr(est, name), least=0, below=1)
     checks.number("momentum", est.momentum, least=0, most=1)
     for name in ("max_iter", "max_fun"):
-        checks.whole(name, getattr(est, name))
+        count(name, getattr(est, name))
     if est.n_iter_no_change != math.inf:
-        checks.whole("n_iter_no_change", est.n_iter_no_change)
+        count("n_iter_no_change", est.n_iter_no_change)
     for name in ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "batch_norm"):
         checks.flag(name, getattr(est, name))
     if isinstance(est.learning_rate, str):
@@ -57,6 +68,11 @@ def check(est: BaseMLP) -> None:
         if not isinstance(one, Callback):
             raise TypeError(f"callbacks must hold chainrule's callbacks; got {checks.shown(one)}")
     penalties.resolve("penalty", est.penalty)
+
+
+def count(name: str, value: Any) -> int:
+    """Return a whole number, at least 1; for one beyond the engine's, such as sys.maxsize, the engine's greatest."""
+    return checks.whole(name, min(value, checks.MOST) if isinstance(value, Integral) else value)
 
 
 def in_a_worker_thread() -> bool:
@@ -91,7 +107,7 @@ def batch_size(est: BaseMLP, rows: int) -> tuple[int, bool]:
     if isinstance(est.batch_size, str):
         checks.word("batch_size", est.batch_size, ("auto",))
         return min(200, rows), False
-    wanted = checks.whole("batch_size", est.batch_size)
+    wanted = count("batch_size", est.batch_size)
     return min(wanted, rows), wanted > rows
 
 
