@@ -112,6 +112,7 @@ calls = [
     lambda: power(per="epoch"),
     lambda: configured(layer_rates={0: nan}),
     lambda: configured(clip_norm=nan),
+    lambda: configured(clip_norm=1e-50),
     lambda: configured(clip_value=-1.0),
     lambda: configured(decay=nan),
     lambda: e.StepDecay(0.1, 0.5, 0.0, True, True),

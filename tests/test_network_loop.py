@@ -124,6 +124,22 @@ def test_a_fit_makes_a_loss_stale():
         loss.backward()
 
 
+def test_weights_that_early_stopping_takes_back_make_a_loss_stale():
+    kept = []
+
+    class Keeps(cr.Callback):
+        def on_epoch_end(self, epoch, logs):
+            kept.append(cr.CrossEntropy()(self.trainer.net(rows(4)), [0, 1, 2, 0]))
+
+    # Nothing gets better at such a rate.
+    trainer = cr.Trainer(smooth_classifier(), loss="cross_entropy", optimizer=cr.SGD(5.0))
+    stopping = cr.EarlyStopping(monitor="loss", patience=2)
+    history = trainer.fit(rows(4), [0, 1, 2, 0], epochs=30, callbacks=[Keeps(), stopping])
+    assert history.restored_epoch < history.epochs
+    with pytest.raises(RuntimeError, match="stale"):
+        kept[-1].backward()
+
+
 CHANGES = {
     "a step": lambda net: cr.SGD().step(net),
     "load_state_dict": lambda net: net.load_state_dict(net.state_dict()),

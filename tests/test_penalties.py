@@ -406,6 +406,37 @@ def test_decay_of_adamw_by_a_whole_weight_in_a_step_is_refused():
             optimizer.step(network())
 
 
+PLANS = {
+    "a schedule": cr.ConstantRate(0.1),
+    "one that falls": cr.StepDecay(0.1, drop=0.5, every=2),
+    "one that rises first": cr.OneCycle(0.1, steps=10),
+    "a function": lambda epoch: 0.1,
+    "a function, later": lambda epoch: 0.1 * epoch,
+}
+
+
+@pytest.mark.parametrize("lr", PLANS.values(), ids=PLANS.keys())
+@pytest.mark.parametrize(
+    "made", [lambda lr: (cr.AdamW(lr, weight_decay=11), None), lambda lr: (cr.SGD(lr), cr.L2(11, decay="decoupled"))]
+)
+def test_decay_by_a_whole_weight_is_refused_with_a_plan_too(made, lr):
+    optimizer, penalty = made(lr)
+    net, (X, y), seen = network(), problem(), []
+
+    def train():
+        learner = trainer(net, optimizer=optimizer, penalty=penalty)
+        for _ in range(2):  # functions are asked as epochs come
+            seen.append(bits(net))
+            learner.fit(X, y, epochs=1)
+
+    with pytest.raises(ValueError, match=r"at the learning rate 0\.1 makes a step"):
+        train()
+    assert not seen or bits(net) == seen[-1]
+    if penalty is None:
+        with pytest.raises(ValueError, match=r"at the learning rate 0\.1 makes a step"):
+            optimizer.step(network(), epoch=1)
+
+
 def test_a_rate_that_the_precision_cannot_hold_is_refused():
     for act in (cr.L1(0.1, update="proximal").after_step, cr.L2(1e-300, decay="decoupled").before_step):
         with pytest.raises(ValueError, match=r"^lr must be a finite number at least 0 and at most 3.4\d*e\+38; got"):

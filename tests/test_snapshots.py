@@ -393,3 +393,47 @@ def test_killed_thirty_times(runs, tmp_path):
             run += 1
     said, _ = runs.go(tmp_path / f"{run}.snapshot").communicate(timeout=60)
     assert said == whole
+
+
+ARRAYS = {
+    "turned round": np.arange(6)[::-1],
+    "every second": np.arange(6)[::2],
+    "transposed": np.arange(6.0).reshape(2, 3).T,
+    "Fortran's order": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    "a column": np.arange(6.0).reshape(2, 3)[:, 1],
+    "repeated": np.broadcast_to(np.float32(7), (2, 3)),
+    "bytes the other way": np.arange(6, dtype=">i4"),
+    "a number": np.array(3.5),
+    "none": np.zeros((0, 3)),
+    "bools": np.array([True, False]),
+}
+
+
+class Keeping(cr.Callback):
+    """Has an array as its state."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def state_dict(self):
+        return {"array": self.array}
+
+    def load_state_dict(self, state):
+        self.array = state["array"]
+
+
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS.keys())
+def test_arrays_of_callbacks_come_back_however_they_lie(array, tmp_path):
+    trainer_of(network()).fit(X, LABELS, epochs=1, snapshots=tmp_path / "run", callbacks=[Keeping(array)])
+    found = Keeping(None)
+    trainer_of(network()).resume(tmp_path / "run", X, LABELS, callbacks=[found])
+    assert found.array.shape == array.shape
+    assert found.array.dtype.kind == array.dtype.kind
+    assert (found.array == array).all()
+
+
+def test_arrays_of_objects_are_refused(tmp_path):
+    with pytest.raises(TypeError, match="a snapshot holds numbers, strings, lists, dicts and arrays of numbers"):
+        trainer_of(network()).fit(
+            X, LABELS, epochs=1, snapshots=tmp_path / "run", callbacks=[Keeping(np.array([object()]))]
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -376,3 +377,24 @@ def test_the_version_is_written(tmp_path):
     with __import__("safetensors").safe_open(path, framework="numpy") as file:
         document = json.loads(file.metadata()["chainrule"])
     assert document["version"] == _engine.build_info()["version"] == cr.__version__
+
+
+def test_several_threads_may_save_to_one_path(tmp_path):
+    nets = [cr.Network([cr.Dense(3)], inputs=4, seed=seed) for seed in (1, 2)]
+    failures = []
+
+    def save(net):
+        try:
+            for _ in range(60):
+                net.save(tmp_path / "net.safetensors")
+        except OSError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=save, args=(net,)) for net in nets]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert not failures
+    assert os.listdir(tmp_path) == ["net.safetensors"]
+    assert cr.load(tmp_path / "net.safetensors").seed in (1, 2)

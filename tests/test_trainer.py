@@ -47,6 +47,21 @@ def test_the_loop_by_hand_is_fit_with_a_penalty(dtype, penalty):
     check_the_loop_by_hand_is_fit(dtype, cr.Adam, penalty)
 
 
+@pytest.mark.parametrize("decay", ["decoupled", "decoupled_raw"])
+@pytest.mark.parametrize("constraint", [cr.NonNegative(), cr.UnitNorm(), cr.MaxNorm(0.5)], ids=repr)
+def test_the_loop_by_hand_constrains_behind_the_update(dtype, decay, constraint):
+    X = np.random.default_rng(0).standard_normal((6, 4)).astype(dtype)
+    y, penalty, nets = X[:, :1] - 0.3, cr.L2(0.5, decay=decay), []
+    for _ in range(2):
+        nets.append(cr.Network([cr.Dense(1, weight_constraint=constraint)], inputs=4, seed=1, dtype=dtype))
+    cr.Trainer(nets[0], loss="mse", optimizer=cr.SGD(0.1), penalty=penalty).fit(X, y, epochs=1, shuffle=False)
+    cr.MeanSquaredError()(nets[1].train()(X), y).backward()
+    penalty.before_step(nets[1], 0.1, m=6, batch=6)
+    cr.SGD(0.1).step(nets[1])
+    penalty.after_step(nets[1], 0.1, m=6, batch=6)
+    assert bits(nets[1]) == bits(nets[0])
+
+
 def test_the_loop_by_hand_is_fit_with_a_schedule(dtype):
     X, y = problem()
     fitted, net = network(dtype), network(dtype)

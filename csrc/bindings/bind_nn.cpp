@@ -116,7 +116,7 @@ void add_penalty_gradient(const Penalty<T>& penalty, BoundNetwork<T>& network, I
   });
 }
 
-/// What a penalty does to a network's parameters beside an update, if it acts there; constraints hold afterwards.
+/// What a penalty does to a network's parameters beside an update, if it acts there. Constraints wait for the update.
 template <class T, PenaltyActs place>
 void shrink(const Penalty<T>& penalty, BoundNetwork<T>& network, double rate, Index data, Index batch) {
   const PenaltyRows rows = penalty_rows(data, batch);
@@ -126,7 +126,7 @@ void shrink(const Penalty<T>& penalty, BoundNetwork<T>& network, double rate, In
     auto body = [&](const Team& team) {
       const Pass<T> pass = n.pass(team);
       penalty.shrink(pass, n.parameters(), rows, rates, n.arena());
-      n.constrain(pass);
+      if constexpr (place == PenaltyActs::after_update) n.constrain(pass);
     };
     ThreadTeam(n.arena_threads()).run(body);
   });

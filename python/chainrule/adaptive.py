@@ -229,7 +229,7 @@ class Rprop(Optimizer):
 
     def build(self, engine: ModuleType) -> CoreOptimizer:
         """Return an engine's object of the rule alone, with no state yet."""
-        built: CoreOptimizer = engine.Rprop(self._first_rate(), self.shrink, self.grow, self.least, self.most)
+        built: CoreOptimizer = engine.Rprop(self.first_rate(), self.shrink, self.grow, self.least, self.most)
         return built
 
 
@@ -395,7 +395,7 @@ class NAdam(Adam):
     def build(self, engine: ModuleType) -> CoreOptimizer:
         """Return an engine's object of the rule alone, with no state yet."""
         built: CoreOptimizer = engine.NAdam(
-            self._first_rate(),
+            self.first_rate(),
             self.beta1,
             self.beta2,
             self.eps,

@@ -234,6 +234,7 @@ class EarlyStopping(Callback):
         if kept is not None:
             history.best_epoch = kept.epoch
             if kept.weights is not None:
+                self.trainer.net.parameter_changes += 1
                 kept.weights.restore()
                 history.restored_epoch = kept.epoch
         self._forget()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,8 +18,9 @@ from .adaptive import AdaDelta, AdaGrad, Adam, AdamW, AMSGrad, NAdam, RMSprop
 from .descent import SGD, Momentum, Optimizer
 from .history import ABOUT_THE_RUN, History
 from .network import Network
+from .repeated_fits import fit_diverges
 from .schedules import ExponentialDecay, StepDecay, TimeDecay
-from .trainer import DivergenceWarning, Trainer
+from .trainer import Trainer
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -190,23 +190,20 @@ def compare(
         name: Trainer(networks[name], loss=loss, optimizer=one, penalty=penalty, metrics=metrics, seed=seed)
         for name, one in described.items()
     }
-    histories = {}
-    for name, trainer in trainers.items():
-        with warnings.catch_warnings():
-            # A rate that is too high is a result here, and stands in the table.
-            warnings.simplefilter("ignore", DivergenceWarning)
-            histories[name] = trainer.fit(
-                X,
-                y,
-                epochs=epochs,
-                batch_size=batch_size,
-                validation_split=validation_split,
-                validation_data=validation_data,
-                sample_weight=sample_weight,
-                class_weight=class_weight,
-                verbose=False,
-            )
-    return Comparison(histories, networks)
+    for trainer in trainers.values():
+        # A rate that is too high is a result here, and stands in the table.
+        fit_diverges(
+            trainer,
+            X,
+            y,
+            epochs=epochs,
+            batch_size=batch_size,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+        )
+    return Comparison({name: trainer.history for name, trainer in trainers.items()}, networks)
 
 
 def _described(given: object) -> dict[str, Optimizer]:

@@ -92,11 +92,11 @@ class Optimizer:
         bias_correction: bool = False,
     ) -> CoreOptimizer:
         """Return the engine's object of a rule of csrc/formulas/updates.h, with the numbers that it names."""
-        built: CoreOptimizer = engine.RuleOptimizer(self._first_rate(), rule, beta1, beta2, eps, bias_correction)
+        built: CoreOptimizer = engine.RuleOptimizer(self.first_rate(), rule, beta1, beta2, eps, bias_correction)
         return built
 
-    def _first_rate(self) -> float:
-        """Return the rate that the engine's object is made with."""
+    def first_rate(self) -> float:
+        """Return the rate that the engine's object is made with: of a Schedule, the greatest that it has."""
         if isinstance(self.lr, Schedule):
             return self.lr.lr
         # A function of the epoch is asked when the epoch is known.
@@ -136,8 +136,7 @@ class Optimizer:
         """
         factors = dict(self.layer_lr or ())
         options.check_depth("layer_lr", factors, net)
-        if isinstance(self.lr, float):
-            self.check_decay(net, self.lr)
+        self.check_decay(net, self.first_rate())
         core = self.build(net.engine)
         schedule = self.lr.build(net.engine) if isinstance(self.lr, Schedule) else None
         core.configure(schedule, factors, self.clip_norm or 0.0, self.clip_value or 0.0, *self.decoupled_decay())
@@ -173,6 +172,7 @@ class Optimizer:
         if owner is not net:
             raise RuntimeError("this optimizer keeps the state of another network; make one optimizer for each network")
         if rate is not None:
+            self.check_decay(net, rate)
             core.rate = rate
         net.parameter_changes += 1
         core.step(net.core, at)
@@ -275,5 +275,5 @@ class Momentum(Optimizer):
 
     def build(self, engine: ModuleType) -> CoreOptimizer:
         """Return an engine's object of the rule alone, with no state yet."""
-        built: CoreOptimizer = engine.Momentum(self._first_rate(), self.beta, self.style)
+        built: CoreOptimizer = engine.Momentum(self.first_rate(), self.beta, self.style)
         return built

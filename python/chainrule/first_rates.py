@@ -12,7 +12,6 @@ during a fit `lr_policies`.
 
 from __future__ import annotations
 
-import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -271,9 +270,7 @@ def _measured(trainer: Trainer, rows: Rows, fit: Mapping[str, Any]) -> Network:
     share, held_out = fit.get("validation_split", 0.0), fit.get("validation_data")
     training, _ = training_rows.validated_apart(trainer.net, trainer.loss, rows, share, held_out, trainer.seed)
     net = trainer.net.copy()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", standardize.StandardizeWarning)  # the fit warns
-        standardize.measure_missing(net, training.x, training.weight, stacklevel=1)
+    standardize.measure_missing(net, training.x, training.weight, stacklevel=None)  # the fit warns
     return net
 
 

@@ -206,6 +206,8 @@ def lr_range_test(
         raise ValueError("trainer must have an optimizer that heeds its rate in each step; Rprop does in the first")
     min_lr = checks.number("min_lr", min_lr, above=0)
     max_lr = checks.number("max_lr", max_lr, above=min_lr, most=float(np.finfo(trainer.net.dtype).max))
+    if not math.isfinite(max_lr / min_lr):
+        raise ValueError(f"max_lr / min_lr must be a finite number; got {max_lr:g} / {min_lr:g}")
     steps = checks.whole("steps", steps, least=2)
     batch_size = checks.whole("batch_size", batch_size)
     smoothing = checks.number("smoothing", smoothing, least=0, below=1)

@@ -18,7 +18,7 @@ from .activations import ELU, ActivationFunction, Identity, LeakyReLU, ReLU, Sig
 from .inference_steps import Affine, Columns, InferenceStep, Normalized, inference_steps
 from .network import Network
 from .scalers import columns_of, without_pipeline
-from .storage import checked_path, write_whole
+from .storage import checked_path, part_of, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,7 +127,7 @@ def export(
     else:
         counts = estimator.out_activation_ == "exp"  # of which the network gives the logarithm
         graph.give("variable", graph.node("Exp", outputs) if counts else outputs, net.outputs)
-    write_whole(target, graph.message(version), f"{target}.{os.getpid()}.part")
+    write_whole(target, graph.message(version), part_of(target))
 
 
 def checked_estimator(model: Any) -> Any:

@@ -117,8 +117,9 @@ class Penalty:
     def before_step(self, net: Network, lr: float, m: int | None = None, batch: int | None = None) -> None:
         """Do what comes before an update with the learning rate `lr`: decoupled decay.
 
-        `lr` holds for all layers that are counted. Where an optimizer has `layer_lr`, give a penalty with `layers=` for
-        each factor, and the rate of those layers; a `Trainer` takes the rate of each layer by itself.
+        Constraints on weights wait for optimizer.step(), which sees to them. `lr` holds for all layers that are
+        counted. Where an optimizer has `layer_lr`, give a penalty with `layers=` for each factor, and the rate of those
+        layers; a `Trainer` takes the rate of each layer by itself.
 
         Parameters
         ----------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
 import warnings
 from collections.abc import Mapping
 from types import TracebackType
@@ -20,6 +21,7 @@ __all__ = ["Progress", "bar", "figures", "somebody_watches"]
 
 # Of an epoch's record; they would push what matters off a narrow terminal.
 _NOT_SHOWN = ("penalty", *ABOUT_THE_RUN)
+_importing = threading.Lock()
 
 
 class Progress:
@@ -144,15 +146,26 @@ def bar(epochs: int, steps_per_epoch: int, verbose: bool | int | str = "auto") -
     if not is_wanted(verbose):
         return Progress()
     try:
-        with warnings.catch_warnings():
-            # In a notebook without ipywidgets tqdm draws with characters, which is no reason to warn.
-            warnings.simplefilter("ignore")
-            from tqdm.auto import tqdm
+        tqdm = _imported_tqdm()
     except ImportError as error:
         if verbose == "auto":
             return Progress()
         raise ImportError('verbose=True needs tqdm: pip install "chainrule[plot]"') from error
     return _Bar(tqdm, epochs, steps_per_epoch)
+
+
+def _imported_tqdm() -> Any:
+    """Return tqdm's bar, imported by one thread at a time: filters of warnings are the whole process's."""
+    with _importing:
+        if "tqdm.auto" in sys.modules:
+            from tqdm.auto import tqdm
+
+            return tqdm
+        with warnings.catch_warnings():
+            # In a notebook without ipywidgets tqdm draws with characters, which is no reason to warn.
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm
+    return tqdm
 
 
 def is_wanted(verbose: object) -> bool:

@@ -5,7 +5,6 @@ Each trial has a seed of its own, counted up from that of the experiment. Nothin
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from . import checks, losses
 from .callbacks import Callback
 from .complexity import table
+from .divergence import tells_of_divergence
 from .losses import Loss
 from .network import Network
-from .trainer import DivergenceWarning, Trainer
+from .trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,15 +29,16 @@ MEASURES = {"loss": None, "error": "accuracy", "mae": "mae", "mse": "mse"}
 
 
 def fit_diverges(trainer: Trainer, X: Any, y: Any, **options: Any) -> bool:
-    """Train as `Trainer.fit` does, without a progress bar; return whether the run diverged, instead of a warning."""
-    with warnings.catch_warnings():
-        # The warning is the last thing that a fit does: all is set back by then.
-        warnings.simplefilter("error", DivergenceWarning)
-        try:
-            trainer.fit(X, y, **{"verbose": False, **options})
-        except DivergenceWarning:
-            return True
-    return False
+    """Train as `Trainer.fit` does, without a progress bar; return whether the run diverged, instead of a warning.
+
+    Filters of warnings are left alone: they are the whole process's, of which other threads may be fitting too.
+    """
+    before, trainer.warns_of_divergence = trainer.warns_of_divergence, False
+    try:
+        history = trainer.fit(X, y, **{"verbose": False, **options})
+    finally:
+        trainer.warns_of_divergence = before
+    return tells_of_divergence(str(history.stop_reason))
 
 
 def made(make_network: Callable[..., Network], *given: Any) -> Network:

@@ -211,10 +211,11 @@ def fingerprint(training: Rows, validation: Rows | None) -> str:
 
 def packed(value: Any, name: str, tensors: dict[str, Any]) -> Any:
     """Return `value` as JSON's values, its arrays put into `tensors` under names that begin with `name`."""
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         while name in tensors:  # keys with dots in them
             name += "'"
-        tensors[name] = value
+        # safetensors writes memory as it lies. (np.ascontiguousarray would make a number a row.)
+        tensors[name] = value if value.flags.c_contiguous else value.copy(order="C")
         return {TENSOR: name}
     if isinstance(value, Mapping):
         if TENSOR in value:
@@ -226,7 +227,9 @@ def packed(value: Any, name: str, tensors: dict[str, Any]) -> Any:
         return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise TypeError(f"a snapshot holds numbers, strings, lists, dicts and arrays; {name} is {checks.shown(value)}")
+    raise TypeError(
+        f"a snapshot holds numbers, strings, lists, dicts and arrays of numbers; {name} is {checks.shown(value)}"
+    )
 
 
 # Reading -------------------------------------------------------------------------------------------------------------

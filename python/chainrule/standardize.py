@@ -147,7 +147,11 @@ def predictor(net: Network) -> Callable[[object, object], Array | None]:
 
 
 def measure(
-    net: Network, x: Array | DeviceArray | SparseRows, weight: Array | None, numbers: Sequence[int], stacklevel: int
+    net: Network,
+    x: Array | DeviceArray | SparseRows,
+    weight: Array | None,
+    numbers: Sequence[int],
+    stacklevel: int | None,
 ) -> None:
     """Give some layers the figures of rows.
 
@@ -160,8 +164,8 @@ def measure(
         How often each row counts, not all 0.
     numbers : sequence of int
         Which layers, in ascending order: a later one is measured with the figures of those before it.
-    stacklevel : int
-        As that of `warnings.warn`, seen from the caller.
+    stacklevel : int or None
+        As that of `warnings.warn`, seen from the caller; None for no warning.
 
     Raises
     ------
@@ -176,7 +180,8 @@ def measure(
         found = moments(given_to(net, number, host, new), shared=layer.shared, weight=weight)
         new[f"{number}.mean"] = found.means.astype(net.dtype)
         new[f"{number}.inverse_scale"] = inverse_scales(net, number, found)
-        warn_of_coarse_steps(net, number, found, stacklevel + 1)
+        if stacklevel is not None:
+            warn_of_coarse_steps(net, number, found, stacklevel + 1)
     net.parameter_changes += 1
     net.core.assign(new)
 
@@ -224,7 +229,7 @@ def warn_of_coarse_steps(net: Network, number: int, found: Moments, stacklevel: 
 
 
 def measure_missing(
-    net: Network, x: Array | DeviceArray | SparseRows, weight: Array | None, stacklevel: int
+    net: Network, x: Array | DeviceArray | SparseRows, weight: Array | None, stacklevel: int | None
 ) -> Callable[[], None]:
     """Give the layers that have no figures yet those of the rows to train on, as `measure` does.
 
@@ -236,10 +241,11 @@ def measure_missing(
     missing = unmeasured(net)
     before = {name: array.copy() for name, array in net.statistics().items()} if missing else {}
     if missing:
-        measure(net, x, weight, missing, stacklevel + 1)
+        measure(net, x, weight, missing, None if stacklevel is None else stacklevel + 1)
 
     def take_back() -> None:
         if missing:
+            net.parameter_changes += 1
             net.core.assign({**net.core.parameters(), **before})
             net.predict_as_is = predictor(net)
 

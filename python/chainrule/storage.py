@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -56,7 +57,12 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     state = net.state_dict()
     data.check_finite(state, "saved")
     content = safetensors.numpy.save(state, metadata={KEY: json.dumps(description(net))})
-    write_whole(target, content, f"{target}.{os.getpid()}.part")
+    write_whole(target, content, part_of(target))
+
+
+def part_of(target: str) -> str:
+    """Return a name beside a file's that no other process or thread uses, for what becomes the file."""
+    return f"{target}.{os.getpid()}.{threading.get_ident()}.part"
 
 
 def write_whole(target: str, content: bytes, beside: str) -> None:

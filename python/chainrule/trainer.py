@@ -90,16 +90,16 @@ class Trainer:
         self._penalty = penalties.resolve("penalty", penalty)
         for one in self._penalty:
             one.check_layers(net)
-        if isinstance(self._optimizer.lr, float):
-            self._check_decay(self._optimizer.lr)
+        self._check_decay(self._optimizer.first_rate())
         self._metrics = metrics_.checked(metrics, self._loss, net.outputs)
         self._seed = net.seed if seed is None else checks.seed("seed", seed)
         self.epochs_done = 0
         self.history = History(names_of(self.metrics, self.penalty))
         self._parts = EngineParts(self)
-        # The next two are for fitting.py and callbacks.py.
+        # The next three are for fitting.py, callbacks.py and repeated_fits.py.
         self.core_optimizer = self._parts.optimizer
         self.asked_to_stop: str | None = None
+        self.warns_of_divergence = True
         # m and the rows of a batch, for penalties that divide by them: those of the last fit; 0 where there was none.
         self._penalty_rows = (0, 0)
         self._memory = Memory(net.dtype)
@@ -179,6 +179,7 @@ class Trainer:
         """Set the learning rate of an epoch, 0 being the first, where it is a function of it."""
         rate = self.optimizer.rate_of_epoch(epoch)
         if rate is not None:
+            self._check_decay(rate)
             self.core_optimizer.rate = rate
 
     def _check_decay(self, rate: float) -> None:
@@ -428,7 +429,7 @@ class Trainer:
                 raise
             finally:
                 self._running.release()
-        if diverged:
+        if diverged and self.warns_of_divergence:
             warnings.warn(str(history.stop_reason), DivergenceWarning, stacklevel=3)
         return history
 

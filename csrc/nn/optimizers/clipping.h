@@ -5,6 +5,8 @@
 //               (formulas/clipping.h)
 #pragma once
 
+#include <algorithm>
+
 #include "nn/numbers.h"
 #include "nn/pass.h"
 #include "nn/term_sum.h"
@@ -16,7 +18,9 @@ struct Clipping {
 
   template <class T> void check_limits() const {
     representable<double>("clip_norm", norm);
-    if (value != 0) positive<T>("clip_value", value); // rounded to 0, it would clip all to 0
+    // A limit that is rounded to 0 would clip all to 0.
+    if (norm != 0) positive<T>("clip_norm", std::min(norm, 1.0));
+    if (value != 0) positive<T>("clip_value", value);
   }
 
   /// Clips n gradients. `room` is that of their sum of squares (nn/term_sum.h). Called by all threads; ends with a
