@@ -164,6 +164,8 @@ def test_bad_options(make: Any, error: type[Exception], message: str) -> None:
     [
         (cr.ModelCheckpoint("{wrong}"), ValueError, r"path='\{wrong\}' cannot be filled in .*; there are epoch, loss"),
         (cr.ModelCheckpoint("{epoch:d.}"), ValueError, "cannot be filled in"),
+        (cr.ModelCheckpoint("n-{epoch.foo}"), ValueError, r"path='n-\{epoch.foo\}' cannot be filled in .*'foo'"),
+        (cr.ModelCheckpoint("n-{epoch[0]}"), ValueError, r"path='n-\{epoch\[0\]\}' cannot be filled in"),
         (cr.ModelCheckpoint("no/such/folder/net"), FileNotFoundError, "the folder of path='no/such/folder/net' does"),
         (cr.ModelCheckpoint("x", monitor="val_loss", save_best_only=True), ValueError, "monitor='val_loss' is not in"),
         (cr.CSVLogger("no/such/folder/log.csv"), FileNotFoundError, "no/such/folder/log.csv"),
@@ -176,6 +178,19 @@ def test_what_cannot_be_written_is_told_before_the_first_epoch(
     with pytest.raises(error, match=message):
         fit(callback, learner=learner, validation_split=0.0)
     assert learner.epochs_done == 0
+
+
+def test_a_network_that_cannot_be_saved_is_told_before_the_first_epoch(tmp_path: Path) -> None:
+    custom = cr.CustomActivation(np.tanh, lambda z, h, dh: dh * (1 - h * h), name="mine")
+    net = cr.Network([cr.Dense(5), cr.Activation(custom), cr.Dense(3)], inputs=4)
+    with pytest.raises(ValueError, match="cannot be saved") as saving:
+        net.save(tmp_path / "net")
+    learner = trainer(net)
+    with pytest.raises(ValueError, match="cannot be saved") as fitting:
+        fit(cr.ModelCheckpoint(tmp_path / "net"), learner=learner)
+    assert str(fitting.value) == str(saving.value)
+    assert learner.epochs_done == 0
+    assert not list(tmp_path.iterdir())
 
 
 def test_recorders_are_copied_with_their_options() -> None:

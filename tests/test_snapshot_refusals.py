@@ -5,6 +5,7 @@ Nothing of the trainer changes then.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,8 @@ CHANGES = {
     "weights to go back to": lambda document, tensors: tensors["callback0.kept.weights.arena"].fill(np.inf),
     "frozen": lambda document, tensors: document.update(frozen=[99]),
     "a callback": lambda document, tensors: document["callbacks"][0].update(state=[]),
+    "class weights": lambda document, tensors: document["options"].update(class_weight=7),
+    "a class": lambda document, tensors: document["options"].update(class_weight=[["a", 1.0]]),
     "its weights": lambda document, tensors: tensors.update({"callback0.kept.weights.arena": np.zeros(3, "float32")}),
 }
 
@@ -124,3 +127,112 @@ def test_a_document_as_deep_as_a_well_is_refused(snapshot):
         deep = [deep]
     spoilt(snapshot, lambda document, tensors: document["callbacks"][0].update(state={"deep": deep}))
     refused(snapshot, trainer_of(network()), "nested too deeply")
+
+
+# What callbacks keep --------------------------------------------------------------------------------------------------
+
+# What a state becomes before one of its fields is spoilt: that there is something in it.
+FOUND = {
+    "EarlyStopping": {"before": 0.5},
+    "ReduceLROnPlateau": {"best": 0.5},
+    "DecayRate": {"decisions": [{"epoch": 1, "reason": "stalled", "old": 0.02, "new": 0.01}]},
+    "IncreaseRate": {"landing": [3, 0.1, 0.01]},
+    "ModelCheckpoint": {"best": math.inf},
+    "EnsembleSnapshots": {},
+}
+ARRAY = {"__tensor__": "now.arena"}
+NO_FIGURES = ["loss", True, 1, math.nan, [], [0.5], {}, ARRAY]
+NO_COUNTS = [None, "loss", True, 0.5, -1, 2**31, math.nan, [], ARRAY]
+NO_RATES = [None, "loss", True, -0.01, 0.0, math.nan, math.inf, 10**400, [], ARRAY]
+NO_EPOCHS = [*NO_COUNTS, 0, 3]  # two are in the history
+NO_KEPT = [0, False, "loss", [], {}, ARRAY]
+BAD = {
+    ("EarlyStopping", "best"): [None, 0, False, "loss", "ab", [], [0.5], [0.5, 1, 1], ARRAY],
+    ("EarlyStopping", "best", 0): [None, *NO_FIGURES],
+    ("EarlyStopping", "best", 1): NO_EPOCHS,
+    ("EarlyStopping", "before"): NO_FIGURES,
+    ("EarlyStopping", "kept"): [None, *NO_KEPT],
+    ("EarlyStopping", "second"): NO_KEPT,
+    ("EarlyStopping", "kept", "value"): [None, *NO_FIGURES],
+    ("EarlyStopping", "kept", "epoch"): NO_EPOCHS,
+    ("EarlyStopping", "kept", "weights"): [None, *NO_KEPT],
+    ("EarlyStopping", "kept", "weights", "arena"): [None, "loss", 0.5, []],
+    ("ReduceLROnPlateau", "best"): NO_FIGURES,
+    ("ReduceLROnPlateau", "waited"): NO_COUNTS,
+    ("ReduceLROnPlateau", "cooling"): NO_COUNTS,
+    ("DecayRate", "decisions"): [None, 0, "", "loss", {}, [1], [{}], [{"epoch": 1}], ARRAY],
+    ("DecayRate", "decisions", 0, "epoch"): NO_EPOCHS,
+    ("DecayRate", "decisions", 0, "reason"): [None, 1, [], ARRAY],
+    ("DecayRate", "decisions", 0, "old"): NO_RATES,
+    ("DecayRate", "decisions", 0, "new"): NO_RATES,
+    ("DecayRate", "decisions", 0, "more"): [1],
+    ("IncreaseRate", "decisions"): [None, {}],
+    ("IncreaseRate", "landing"): [0, False, "", "abc", [], [3, 0.1], {"a": 1, "b": 1, "c": 1}, ARRAY],
+    ("IncreaseRate", "landing", 0): [*NO_COUNTS[:5], 0, 2**32],
+    ("IncreaseRate", "landing", 1): NO_RATES,
+    ("IncreaseRate", "landing", 2): [*NO_RATES, 0.2],
+    ("ModelCheckpoint", "best"): NO_FIGURES,
+    ("EnsembleSnapshots", "epochs"): [None, 0, "12", [], [1], [1, 2, 2], [1.5, 2], {}, ARRAY],
+    ("EnsembleSnapshots", "epochs", 0): NO_EPOCHS,
+    ("EnsembleSnapshots", "networks"): [None, 0, [], [{}], [{}, {}], {}, ARRAY],
+}
+
+
+def callbacks(folder):
+    return [
+        cr.EarlyStopping(patience=9),
+        cr.ReduceLROnPlateau(),
+        cr.DecayRate(),
+        cr.IncreaseRate(),
+        cr.ModelCheckpoint(folder / "net", save_best_only=True),
+        cr.EnsembleSnapshots(every=1),
+    ]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A snapshot with all callbacks that keep figures, in which each of them has found something."""
+    path = tmp_path_factory.mktemp("kept") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        snapshots_of(patch, trainer_of(network()), path, stop_after=2, **FIT, callbacks=callbacks(path.parent))
+
+    def find(document, tensors):
+        for one in document["callbacks"]:
+            assert FOUND[one["kind"]].keys() <= one["state"].keys()
+            one["state"].update(FOUND[one["kind"]])
+
+    spoilt(path, find)
+    return path.read_bytes()
+
+
+def test_what_callbacks_found_is_taken(kept, tmp_path):
+    (tmp_path / "run").write_bytes(kept)
+    called = callbacks(tmp_path)
+    trainer_of(network()).resume(tmp_path / "run", X, LABELS, callbacks=called)
+    assert called[2].decisions[0] == cr.lr_policies.RateDecision(**FOUND["DecayRate"]["decisions"][0])
+
+
+@pytest.mark.parametrize("field", BAD, ids=lambda field: ".".join(map(str, field)))
+def test_what_callbacks_cannot_have_found_is_refused_before_a_step(kept, tmp_path, field):
+    kind, *way, last = field
+    learner, path = trainer_of(network()), tmp_path / "run"
+
+    def place(document):
+        state = next(one["state"] for one in document["callbacks"] if one["kind"] == kind)
+        for step in way:
+            state = state[step]
+        return state
+
+    missing = object()
+    added = last == "more" or isinstance(last, int)  # what is missing from a list has made another list
+    for value in [*BAD[field], *([] if added else [missing])]:
+        path.write_bytes(kept)
+
+        def change(document, tensors, value=value):
+            if value is missing:
+                del place(document)[last]
+            else:
+                place(document)[last] = value
+
+        spoilt(path, change)
+        refused(path, learner, "it cannot be gone on from", callbacks=callbacks(tmp_path))

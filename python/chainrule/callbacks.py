@@ -142,6 +142,27 @@ def is_better(value: float, best: float | None, monitor: str, mode: str, min_del
     return (value - best if upwards else best - value) > min_delta
 
 
+# What a snapshot has of a callback is believed only after it has been checked: an error would come within the training
+# else, after the weights have changed.
+
+
+def kept_figure(name: str, value: object) -> float:
+    """Return a figure that a callback keeps; ValueError where it is none. A loss may be infinite; NaN is never kept."""
+    if not isinstance(value, float) or value != value:
+        raise ValueError(f"{name} must be a figure of an epoch; got {checks.shown(value)}")
+    return float(value)
+
+
+def kept_best(value: object) -> float | None:
+    """Return the best figure that a callback keeps; None before there was one."""
+    return None if value is None else kept_figure("best", value)
+
+
+def kept_epoch(name: str, value: object, history: History) -> int:
+    """Return the number of an epoch that a callback keeps, which the history must have."""
+    return checks.whole(name, value, least=history.first_epoch, most=history.first_epoch + history.epochs - 1)
+
+
 class Kept(NamedTuple):
     """An epoch whose weights may be wanted back."""
 
@@ -250,21 +271,32 @@ class EarlyStopping(Callback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take what an earlier run has found."""
-        best = state["best"]
-        self._best, self._before = best and (float(best[0]), int(best[1])), state["before"]
-        self._kept, self._second = (self._taken(state[name]) for name in ("kept", "second"))
+        best, before = state["best"], state["before"]
+        if best is not None:
+            value, epoch = best
+            best = kept_figure("best", value), kept_epoch("the epoch of best", epoch, self.trainer.history)
+        if before is not None:
+            before = kept_figure("before", before)
+        kept, second = (self._taken(name, state[name]) for name in ("kept", "second"))
+        # The first figure that is a number is the best, and its epoch is kept.
+        if (best is None) != (kept is None):
+            raise ValueError("EarlyStopping must have kept an epoch if, and only if, there was a best figure")
+        self._best, self._before, self._kept, self._second = best, before, kept, second
 
-    def _taken(self, state: Mapping[str, Any] | None) -> Kept | None:
+    def _taken(self, name: str, state: Mapping[str, Any] | None) -> Kept | None:
         """Return an epoch of an earlier run."""
         if state is None:
             return None
-        content = state["weights"]
-        weights = None if content is None else self._weights()
+        value = kept_figure(f"the value of {name}", state["value"])
+        epoch = kept_epoch(f"the epoch of {name}", state["epoch"], self.trainer.history)
+        content, weights = state["weights"], self._weights()
         if weights is not None:
+            if content is None:
+                raise ValueError("EarlyStopping kept no weights, which restore_best_weights=True will want back")
             if not np.isfinite(content["arena"]).all():
                 raise ValueError("weights that EarlyStopping kept have NaN or infinity")
             weights.take(**content)
-        return Kept(float(state["value"]), int(state["epoch"]), weights)
+        return Kept(value, epoch, weights)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the options: what a run has found so far belongs to its network."""
@@ -368,7 +400,9 @@ class ReduceLROnPlateau(Callback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take what an earlier run has found."""
-        self._best, self._waited, self._cooling = state["best"], int(state["waited"]), int(state["cooling"])
+        best = kept_best(state["best"])
+        waited, cooling = (checks.whole(name, state[name], least=0) for name in ("waited", "cooling"))
+        self._best, self._waited, self._cooling = best, waited, cooling
 
 
 def checked_monitor(argument: str, value: object) -> str:

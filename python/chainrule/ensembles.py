@@ -21,7 +21,7 @@ import numpy as np
 
 from . import checks, losses, training_rows
 from ._engine import DeviceArray
-from .callbacks import Callback
+from .callbacks import Callback, kept_epoch
 from .losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson
 from .network import Network
 from .repeated_fits import checked_builder
@@ -412,10 +412,12 @@ class EnsembleSnapshots(Callback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take the copies of an earlier run."""
-        networks = [self.trainer.net.copy() for _ in state["networks"]]
-        for net, arrays in zip(networks, state["networks"], strict=True):
-            net.load_state_dict(arrays)
-        self.networks, self.epochs = networks, [int(epoch) for epoch in state["epochs"]]
+        history, networks = self.trainer.history, []
+        epochs = [kept_epoch("an epoch", epoch, history) for epoch in state["epochs"]]
+        for _, arrays in zip(epochs, state["networks"], strict=True):
+            networks.append(self.trainer.net.copy())
+            networks[-1].load_state_dict(arrays)
+        self.networks, self.epochs = networks, epochs
 
     def on_train_end(self, logs: Mapping[str, float]) -> None:
         """Drop the copy of an epoch that the trainer took back, whose weights give no finite loss."""

@@ -47,7 +47,12 @@ class FitOptions:
         """Return what `plain` was called on; ValueError or TypeError where it cannot have been."""
         weights = options.get("class_weight")
         if isinstance(weights, list):
-            weights = {number: factor for number, factor in weights}
+            weights = {
+                checks.whole("class_weight", number, least=0): checks.number("class_weight", factor, least=0)
+                for number, factor in weights
+            }
+        elif weights is not None:
+            checks.word("class_weight", weights, ("balanced",))
         from .storage import by_class_name, described
 
         kinds = by_class_name(KNOWN)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from . import checks
-from .callbacks import Callback, check_monitored, checked_monitor
+from .callbacks import Callback, check_monitored, checked_monitor, kept_epoch
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,19 @@ class _RatePolicy(Callback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take what an earlier run has decided."""
-        self._decisions = [RateDecision(**one) for one in state["decisions"]]
+        decisions = state["decisions"]
+        if not isinstance(decisions, list):
+            raise ValueError(f"decisions must be a list; got {checks.shown(decisions)}")
+        self._decisions = [self._taken(one) for one in decisions]
+
+    def _taken(self, state: Mapping[str, Any]) -> RateDecision:
+        """Return a decision of an earlier run."""
+        one = RateDecision(**state)
+        if not isinstance(one.reason, str):
+            raise ValueError(f"reason must be a string; got {checks.shown(one.reason)}")
+        epoch = kept_epoch("epoch", one.epoch, self.trainer.history)
+        old, new = (checks.number(name, getattr(one, name), above=0) for name in ("old", "new"))
+        return RateDecision(epoch, one.reason, old, new)
 
     def _looks(self, name: str) -> list[tuple[int, float]]:
         """Return a figure and its epochs since the rate changed last: before that, another rate was at work."""
@@ -307,9 +319,15 @@ class IncreaseRate(_RatePolicy):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take what an earlier run has decided."""
-        super().load_state_dict(state)
         landing = state["landing"]
-        self._landing = landing and (int(landing[0]), float(landing[1]), float(landing[2]))
+        if landing is not None:
+            last, during, back = landing
+            last = checks.whole("the end of the jump", last, most=2 * checks.MOST)
+            during = checks.number("the rate of the jump", during, above=0)
+            # No higher, or setting it could be refused when the jump is over.
+            landing = last, during, checks.number("the rate after the jump", back, above=0, most=during)
+        super().load_state_dict(state)
+        self._landing = landing
 
     def _slowly(self) -> str | None:
         """Return whether the loss decreases, but very slowly."""

@@ -14,9 +14,9 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from . import checks
-from .callbacks import HOOKS, MODES, Callback, check_monitored, checked_monitor, is_better
+from .callbacks import HOOKS, MODES, Callback, check_monitored, checked_monitor, is_better, kept_best
 from .data import all_finite
-from .storage import check_folder, checked_path, needs_safetensors, write_whole
+from .storage import check_folder, checked_path, description, needs_safetensors, write_whole
 
 # Numbers the event files that this process opens.
 OPENED = itertools.count()
@@ -63,6 +63,7 @@ class ModelCheckpoint(Callback):
     def on_train_begin(self, logs: Mapping[str, float]) -> None:
         """Check that the first file could be written, and forget earlier runs."""
         needs_safetensors("ModelCheckpoint")
+        description(self.trainer.net)  # refuses a network that cannot be saved
         history = self.trainer.history
         if self.save_best_only:
             check_monitored(self.monitor, history)
@@ -91,13 +92,13 @@ class ModelCheckpoint(Callback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take the best figure of an earlier run."""
-        self._best = state["best"]
+        self._best = kept_best(state["best"])
 
     def _target(self, epoch: int, logs: Mapping[str, float]) -> str:
         """Return the name of an epoch's file."""
         try:
             return os.fspath(self.path).format(epoch=epoch, **logs)
-        except (KeyError, IndexError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:  # "{epoch.x}", "{x}", "{epoch[0]}", "{"
             names = ", ".join(["epoch", *logs])
             raise ValueError(f"path={str(self.path)!r} cannot be filled in ({error}); there are {names}") from None
 
