@@ -8,6 +8,8 @@ from __future__ import annotations
 import gzip
 import re
 import struct
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -244,6 +246,66 @@ def test_the_task_is_found_from_the_target(
         assert [classes[label] for label in table.y] == [str(number) for number in numbers]
 
 
+@pytest.mark.parametrize(
+    ("texts", "task", "names"),
+    [
+        (["1234567890123457", "1234567890123456"], "auto", ["1234567890123456", "1234567890123457"]),
+        (["9007199254740992", "9007199254740993"], "auto", ["9007199254740992", "9007199254740993"]),
+        (
+            ["9007199254740993", "-9007199254740993", "9007199254740992"] * 5,
+            "auto",
+            ["-9007199254740993", "9007199254740992", "9007199254740993"],
+        ),
+        (["9" * 38, "9" * 37 + "8"], "auto", ["9" * 37 + "8", "9" * 38]),
+        (["1e20", "100000000000000000001", "1" + 20 * "0" + ".0"], "auto", ["1" + 20 * "0", "1" + 19 * "0" + "1"]),
+        (["0.1", "0.10000000000000002"], "classification", ["0.1", "0.10000000000000002"]),
+        (["0.1", "0.10000000000000001"], "classification", ["0.1", "0.10000000000000001"]),  # one number in float64
+        (["1", "1.00000000000000000001"], "classification", ["1", "1.00000000000000000001"]),
+        (["0", "1e-999999999999999999"], "classification", ["0", "1E-999999999999999999"]),
+        (["-0", "1e-400", "-1e-400"], "classification", ["-1E-400", "0", "1E-400"]),
+        (["2", "9007199254740992.5"], "classification", ["2", "9.00719925474099e+15"]),
+        # What names usual classes, however they are written.
+        (["0", "1", "2"] * 5, "auto", ["0", "1", "2"]),
+        (["1", "1.0", "+2", "2.", "1e0", "02"], "auto", ["1", "2"]),
+        (["1e3", "1000", "-0", "0.0"], "auto", ["0", "1000"]),
+        (["0.5", ".50", "5e-1", "1e-5"], "classification", ["1e-05", "0.5"]),
+        (["1.000000000000000056e-01", "2"], "classification", ["0.1", "2"]),  # np.savetxt's tenth
+        (["0.30000000000000004", "2"], "classification", ["0.3", "2"]),
+    ],
+)
+def test_numbers_that_are_classes_stay_apart(tmp_path: Path, texts: list[str], task: str, names: list[str]) -> None:
+    table = read_csv(table_file(tmp_path, column_of(texts)), "y", task=task)
+    assert table.classes == tuple(names)
+    different = sorted({Decimal(text) for text in texts})
+    assert table.y.tolist() == [different.index(Decimal(text)) for text in texts]
+
+
+def test_names_of_numbers_are_different(tmp_path: Path, rng: np.random.Generator) -> None:
+    # Numbers next to each other in steps of the last digit, where float64 has one for several of them.
+    texts = {f"{rng.integers(1, 3)}.{'0' * rng.integers(12, 20)}{n}e{rng.integers(-3, 20)}" for n in range(1, 200)}
+    table = read_csv(table_file(tmp_path, column_of(list(texts))), "y", task="classification")
+    assert table.classes is not None
+    assert len(set(table.classes)) == len({Decimal(text) for text in texts})
+    for text, number in zip(texts, table.y.tolist(), strict=True):
+        value = Fraction(text)
+        if value.denominator == 1:
+            assert table.classes[number] == str(value.numerator)
+        else:
+            assert float(table.classes[number]) == pytest.approx(float(value), rel=1e-14)
+
+
+def test_long_whole_numbers_may_be_values(tmp_path: Path) -> None:
+    texts = [str(2**53 + i) for i in range(4)] * 5  # four classes exactly, two in float64: 2**53, and 2**53 + 2 or + 4
+    assert read_csv(table_file(tmp_path, column_of(texts)), "y").classes == tuple(texts[:4])
+    table = read_csv(table_file(tmp_path, column_of(texts)), "y", task="regression")
+    assert (table.classes, table.y.tolist()) == (None, [float(text) for text in texts])
+    # Whole numbers when rounded, of which one is none.
+    texts = ["9007199254740992.5", "9007199254740994"]
+    assert read_csv(table_file(tmp_path, column_of(texts)), "y").classes is None
+    # Few when rounded, but 30 in 30 rows.
+    assert read_csv(table_file(tmp_path, column_of([2**60 + i for i in range(30)])), "y").classes is None
+
+
 BAD_TABLES = {
     "empty": ("", "is empty"),
     "blank": ("\n \n\n", "is empty"),
@@ -288,6 +350,10 @@ BAD_TABLES = {
     "text behind a quote": ('a,y\n"1"2,3\n', "line 2: not a CSV row"),
     "a huge cell": ("a,y\n" + "u" * 200_000 + ",1\n", "line 2: not a CSV row"),
     "the same everywhere": ("a,y\n1,u\n2,u\n", "target 'y' is 'u' in every row"),
+    "the same number everywhere": (
+        "a,y\n1,9007199254740993\n2,9007199254740993.0\n",
+        "target 'y' is '9007199254740993' in every row",
+    ),
     "names for categories": ("a,y\n" + "".join(f"u{i},1.5\n" for i in range(257)), "257 different texts"),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 import pytest
 from problems import classifier, problem
@@ -100,6 +102,59 @@ def test_unknown_labels_are_named():
         cr.LabelEncoder([1, 2]).one_hot([1.5])
 
 
+NEIGHBOURS = [2**53 - 1, 2**53, 2**53 + 1, 2**53 + 2, 2**62, 2**62 + 1, 5]
+NUMBERS_GIVEN = {
+    "int64": np.array([*NEIGHBOURS, -(2**53) - 1, -(2**53), -(2**63), 2**63 - 1]),
+    "uint64": np.array([*NEIGHBOURS, 2**63 - 1, 2**63, 2**64 - 1], dtype=np.uint64),
+    "float64": np.array(
+        [0.5, -5, 5, 2**53 - 1, 2**53, 2**53 + 2, 2**62, 2**63, 2**64, -(2**53), -(2**63)], dtype=float
+    ),
+    "float32": np.array([0.5, 5, 2**53, 2**62, 2**63, 2**64, 1e30], dtype=np.float32),
+    "int8": np.array([5, -5], dtype=np.int8),
+    "objects": np.array([2**53 + 1, np.int64(2**53), 5], dtype=object),
+    "bools": np.array([True, False]),
+    "list": NEIGHBOURS,
+}
+
+
+@pytest.mark.parametrize("y", NUMBERS_GIVEN.values(), ids=NUMBERS_GIVEN)
+@pytest.mark.parametrize("classes", NUMBERS_GIVEN.values(), ids=NUMBERS_GIVEN)
+def test_numbers_compare_exactly_whatever_their_dtypes(classes, y):
+    encoder = cr.LabelEncoder(classes)
+    known = list(map(plain, classes))
+    for row in range(len(y)):
+        if plain(y[row]) in known:
+            assert encoder.transform(y[row : row + 1]).tolist() == [known.index(plain(y[row]))]
+        else:
+            with pytest.raises(ValueError, match=r"^y\[0\] is .*, which is none of the"):
+                encoder.transform(y[row : row + 1])
+    shared = [row for row in range(len(y)) if plain(y[row]) in known]
+    numbers = encoder.transform([y[row] for row in shared] if isinstance(y, list) else y[shared])
+    assert numbers.tolist() == [known.index(plain(y[row])) for row in shared]
+
+
+def plain(number):
+    """Return Python's number, which it compares exactly."""
+    return number.item() if isinstance(number, np.generic) else number
+
+
+def test_large_whole_numbers():
+    encoder = cr.LabelEncoder([2**53, 2**53 + 1])
+    assert encoder.transform(np.array([2**53 + 1, 2**53], dtype=np.uint64)).tolist() == [1, 0]
+    assert encoder.transform([2.0**53]).tolist() == [0]
+    assert eval(repr(encoder), {"LabelEncoder": cr.LabelEncoder}).transform([2**53 + 1]).tolist() == [1]
+    with pytest.raises(ValueError, match=r"^y\[1\] is 9007199254740992\.0, which is none of the 2 classes$"):
+        cr.LabelEncoder([5, 2**53 + 1]).transform([5.0, 2.0**53])
+    assert cr.LabelEncoder([2**53, 0.5, 2**63]).transform([2**63, 2**53]).tolist() == [2, 0]
+
+
+def test_words_with_nul():
+    encoder = cr.LabelEncoder(["a", "\0a", "a\0b"])  # within a word it counts
+    assert encoder.transform(["\0a", "a\0b", "a"]).tolist() == [1, 2, 0]
+    with pytest.raises(ValueError, match=r"^y must hold words that do not end in NUL, .*; y\[1\] is 'a\\x00'$"):
+        encoder.transform(["a", "a\0"])
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -118,6 +173,17 @@ def test_unknown_labels_are_named():
             ValueError,
             r"^y must hold finite numbers; y\[1\] is nan",
         ),
+        (lambda e: e.fit([2**53 + 1, 0.5]), ValueError, r"^y must .* float64, .* exactly; y\[0\] is 9007199254740993$"),
+        (lambda e: e.fit((-1, 2**64 - 1)), ValueError, r"^y must .* exactly; y\[1\] is 18446744073709551615$"),
+        (
+            lambda e: e.fit(np.array([0.5, 2**53 + 1], dtype=object)),
+            ValueError,
+            r"exactly; y\[1\] is 9007199254740993$",
+        ),
+        (lambda e: cr.LabelEncoder([np.int64(2**53 + 1), 0.5]), ValueError, r"^classes must .* exactly; classes\[0\]"),
+        (lambda e: cr.LabelEncoder(["a", "a\0"]), ValueError, r"^classes must .* NUL, .*; classes\[1\] is 'a\\x00'$"),
+        (lambda e: e.fit(np.array(["a\0", "a"], dtype=object)), ValueError, r"^y must .* NUL, .*; y\[0\] is 'a\\x00'$"),
+        (lambda e: e.fit(deque(["a", 1])), TypeError, "^y must hold words or numbers, and not both"),
         (lambda e: e.fit([1.0, np.nan]), ValueError, r"^y must hold finite numbers; y\[1\] is nan"),
         (lambda e: e.fit([1j]), TypeError, "^y must hold words or numbers; got dtype complex128"),
         (lambda e: e.fit([b"a"]), TypeError, r"^y must hold words or numbers; got dtype \|S1"),

@@ -3,6 +3,9 @@
 The methods have scikit-learn's names. Its `LabelEncoder` works here too; what it lacks is the one-hot row, the way back
 from the outputs of a network, and an order that is given. Its `LabelBinarizer` makes an unknown label a row of zeros,
 where this is an error. Labels of several classes at once are not encoded here: they are a column of 0 and 1 for each.
+
+Labels are compared exactly, numbers by value whatever their dtypes. What NumPy's arrays cannot keep is refused: a word
+that ends in NUL, and a large whole number beside fractions. An array that has lost these already does not show it.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 # Labels that an error names at most.
 NAMED = 5
+# Up to here float64 holds each whole number.
+WHOLE_IN_FLOAT64 = 2**53
 
 
 class LabelEncoder:
@@ -216,10 +221,13 @@ def one_hot(numbers: Array, classes: int, dtype: npt.DTypeLike) -> Array:
 def checked_labels(argument: str, value: object, *, least: int = 1) -> Array:
     """Return labels as an array (N,) of words, or of finite numbers or bools, N at least `least`."""
     array: Array = np.asarray(value)
-    # NumPy makes words of numbers that stand beside words: look at what was given.
-    several = array.dtype.kind == "U" and isinstance(value, (list, tuple)) and array.ndim == 1
-    if array.dtype.kind == "O" or several:
-        items = list(value) if several else array.reshape(-1).tolist()  # type: ignore[call-overload]
+    # NumPy makes words of numbers beside words, and rounds whole numbers beside fractions: look at what was given.
+    items: list[Any] | None = None
+    if array.dtype.kind == "O":
+        items = array.reshape(-1).tolist()
+    elif array.dtype.kind in "Uf" and array.ndim == 1 and isinstance(value, Sequence):
+        items = list(value)
+    if items is not None and array.dtype.kind in "OU":
         array = np.array(items, dtype=of_one_kind(argument, value, items)).reshape(array.shape)
     if array.ndim != 1 or len(array) < least:
         raise ValueError(f"{argument} must hold labels of shape (N,), at least {least}; got shape {array.shape}")
@@ -228,12 +236,32 @@ def checked_labels(argument: str, value: object, *, least: int = 1) -> Array:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int((~np.isfinite(array)).argmax())
         raise ValueError(f"{argument} must hold finite numbers; {argument}[{row}] is {array[row]}")
+    if array.dtype.kind == "f" and items is not None:
+        refuse_rounded(argument, items, array)
     return array
+
+
+def refuse_rounded(argument: str, items: Sequence[Any], array: Array) -> None:
+    """Raise ValueError if a whole number among the items is another one in the array of floats made of them."""
+    for row in np.flatnonzero(np.abs(array) >= np.float64(WHOLE_IN_FLOAT64)).tolist():
+        one = items[row]
+        if isinstance(one, (int, np.integer)) and int(one) != array[row].item():
+            raise ValueError(
+                f"{argument} must hold numbers that {array.dtype}, which all of them together become, holds exactly; "
+                f"{argument}[{row}] is {one}"
+            )
 
 
 def of_one_kind(argument: str, value: object, items: Sequence[object]) -> npt.DTypeLike | None:
     """Return the dtype of objects that are all words, or all bools; None, for NumPy to find it, of numbers."""
-    if all(isinstance(one, str) for one in items):
+    words = [one for one in items if isinstance(one, str)]
+    if len(words) == len(items):
+        for row, word in enumerate(words):
+            if word.endswith("\0"):
+                raise ValueError(
+                    f"{argument} must hold words that do not end in NUL, which NumPy strips; "
+                    f"{argument}[{row}] is {checks.shown(word)}"
+                )
         return np.str_
     is_bool = [isinstance(one, (bool, np.bool_)) for one in items]
     if all(is_bool):
@@ -247,9 +275,28 @@ def places_among(argument: str, values: Array, known: Array) -> tuple[npt.NDArra
     """Return where each value stands among different known ones, and whether it does; else the place means nothing."""
     if values.size and (values.dtype.kind == "U") != (known.dtype.kind == "U"):
         raise TypeError(f"{argument} cannot be compared with those known: {values.dtype} and {known.dtype}")
+    values, known = comparable(values, known)
     order = np.argsort(known, kind="stable")
     places = order[np.minimum(np.searchsorted(known, values, sorter=order), len(known) - 1)]
     return places, known[places] == values
+
+
+def comparable(first: Array, second: Array) -> tuple[Array, Array]:
+    """Return two arrays as NumPy compares them exactly: as they are, or as Python's numbers where float64 would round.
+
+    NumPy compares int64, uint64 and floats with each other in float64.
+    """
+    kinds = {first.dtype.kind, second.dtype.kind}
+    if len(kinds) < 2 or not kinds <= set("iuf") or not any(map(holds_large_whole_numbers, (first, second))):
+        return first, second
+    return first.astype(object), second.astype(object)
+
+
+def holds_large_whole_numbers(array: Array) -> bool:
+    """Return whether the array is of whole numbers and reaches where float64 rounds some."""
+    if array.dtype.kind == "f" or array.size == 0:
+        return False
+    return max(int(array.max()), -int(array.min())) > WHOLE_IN_FLOAT64
 
 
 def numbers_among(argument: str, values: Array, known: Array) -> npt.NDArray[np.int32]:

@@ -2,13 +2,13 @@
 
 A file is hostile until it is checked, and each fault is a ValueError that names the line and the column. Missing values
 are not filled in, dates are not understood, nothing is scaled (see `Standardize`): a table that needs more wants
-pandas first.
+pandas first. Inputs and values are rounded to float64; classes are not, so that long identifiers stay apart.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +21,7 @@ from .labels import one_hot
 
 if TYPE_CHECKING:
     import os
+    from decimal import Decimal
 
 __all__ = ["Column", "Table", "read_csv"]
 
@@ -101,7 +102,8 @@ def read_csv(
         Name of the column to predict.
     task : "auto", "classification" or "regression"
         With "auto", texts are classes, and so are whole numbers of which there are few: two, or up to 20 with at least
-        five rows of each on average. Everything else is regression.
+        five rows of each on average. Everything else is regression. Numbers that are classes are compared and sorted by
+        their exact values: 1 and 1.0 are one class, 9007199254740992 and 9007199254740993 are two.
 
     Returns
     -------
@@ -253,23 +255,52 @@ def _target(cells: _Cells, task: str) -> tuple[npt.NDArray[np.int32] | npt.NDArr
             raise cells.unexpected(0, "regression needs numbers")
         classes, labels = _categories(cells)
     else:
-        if task == "regression" or (task == "auto" and not _few_integers(numbers)):
+        # What is not whole or not few when rounded to float64 is not so exactly either: this spares most columns of
+        # values the exact reading, which is slow.
+        rows, auto = len(numbers), task == "auto"
+        if task == "regression" or (auto and not _few_integers(set(numbers.tolist()), rows)):
             return numbers, None
-        values, inverse = np.unique(numbers, return_inverse=True)
+        value_of = _exact_values(cells.texts)
+        values = set(value_of.values())
+        if auto and not _few_integers(values, rows):
+            return numbers, None
         if len(values) > _MOST_CATEGORIES:
             raise ValueError(
                 f"{cells.path}: column {cells.name!r} holds {len(values):,} different numbers, more than the "
                 f"{_MOST_CATEGORIES} that are taken for classes"
             )
-        classes, labels = tuple(f"{value:.15g}" for value in values), inverse.astype(np.int32).reshape(-1)
+        ordered = sorted(values)
+        number_of = {value: number for number, value in enumerate(ordered)}
+        classes = _names_of_numbers(ordered)
+        labels = np.array([number_of[value_of[text]] for text in cells.texts], dtype=np.int32)
     if len(classes) == 1:
         raise ValueError(f"{cells.path}: target {cells.name!r} is {classes[0]!r} in every row")
     return labels, classes
 
 
-def _few_integers(numbers: npt.NDArray[np.float64]) -> bool:
-    """Return whether the numbers look like classes: whole, and few (see `read_csv`)."""
-    if not np.all(numbers == np.round(numbers)):
-        return False
-    different = len(np.unique(numbers))
-    return different <= 2 or different <= min(_FEW_INTEGERS, len(numbers) // _ROWS_PER_CLASS)
+def _few_integers(different: Collection[float] | Collection[Decimal], rows: int) -> bool:
+    """Return whether the different numbers of a column look like classes: whole, and few (see `read_csv`)."""
+    few = len(different) <= 2 or len(different) <= min(_FEW_INTEGERS, rows // _ROWS_PER_CLASS)
+    return few and all(value == int(value) for value in different)
+
+
+def _exact_values(texts: Sequence[str]) -> dict[str, Decimal]:
+    """Return the exact value of each different text, all of which float32 can hold when rounded."""
+    from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context
+
+    # Python's widest context, not the caller's: it rounds no text of a file, and exponents beyond its 18 digits, which
+    # only zeros and what is next to zero can have here, are 0 as they are in float64.
+    widest = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
+    return {text: widest.normalize(widest.create_decimal(text)) for text in dict.fromkeys(texts)}
+
+
+def _names_of_numbers(values: Sequence[Decimal]) -> tuple[str, ...]:
+    """Return a name for each of different numbers: all digits of whole ones, of others 15 where that tells them apart.
+
+    15 digits, as float64 keeps them: 0.1 is "0.1" also where the file has the 1.000000000000000056e-01 of `np.savetxt`.
+    """
+    short = [f"{float(value) + 0:.15g}" for value in values]  # + 0: what rounds to -0 is not told apart from 0
+    return tuple(
+        str(int(value)) if value == int(value) else name if short.count(name) == 1 else str(value)
+        for value, name in zip(values, short, strict=True)
+    )
