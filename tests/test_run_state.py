@@ -51,6 +51,48 @@ def test_training_goes_on_from_a_state_as_it_did_the_first_time(device, optimize
     np.testing.assert_array_equal(core.arena(), end)
 
 
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, cr.Rprop(0.01)], ids=lambda optimizer: type(optimizer).__name__)
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_start_of_an_optimizer_is_kept_without_a_copy_and_gone_back_to(device, optimizer, dtype):
+    net = network(device, dtype)
+    core, engine = net.core, net.engine
+    loss, updates = cr.CrossEntropy().build(engine), optimizer.prepared(net)
+    state = engine.RunState(core, updates)
+    state.keep()
+    content = state.content()["states"]
+    before = [array.copy() for array in updates.state()]  # what is lent to be written to is copied from now on
+    assert len(content) == len(before)
+    for kept, made in zip(content, before, strict=True):
+        np.testing.assert_array_equal(kept, made)
+
+    rows = X.astype(dtype), LABELS.astype("int32"), None
+    run = engine.Fit(core, loss, updates, [], [], *rows, 16, True, False, 5, 0.0)
+    first = [run.run(epoch)["loss"] for epoch in (0, 1)]
+    end = core.arena().copy()
+    for _ in range(2):
+        state.restore()
+        for now, made in zip(updates.state(), before, strict=True):
+            np.testing.assert_array_equal(now, made)
+        assert [run.run(epoch)["loss"] for epoch in (0, 1)] == first
+        np.testing.assert_array_equal(core.arena(), end)
+
+
+def test_what_was_written_into_a_state_before_the_first_step_is_kept(dtype):
+    net = network("cpu", dtype)
+    updates = cr.Adam(0.01).prepared(net)
+    state = net.engine.RunState(net.core, updates)
+    for number, array in enumerate(updates.state()):
+        array[:] = number + 1
+    state.keep()
+    for array in updates.state():
+        array[:] = 9
+    for number, array in enumerate(state.content()["states"]):
+        assert (array == number + 1).all()
+    state.restore()
+    for number, array in enumerate(updates.state()):
+        assert (array == number + 1).all()
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_without_an_optimizer_only_parameters_and_statistics_are_kept(device):
     net = network(device)

@@ -2,6 +2,7 @@
 #include "train/run_state.h"
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "nn/term_sum.h"
@@ -37,9 +38,10 @@ template <class T> void RunState<T>::keep(const Network<T>& network) {
   copy_all(network, arena_.data(), network.arena(), arena_.size());
   kept_ = true;
   if (optimizer_ == nullptr) return;
-  for (int i = 0; i < optimizer_->states(); ++i) {
+  states_at_start_ = optimizer_->is_at_start();
+  for (int i = 0; i < optimizer_->states() && !states_at_start_; ++i) {
     Buffer<T>& state = states_[static_cast<std::size_t>(i)];
-    copy_all<T>(network, state.data(), optimizer_->state(i), state.size());
+    copy_all<T>(network, state.data(), std::as_const(*optimizer_).state(i), state.size());
   }
   passes_ = network.steps();
   updates_ = optimizer_->steps();
@@ -50,7 +52,8 @@ template <class T> void RunState<T>::restore(Network<T>& network) const {
   check(kept_, "nothing was kept yet");
   copy_all<T>(network, network.arena(), arena_.data(), arena_.size());
   if (optimizer_ == nullptr) return;
-  for (int i = 0; i < optimizer_->states(); ++i) {
+  if (states_at_start_) optimizer_->reset();
+  for (int i = 0; i < optimizer_->states() && !states_at_start_; ++i) {
     const Buffer<T>& state = states_[static_cast<std::size_t>(i)];
     copy_all<T>(network, optimizer_->state(i), state.data(), state.size());
   }
@@ -77,7 +80,11 @@ template <class T> RunContent<T> RunState<T>::content(const Network<T>& network)
   };
   RunContent<T> content{.arena = here(arena_), .states = {}, .passes = passes_, .updates = updates_, .rate = rate_};
   const int states = optimizer_ == nullptr ? 0 : optimizer_->states();
-  for (int i = 0; i < states; ++i) content.states.push_back(here(states_[static_cast<std::size_t>(i)]));
+  for (int i = 0; i < states; ++i) {
+    const Buffer<T>& state = states_[static_cast<std::size_t>(i)];
+    content.states.push_back(
+        states_at_start_ ? std::vector<T>(static_cast<std::size_t>(state.size()), optimizer_->start(i)) : here(state));
+  }
   return content;
 }
 
@@ -100,6 +107,7 @@ template <class T> void RunState<T>::take(const Network<T>& network, const RunCo
   for (std::size_t i = 0; i < states; ++i) {
     copy_in(memory, states_[i].data(), content.states[i].data(), states_[i].size());
   }
+  states_at_start_ = false;
   passes_ = content.passes;
   updates_ = content.updates;
   rate_ = content.rate;

@@ -43,6 +43,7 @@ private:
   std::shared_ptr<Optimizer<T>> optimizer_;
   Buffer<T> arena_;
   std::array<Buffer<T>, 3> states_; // of the optimizer; those that it has not are empty
+  bool states_at_start_ = false;    // they were as the optimizer makes them: nothing was copied
   bool kept_ = false;
   std::uint64_t passes_ = 0, updates_ = 0;
   double rate_ = 0;

@@ -62,7 +62,11 @@ public:
   void prepare(std::uint64_t network, Index size, const Memory& memory) {
     if (network_ == 0) {
       std::array<Buffer<T>, 3> state;
-      for (int i = 0; i < states(); ++i) state[static_cast<std::size_t>(i)] = start_of_state(i, size, memory);
+      for (int i = 0; i < states(); ++i) {
+        Buffer<T>& array = state[static_cast<std::size_t>(i)];
+        array = Buffer<T>(size, Contents::undefined, memory);
+        fill_with_start(i, array, memory);
+      }
       room_ = Buffer<double>(options_.clipping.norm > 0 ? term_sum_room(size) : 0, Contents::undefined, memory);
       state_ = std::move(state);
       memory_ = &memory;
@@ -87,19 +91,28 @@ public:
 
   int states() const { return update_rule_states[static_cast<int>(rule())]; }
   Index size() const { return size_; } // 0 before prepare
-  T* state(int i) { return state_[static_cast<std::size_t>(i)].data(); }
+  /// A state array; who may write to it may have changed it.
+  T* state(int i) {
+    at_start_ = false;
+    return state_[static_cast<std::size_t>(i)].data();
+  }
+  const T* state(int i) const { return state_[static_cast<std::size_t>(i)].data(); }
+  /// Whether the state arrays are as they were made: nobody stepped, nor asked for one to write to.
+  bool is_at_start() const { return at_start_; }
+  /// What all elements of a state array are then.
+  T start(int i) const { return static_cast<T>(state_start(i)); }
   /// Where the states lie.
   const Memory& memory() const { return *memory_; }
   /// Goes back to before the first step.
   void reset() {
-    for (int i = 0; i < states() && size_ > 0; ++i) {
-      state_[static_cast<std::size_t>(i)] = start_of_state(i, size_, *memory_);
-    }
+    for (int i = 0; i < states() && size_ > 0; ++i) fill_with_start(i, state_[static_cast<std::size_t>(i)], *memory_);
+    at_start_ = true;
     steps_ = 0;
   }
 
   /// Sets the numbers of the step that comes. Called by one thread, before a barrier.
   void begin_step(const Moment& moment) {
+    at_start_ = false;
     if (options_.schedule) rate_ = options_.schedule->rate(moment);
     rates_.rate = rate_;
     const UpdateNumbers all = numbers(moment.step + 1);
@@ -141,11 +154,14 @@ protected:
   }
 
 private:
-  Buffer<T> start_of_state(int i, Index size, const Memory& memory) const {
-    const double start = state_start(i);
-    if (start == 0) return Buffer<T>(size, Contents::zero, memory);
-    const std::vector<T> values(static_cast<std::size_t>(size), static_cast<T>(start));
-    return Buffer<T>(values.data(), size, memory);
+  void fill_with_start(int i, Buffer<T>& array, const Memory& memory) const {
+    if (array.size() == 0) return;
+    if (start(i) == 0) {
+      memory.clear(array.data(), static_cast<std::size_t>(array.size()) * sizeof(T));
+    } else {
+      const std::vector<T> values(static_cast<std::size_t>(array.size()), start(i));
+      copy_in(memory, array.data(), values.data(), array.size());
+    }
   }
 
   /// Neighbours in the arena that are updated alike.
@@ -162,7 +178,9 @@ private:
     }
   };
 
-  T* at(int i, Range range) { return i < states() ? state(i) + range.begin : nullptr; }
+  T* at(int i, Range range) {
+    return i < states() ? state_[static_cast<std::size_t>(i)].data() + range.begin : nullptr;
+  }
 
   // Atomic: Python may look at them, or set them, from another thread than the one that trains.
   std::atomic<double> rate_{0};
@@ -174,6 +192,7 @@ private:
   std::uint64_t network_ = 0; // Network::id, 0 before prepare
   Index size_ = 0;
   std::array<Buffer<T>, 3> state_;
+  bool at_start_ = true;
   const Memory* memory_ = &host_memory;
   Buffer<double> room_; // for the sum of squares of the gradients
 };
