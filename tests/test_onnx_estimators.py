@@ -185,6 +185,13 @@ def test_a_regressor_at_the_end(tmp_path):
     assert (np.abs(run(tmp_path / "model.onnx", XD)["variable"][:, 0] - pipe.predict(XD)) <= CLOSE).all()
 
 
+def test_steps_of_nested_pipelines_may_have_one_name(tmp_path):
+    inner = Pipeline([("b", StandardScaler())])
+    pipe = fitted_pipeline([("a", inner), ("a.b", MinMaxScaler()), ("model", MLPClassifier((6,), max_iter=8))], X)
+    cr.onnx.export(pipe, tmp_path / "model.onnx", fold=False)
+    assert (np.abs(run(tmp_path / "model.onnx", X)["probabilities"] - pipe.predict_proba(X)) <= CLOSE).all()
+
+
 def test_pipelines_that_cannot_be_written(tmp_path):
     path = tmp_path / "model.onnx"
     model = MLPClassifier((6,), max_iter=8)
@@ -198,8 +205,13 @@ def test_pipelines_that_cannot_be_written(tmp_path):
         cr.onnx.export(Pipeline([("scaler", StandardScaler().fit(X[:, :3])), ("m", fitted(MLPClassifier, X, Y))]), path)
     broken = StandardScaler().fit(X)
     broken.scale_[1] = 0
-    with pytest.raises(ValueError, match="step 'scaler' has a number that is not finite"):
+    with pytest.raises(ValueError, match="step 'scaler' has a mean, or one over a scale, that is not finite in f"):
         cr.onnx.export(Pipeline([("scaler", broken), ("model", fitted(MLPClassifier, X, Y))]), path)
+    tiny = X.astype(np.float32) * np.float32(1e-39)
+    scaler = StandardScaler().fit(tiny)
+    single = fitted(MLPClassifier, X.astype(np.float32), Y)
+    with pytest.raises(ValueError, match="that is not finite in float32"):
+        cr.onnx.export(Pipeline([("scaler", scaler), ("model", single)]), path)
     with pytest.raises(TypeError, match="or a Pipeline that ends with one of these; got StandardScaler"):
         cr.onnx.export(make_pipeline(MinMaxScaler(), StandardScaler()).fit(X), path)
     assert not path.exists()

@@ -93,6 +93,18 @@ def test_what_was_written_into_a_state_before_the_first_step_is_kept(dtype):
         assert (array == number + 1).all()
 
 
+def test_what_is_written_behind_a_restored_start_is_kept(dtype):
+    net = network("cpu", dtype)
+    updates = cr.Adam(0.01).prepared(net)
+    state = net.engine.RunState(net.core, updates)
+    state.keep()
+    lent = updates.state()
+    state.restore()
+    lent[0][:] = 5
+    state.keep()
+    assert (state.content()["states"][0] == 5).all()
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_without_an_optimizer_only_parameters_and_statistics_are_kept(device):
     net = network(device)

@@ -126,8 +126,17 @@ def test_weights_set_by_hand_predict(precision):
     other = ours.MLPClassifier((4,))
     for name in (*names, "_label_binarizer"):
         setattr(other, name, getattr(source, name))
-    with pytest.raises(ValueError, match="zip"):
-        other.predict(X)
+    for _ in range(2):  # nothing is left of what failed
+        with pytest.raises(ValueError, match=r"coefs_ must have the shapes \[\(4, 4\), \(4, 3\)\], by hidden_layer"):
+            other.predict(X)
+    generator = np.random.RandomState(3)
+    drawing = ours.MLPClassifier((9, 5), random_state=generator)
+    for name in (*names, "_label_binarizer"):
+        setattr(drawing, name, getattr(source, name))
+    with pytest.raises(ValueError, match="features"):
+        drawing.predict(X[:, :2])
+    drawing.predict(X)
+    assert generator.randint(10**6) == np.random.RandomState(3).randint(10**6)  # nothing was drawn
 
 
 # L-BFGS ---------------------------------------------------------------------------------------------------------------
@@ -177,7 +186,7 @@ def test_weights_that_cannot_be():
             )
         )
         assert type(error) is ValueError
-    with pytest.raises(ValueError, match=r"sample_weight must be at least 0 in each row that is trained on, .* got -1"):
+    with pytest.raises(ValueError, match=r"sample_weight, times class_weight, must be at least 0 .*; got -1"):
         model.set_params(early_stopping=False).fit(X, Y, -np.ones(150))
     with pytest.raises(ValueError, match=r"sample_weight_val must be above 0 in some|at least one non-zero"):
         model.fit(X, Y, X_val=X, y_val=Y, sample_weight_val=np.zeros(150))
@@ -195,6 +204,9 @@ def test_weights_that_cannot_be():
         {"shuffle": 1},
         {"tol": -1.0},
         {"n_iter_no_change": 0},
+        {"activation": 3},
+        {"activation": "nope"},
+        {"hidden_layer_sizes": np.array(5)},
     ],
     ids=str,
 )

@@ -47,7 +47,7 @@ def searched(X: Any, **options: Any) -> Any:
 
 
 def rates_tested(X: Any) -> Any:
-    found = cr.lr_range_test(trainer(), X, Y, steps=40, batch_size=16)
+    found = cr.lr_range_test(trainer(), X, Y, steps=40, batch_size=16, max_lr=0.5)
     return [found.losses, found.rates]
 
 
@@ -57,12 +57,12 @@ def bagged(X: Any) -> Any:
 
 
 def rates_tried(X: Any) -> Any:
-    found = cr.try_rates(lambda rate: trainer(rate=rate), X, Y, start=30.0, epochs=3)
+    found = cr.try_rates(lambda rate: trainer(rate=rate), X, Y, start=1.0, epochs=3)
     return [found.rates, found.trainer.evaluate(X, Y, allow_seen=True)["loss"]]
 
 
 def rates_cut(X: Any) -> Any:
-    found = cr.cut_rates(lambda rate: trainer(rate=rate), X, Y, start=1000.0, epochs=3)
+    found = cr.cut_rates(lambda rate: trainer(rate=rate), X, Y, start=10.0, epochs=3)
     return [found.rates, found.trainer.evaluate(X, Y, allow_seen=True)["loss"]]
 
 
@@ -87,6 +87,15 @@ def taken_apart(X: Any) -> Any:
     return [found.bias, found.variance]
 
 
+def taken_apart_in_turns(X: Any) -> Any:
+    def made(seed: int) -> cr.Network:
+        dtype = ("float32", "float64")[seed % 2]
+        return cr.Network([cr.Dense(3, activation="tanh"), cr.Dense(2)], inputs=INPUTS, seed=seed, dtype=dtype)
+
+    found = cr.bias_variance(made, X, Y, X, Y, epochs=2, repeats=4, **LOSS)
+    return [found.bias, found.variance]
+
+
 def units_reported(X: Any) -> Any:
     found = cr.layer_report(trainer(), X, Y)
     return [(one.mean, one.saturated, one.gradient_norm, one.update_ratio) for one in found.layers]
@@ -104,6 +113,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "complexity_curve": more_units,
     "grow": grown,
     "bias_variance": taken_apart,
+    "bias_variance in two precisions": taken_apart_in_turns,
     "layer_report": units_reported,
 }
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -35,14 +37,11 @@ CALLS = {
     "compare": lambda: cr.compare(network, X, Y, loss="mse", epochs=40),
     "try_rates": lambda: cr.try_rates(trainer, X, Y, epochs=40),
     "bias_variance": lambda: cr.bias_variance(lambda seed: network(seed), X, Y, X, Y, loss="mse", repeats=2),
-    "a progress bar": lambda: trainer().fit(X, Y, epochs=3, verbose=True),
 }
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 def test_threads_leave_the_filters_alone(call):
-    if call is CALLS["a progress bar"]:
-        pytest.importorskip("tqdm", reason="needs tqdm")
     before = list(warnings.filters)
     failures = []
 
@@ -65,14 +64,44 @@ def test_threads_leave_the_filters_alone(call):
 
 
 def test_filters_are_not_even_touched(monkeypatch):
-    pytest.importorskip("tqdm.auto", reason="needs tqdm")
-
     def refuse(*args, **kwargs):
         raise AssertionError("catch_warnings is of the whole process")
 
     monkeypatch.setattr(warnings, "catch_warnings", refuse)
     for call in CALLS.values():
         call()
+
+
+def test_threads_that_are_the_first_to_show_a_bar_leave_the_filters_alone():
+    pytest.importorskip("tqdm", reason="needs tqdm")
+    script = """
+import sys, threading, warnings
+import numpy as np, chainrule as cr
+X = np.ones((8, 2), "f4")
+assert "tqdm" not in sys.modules
+before = list(warnings.filters)
+def fit():
+    net = cr.Network([cr.Dense(1)], inputs=2)
+    cr.Trainer(net, loss="mse").fit(X, X[:, :1], epochs=1, verbose=True)
+threads = [threading.Thread(target=fit) for _ in range(4)]
+for one in threads: one.start()
+for one in threads: one.join()
+assert "tqdm.auto" in sys.modules
+assert list(warnings.filters) == before, warnings.filters
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_callbacks_words_are_no_divergence():
+    class Stops(cr.Callback):
+        def on_epoch_end(self, epoch, logs):
+            self.trainer.stop("the loss is no longer finite-looking")
+
+    found = cr.search(
+        lambda s: trainer(), {"a": [1]}, X, Y, method="grid", epochs=2, callbacks=[Stops()], verbose=False
+    )
+    assert [one.outcome for one in found.trials] == ["done"]
 
 
 def test_a_fit_within_a_trial_that_diverges_is_its_own_affair():

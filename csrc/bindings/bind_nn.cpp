@@ -143,7 +143,7 @@ template <class T> py::list state_arrays(const py::object& self) {
       continue;
     }
     py::array_t<T> copy(optimizer.size());
-    copy_out(optimizer.memory(), copy.mutable_data(), optimizer.state(i), optimizer.size());
+    copy_out(optimizer.memory(), copy.mutable_data(), std::as_const(optimizer).state(i), optimizer.size());
     list.append(copy);
   }
   return list;

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .decomposition import bias_variance as bias_variance
     from .decomposition import decomposed as decomposed
     from .diagnosis import diagnose as diagnose
+    from .divergence import DivergenceWarning as DivergenceWarning
     from .ensembles import Ensemble as Ensemble
     from .ensembles import EnsembleSnapshots as EnsembleSnapshots
     from .ensembles import train_ensemble as train_ensemble
@@ -184,7 +185,6 @@ if TYPE_CHECKING:
     from .torch_weights import load_torch_weights as load_torch_weights
     from .tracing import Trace as Trace
     from .tracing import trace as trace
-    from .trainer import DivergenceWarning as DivergenceWarning
     from .trainer import Trainer as Trainer
     from .transfer_learning import Transferred as Transferred
     from .transfer_learning import layerwise_lr as layerwise_lr
@@ -207,6 +207,7 @@ _PUBLIC = {
     "custom": ["CustomActivation", "CustomLoss"],
     "custom_layer": ["CustomLayer"],
     "data": ["batches"],
+    "divergence": ["DivergenceWarning"],
     "ensembles": ["Ensemble", "EnsembleSnapshots", "train_ensemble"],
     "folding": ["folds"],
     "decomposition": ["BiasVariance", "bias_variance", "decomposed"],
@@ -286,7 +287,7 @@ _PUBLIC = {
     "topology": ["Growth", "grow", "pruned", "with_units"],
     "torch_weights": ["load_torch_weights"],
     "tracing": ["Trace", "trace"],
-    "trainer": ["DivergenceWarning", "Trainer"],
+    "trainer": ["Trainer"],
     "trials": ["Trial"],
     "transfer_learning": ["Transferred", "layerwise_lr", "transfer", "with_head"],
     "versions": ["show_versions"],

@@ -230,7 +230,7 @@ def _train(options: argparse.Namespace) -> int:
     import warnings
 
     from . import training_tasks
-    from .trainer import DivergenceWarning
+    from .divergence import DivergenceWarning
 
     _check_extras()
     task = _task(options)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.axes import Axes
 
-    from .data import Rows
     from .losses import Loss
     from .network import Network
     from .optimizers import Optimizer
@@ -308,22 +307,24 @@ def bias_variance(
         net = made(make_network, own if vary_start else seed)
         if r == 0:
             kind = _kind(known_loss, net)
-            rows = _rows(net, known_loss, sparse.as_given("X", X), y)
-            x_test, asked, _ = _rows(net, known_loss, sparse.as_given("X_test", X_test), y_test, "test: ")
+            # As they were given: other networks may have another precision.
+            x, x_test = sparse.as_given("X", X), sparse.as_given("X_test", X_test)
+            targets = _targets(net, known_loss, x, y)
+            asked = _targets(net, known_loss, x_test, y_test, "test: ")
             true = None if truth is None else known_loss.targets("truth", truth, len(asked), net.outputs, net.dtype)
-        drawn = rows.take(np.random.default_rng([seed, r]).integers(0, len(rows.y), len(rows.y)))
+        drawn = np.random.default_rng([seed, r]).integers(0, len(targets), len(targets))
         trainer = Trainer(net, loss=known_loss, optimizer=optimizer, penalty=penalty, seed=own)
-        diverged += fit_diverges(trainer, drawn.x, drawn.y, epochs=epochs, batch_size=batch_size)
-        out = net.predict(cast(Any, x_test))
+        diverged += fit_diverges(trainer, x[drawn], targets[drawn], epochs=epochs, batch_size=batch_size)
+        out = net.predict(x_test)
         predictions.append(out if kind == "numbers" else _answers(known_loss, out))
     if kind == "classes":
         asked, true = _labels(known_loss, asked), None if true is None else _labels(known_loss, true)
     return dataclasses.replace(decomposed(np.stack(predictions), asked, true, kind=kind), diverged=diverged)
 
 
-def _rows(net: Network, loss: Loss, X: Any, y: object, prefix: str = "") -> Rows:
-    """Return rows and targets, checked, on the host, where sets are drawn."""
-    return training_rows.checked_rows(net, loss, X, y, None, prefix, takes_sparse=True)
+def _targets(net: Network, loss: Loss, X: Any, y: object, prefix: str = "") -> Array:
+    """Return the targets of rows, both checked."""
+    return training_rows.checked_rows(net, loss, X, y, None, prefix, takes_sparse=True).y
 
 
 def _kind(loss: Loss, net: Network) -> str:

@@ -154,7 +154,7 @@ class Case:
             rows = training_rows.checked_rows(
                 self.trainer.net, self.trainer.loss, X, y, None, f"{name} ", takes_sparse=True
             )
-            return self.measured(self.trainer, rows.x, rows.y, self.monitor)
+            return self.measured(self.trainer, X, rows.y, self.monitor)
         if self.history.summed and self.monitor == "loss":
             raise ValueError(
                 f"{name} must be rows (X, y): the loss is a sum over rows, and a number does not tell over how many; "

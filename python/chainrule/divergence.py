@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ._engine.float32 import Optimizer as CoreOptimizer
 
 
+class DivergenceWarning(RuntimeWarning):
+    """Loss or parameters stopped being finite; the weights are those of the last good epoch, or what a callback set."""
+
+
 class LastGood:
     """The state at the end of the last epoch, and of the one before it; at first, that of the start.
 

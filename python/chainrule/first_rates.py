@@ -15,7 +15,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from . import checks, standardize, training_rows
 from .callbacks import Callback, checked
@@ -262,7 +262,7 @@ def _loss(trainer: Trainer, X: Any, y: Any, fit: Mapping[str, Any]) -> float:
     if standardize.unmeasured(trainer.net):
         trainer = Trainer(_measured(trainer, rows, fit), loss=trainer.loss)
     rows = training_rows.with_class_weight(trainer.net, trainer.loss, rows, fit.get("class_weight"))
-    return trainer.evaluate(cast(Any, rows.x), rows.y, rows.weight, allow_seen=True)["loss"]
+    return trainer.evaluate(X, rows.y, rows.weight, allow_seen=True)["loss"]
 
 
 def _measured(trainer: Trainer, rows: Rows, fit: Mapping[str, Any]) -> Network:

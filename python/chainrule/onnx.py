@@ -66,7 +66,8 @@ def export(
     MLPClassifier       label (N,), int64 or strings; probabilities (N, K), in the order of `classes_`
     of several labels   label (N, K), int64 of 0 and 1; probabilities (N, K), those of 1
     MLPRegressor        variable (N, K): also a single number a row is a column
-    Pipeline            those of its last step, an estimator; rows come in as its first step takes them
+    Pipeline            those of its last step, an estimator; rows come in as its first step takes them, in the
+                        precision of the network, which L-BFGS trains in float64
     ==================  ====================================================================================
 
     The names are those of skl2onnx, without its ZipMap.
@@ -118,7 +119,7 @@ def export(
     if estimator is not None and head != Identity():
         raise ValueError("activation is for a Network; an estimator knows what its outputs mean")
     graph = Graph(onnx, net)
-    before = [columns_of(name, scaler, net.inputs) for name, scaler in scalers]
+    before = [columns_of(place, name, scaler, net) for place, (name, scaler) in enumerate(scalers)]
     outputs = graph.through(inference_steps(net, fold=folding, before=before))
     if estimator is None:
         graph.give("Y", graph.activated(outputs, head), net.outputs)

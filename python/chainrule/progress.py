@@ -158,9 +158,7 @@ def _imported_tqdm() -> Any:
     """Return tqdm's bar, imported by one thread at a time: filters of warnings are the whole process's."""
     with _importing:
         if "tqdm.auto" in sys.modules:
-            from tqdm.auto import tqdm
-
-            return tqdm
+            return sys.modules["tqdm.auto"].tqdm
         with warnings.catch_warnings():
             # In a notebook without ipywidgets tqdm draws with characters, which is no reason to warn.
             warnings.simplefilter("ignore")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from . import checks, losses
 from .callbacks import Callback
 from .complexity import table
-from .divergence import tells_of_divergence
 from .losses import Loss
 from .network import Network
 from .trainer import Trainer
@@ -35,10 +34,10 @@ def fit_diverges(trainer: Trainer, X: Any, y: Any, **options: Any) -> bool:
     """
     before, trainer.warns_of_divergence = trainer.warns_of_divergence, False
     try:
-        history = trainer.fit(X, y, **{"verbose": False, **options})
+        trainer.fit(X, y, **{"verbose": False, **options})
     finally:
         trainer.warns_of_divergence = before
-    return tells_of_divergence(str(history.stop_reason))
+    return trainer.diverged
 
 
 def made(make_network: Callable[..., Network], *given: Any) -> Network:

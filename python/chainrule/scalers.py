@@ -25,6 +25,8 @@ from .inference_steps import Columns
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from .network import Network
+
     Array = npt.NDArray[Any]
 
 SCALERS = ("StandardScaler", "RobustScaler", "MaxAbsScaler", "MinMaxScaler")
@@ -54,15 +56,16 @@ def is_nothing(step: Any) -> bool:
     return step is None or (isinstance(step, str) and step == "passthrough")
 
 
-def columns_of(name: str, scaler: Any, inputs: int) -> Columns:
-    """Return a fitted scaler of `inputs` columns as a step.
+def columns_of(place: int, name: str, scaler: Any, net: Network) -> Columns:
+    """Return a fitted scaler, in front of a network, as a step, the one of this place.
 
     Raises
     ------
     TypeError
         If it is none of `SCALERS`.
     ValueError
-        If it is not fitted, cuts off what lies outside (`clip`), has other columns, or a number that is not finite.
+        If it is not fitted, cuts off what lies outside (`clip`), has other columns, or a number that is not finite in
+        the network's precision.
     """
     loaded = sys.modules.get("sklearn.preprocessing")
     # A class derived from one of them may do anything.
@@ -77,12 +80,16 @@ def columns_of(name: str, scaler: Any, inputs: int) -> Columns:
     if getattr(scaler, "clip", False):
         raise ValueError(f"step {name!r} has clip=True, which is not written: what lies outside would not be cut off")
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        mean, scale = shift_and_scale(scaler, inputs)
-    if mean.shape != (inputs,) or scale.shape != (inputs,):
-        raise ValueError(f"step {name!r} must have {inputs} columns, as the estimator has; got {scaler.n_features_in_}")
-    if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
-        raise ValueError(f"step {name!r} has a number that is not finite")
-    return Columns(f"pipeline.{name}", mean, scale)  # layers are called by their numbers, and a step may be, too
+        mean, scale = shift_and_scale(scaler, net.inputs)
+        finite = all(np.isfinite(one.astype(net.dtype)).all() for one in (mean, scale))
+    if mean.shape != (net.inputs,) or scale.shape != (net.inputs,):
+        raise ValueError(
+            f"step {name!r} must have {net.inputs} columns, as the estimator has; got {scaler.n_features_in_}"
+        )
+    if not finite:
+        raise ValueError(f"step {name!r} has a mean, or one over a scale, that is not finite in {net.dtype}")
+    # Layers are called by their numbers, and steps by anything: two of nested pipelines may have one name.
+    return Columns(f"pipeline.{place}.{name}", mean, scale)
 
 
 def shift_and_scale(scaler: Any, inputs: int) -> tuple[Array, Array]:

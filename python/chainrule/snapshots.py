@@ -211,7 +211,7 @@ def fingerprint(training: Rows, validation: Rows | None) -> str:
 
 def packed(value: Any, name: str, tensors: dict[str, Any]) -> Any:
     """Return `value` as JSON's values, its arrays put into `tensors` under names that begin with `name`."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
         while name in tensors:  # keys with dots in them
             name += "'"
         # safetensors writes memory as it lies. (np.ascontiguousarray would make a number a row.)

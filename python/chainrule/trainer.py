@@ -20,6 +20,7 @@ from . import metrics as metrics_
 from .augmentation import Augmentation
 from .callbacks import Callback
 from .data import Rows
+from .divergence import DivergenceWarning
 from .engine_parts import EngineParts
 from .fit_options import FitOptions
 from .fitting import JUDGED_ROWS, Fitting, Parts
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
     from .snapshots import Snapshot, Snapshots
 
     Array = npt.NDArray[Any]
-
-
-class DivergenceWarning(RuntimeWarning):
-    """Loss or parameters stopped being finite; the weights are those of the last good epoch, or what a callback set."""
 
 
 class Trainer:
@@ -96,9 +93,10 @@ class Trainer:
         self.epochs_done = 0
         self.history = History(names_of(self.metrics, self.penalty))
         self._parts = EngineParts(self)
-        # The next three are for fitting.py, callbacks.py and repeated_fits.py.
+        # The next four are for fitting.py, callbacks.py, repeated_fits.py and sklearn/base.py.
         self.core_optimizer = self._parts.optimizer
         self.asked_to_stop: str | None = None
+        self.diverged = False  # in the last fit
         self.warns_of_divergence = True
         # m and the rows of a batch, for penalties that divide by them: those of the last fit; 0 where there was none.
         self._penalty_rows = (0, 0)
@@ -420,7 +418,8 @@ class Trainer:
                 measure, m = self._parts.evaluation, self._penalty_rows
                 parts = Parts(run, measure(judged, m), validation and measure(validation, m))
                 fitting = Fitting(self, parts, options, called, progress, writer)
-                diverged = fitting.run() if snapshot is None else fitting.resume(snapshot)
+                self.diverged = False
+                self.diverged = fitting.run() if snapshot is None else fitting.resume(snapshot)
             except BaseException as error:
                 if self.net.core.steps == steps:  # nothing was trained: nothing has changed
                     take_back()
@@ -429,7 +428,7 @@ class Trainer:
                 raise
             finally:
                 self._running.release()
-        if diverged and self.warns_of_divergence:
+        if self.diverged and self.warns_of_divergence:
             warnings.warn(str(history.stop_reason), DivergenceWarning, stacklevel=3)
         return history
 

@@ -36,12 +36,12 @@ def checked_rows(
 ) -> Rows:
     """Return a whole data set as the engine takes it.
 
-    `prefix` stands before the names of arguments in messages. Where `takes_sparse`, X may be sparse, or rows of such a
-    result, and so is that of the result then.
+    `prefix` stands before the names of arguments in messages. Where `takes_sparse`, X may be sparse, and so is that of
+    the result then.
     """
     x: Array | DeviceArray | SparseRows
-    if takes_sparse and (isinstance(X, SparseRows) or sparse.is_sparse(X)):
-        x = sparse.or_any_layout(f"{prefix}X", X, net)
+    if takes_sparse and sparse.is_sparse(X):
+        x = sparse.features(f"{prefix}X", X, net)
     elif net.device == "cuda" and device_arrays.lies_on_gpu(X):
         x = device_arrays.features(f"{prefix}X", X, net.inputs, net.dtype)
     else:

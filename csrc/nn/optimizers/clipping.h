@@ -18,7 +18,7 @@ struct Clipping {
 
   template <class T> void check_limits() const {
     representable<double>("clip_norm", norm);
-    // A limit that is rounded to 0 would clip all to 0.
+    // Limits that are 0 in T would clip all to 0. That of the norm may be above T's greatest number.
     if (norm != 0) positive<T>("clip_norm", std::min(norm, 1.0));
     if (value != 0) positive<T>("clip_value", value);
   }

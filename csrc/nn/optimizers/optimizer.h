@@ -91,14 +91,14 @@ public:
 
   int states() const { return update_rule_states[static_cast<int>(rule())]; }
   Index size() const { return size_; } // 0 before prepare
-  /// A state array; who may write to it may have changed it.
+  /// A state array, to be written to from now on.
   T* state(int i) {
-    at_start_ = false;
+    lent_ = true;
     return state_[static_cast<std::size_t>(i)].data();
   }
   const T* state(int i) const { return state_[static_cast<std::size_t>(i)].data(); }
-  /// Whether the state arrays are as they were made: nobody stepped, nor asked for one to write to.
-  bool is_at_start() const { return at_start_; }
+  /// Whether the state arrays are as they were made: nobody stepped since, nor ever asked for one to write to.
+  bool is_at_start() const { return at_start_ && !lent_; }
   /// What all elements of a state array are then.
   T start(int i) const { return static_cast<T>(state_start(i)); }
   /// Where the states lie.
@@ -185,6 +185,7 @@ private:
   // Atomic: Python may look at them, or set them, from another thread than the one that trains.
   std::atomic<double> rate_{0};
   std::atomic<std::uint64_t> steps_{0};
+  std::atomic<bool> at_start_{true}, lent_{false};
   OptimizerOptions options_;
   LayerRates rates_; // of the step at hand
   std::vector<Segment> segments_;
@@ -192,7 +193,6 @@ private:
   std::uint64_t network_ = 0; // Network::id, 0 before prepare
   Index size_ = 0;
   std::array<Buffer<T>, 3> state_;
-  bool at_start_ = true;
   const Memory* memory_ = &host_memory;
   Buffer<double> room_; // for the sum of squares of the gradients
 };

@@ -22,7 +22,6 @@ from .. import optimizers, penalties
 from ..adaptive import Adam
 from ..callbacks import Callback
 from ..descent import SGD, Momentum, Optimizer
-from ..divergence import tells_of_divergence
 from ..history import History
 from ..layer import Layer
 from ..layers import Activation, BatchNorm, Dense
@@ -31,11 +30,13 @@ from ..noise import Dropout
 from ..penalties import L2, Penalty
 from ..trainer import Trainer
 from . import iterations, parameters
-from .fitted import Fitted
+from .fitted import Fitted, load
 from .protocol import WRAPPED, CallbackSupportMixin, Tasks
 from .weights import divided_by_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     from ..loss import Loss
@@ -208,10 +209,14 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
                 layers.append(Dropout(rate=left_out))
         return [*layers, Dense(self.n_outputs_)]
 
-    def _start(self, random: np.random.RandomState, features: int, dtype: Any, keeps: bool) -> None:
-        """Make a network whose weights and biases are drawn as scikit-learn draws them (Glorot and Bengio 2010)."""
-        layers, given = self._layers(), self._given if keeps else {}
-        self._given = {}
+    def _start(
+        self, random: np.random.RandomState, features: int, dtype: Any, given: Mapping[str, list[Array]]
+    ) -> None:
+        """Make a network whose weights and biases are drawn as scikit-learn draws them (Glorot and Bengio 2010).
+
+        What is `given` as "coefs_" or "intercepts_" takes the place of what is drawn.
+        """
+        layers = self._layers()
         factor = 2.0 if self.activation == "logistic" else 6.0
         sizes = [features, *(layer.units for layer in layers if isinstance(layer, Dense))]
         starts = []
@@ -221,13 +226,12 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         state = random.get_state()  # put back: what is drawn next is then what scikit-learn draws
         seed = int(random.randint(np.iinfo(np.int32).max))
         random.set_state(state)
-        self.network_ = Network(layers, inputs=features, seed=seed, dtype=dtype, device=self.device)
-        weights = given.get("coefs_", [weight for weight, _ in starts])
-        biases = given.get("intercepts_", [bias for _, bias in starts])
-        self._load({"weight": weights, "bias": biases})
-        self._trainer = None
+        net = Network(layers, inputs=features, seed=seed, dtype=dtype, device=self.device)
+        load(net, "coefs_", given.get("coefs_", [weight for weight, _ in starts]))
+        load(net, "intercepts_", given.get("intercepts_", [bias for _, bias in starts]))
+        self.network_, self._given, self._trainer = net, {}, None
         self.history_ = History(["loss"])
-        self.n_layers_ = len(self._dense()) + 1
+        self.n_layers_ = len(sizes)
         iterations.begin(self)
 
     def _optimizer(self) -> Optimizer:
@@ -288,7 +292,7 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         if first:
             self.out_activation_ = self._head()[1]
             dtype = np.dtype(np.float64) if self.solver == "lbfgs" else X.dtype
-            self._start(random, X.shape[1], dtype, self.warm_start or incremental)
+            self._start(random, X.shape[1], dtype, self._given if self.warm_start or incremental else {})
         elif self._layers() != list(self.network_.layers):
             raise ValueError(
                 "hidden_layer_sizes, activation, dropout and batch_norm must be those of the network that goes on; "
@@ -408,7 +412,7 @@ class BaseMLP(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4 + WRAPPED)
             self.history_ = trainer.history
-        diverged = tells_of_divergence(str(self.history_.stop_reason))
+        diverged = trainer.diverged
         # As in scikit-learn, where a regressor's score is nan then, and not its best.
         if diverged and self.validation_scores_ is not None and (self._numeric or watch.improved):
             self.loss_curve_.append(math.nan)

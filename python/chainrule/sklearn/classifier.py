@@ -362,7 +362,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Parameters
         ----------
         X : array or sparse matrix of shape (N, D)
-            float32 is trained in float32, all else, and by L-BFGS, in float64; what is sparse stays so.
+            float32 is trained in float32, all else, and from a start by L-BFGS, in float64; sparse stays sparse.
         y : array of shape (N,) or (N, K)
             Classes, words or numbers; of several questions 0 and 1.
         sample_weight : array of shape (N,), optional

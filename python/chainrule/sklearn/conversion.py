@@ -99,10 +99,10 @@ def from_sklearn(estimator: Any) -> MLPClassifier | MLPRegressor:
             f"hidden_layer_sizes must be what the estimator was fitted with, {sizes}; it was changed since"
         )
     made.n_outputs_ = estimator.n_outputs_
-    made._given = {"coefs_": coefs, "intercepts_": intercepts}
     # The seed of shuffles is drawn as by a fit; a generator that others share is left alone.
     seed = made.random_state if isinstance(made.random_state, (int, np.integer)) else 0
-    made._start(np.random.RandomState(seed), len(coefs[0]), np.result_type(*coefs, *intercepts), True)
+    given = {"coefs_": coefs, "intercepts_": intercepts}
+    made._start(np.random.RandomState(seed), len(coefs[0]), np.result_type(*coefs, *intercepts), given)
     take_over(estimator, made, (*FITTED, *OF_EPOCHS))
     if made.solver in ("adam", "sgd"):
         made._trainer = made._made_trainer(1.0)

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..layers import Dense
 from ..trainer import Trainer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
@@ -27,68 +26,54 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
 
     network_: Network
     n_outputs_: int
-    random_state: Any
+    _start: Callable[[np.random.RandomState, int, Any, Mapping[str, list[Array]]], None]
     _trainer: Trainer | None = None
     # Arrays by "coefs_" and "intercepts_" that were set before there was a network.
     _given: Mapping[str, list[Array]] = {}
 
-    def _dense(self) -> list[int]:
-        """Return the numbers of the layers that have weights."""
-        return [number for number, layer in enumerate(self.network_.layers) if isinstance(layer, Dense)]
-
     @property
     def coefs_(self) -> list[Array]:
         """The weights of each layer, (inputs, units): copies. What is set before a first `partial_fit` is its start."""
-        return self._arrays("coefs_", "weight")
+        return self._arrays("coefs_")
 
     @coefs_.setter
     def coefs_(self, arrays: list[Array]) -> None:
-        self._set_arrays("coefs_", "weight", arrays)
+        self._set_arrays("coefs_", arrays)
 
     @property
     def intercepts_(self) -> list[Array]:
         """The biases of each layer, (units,): copies. As for `coefs_`, they may be set."""
-        return self._arrays("intercepts_", "bias")
+        return self._arrays("intercepts_")
 
     @intercepts_.setter
     def intercepts_(self, arrays: list[Array]) -> None:
-        self._set_arrays("intercepts_", "bias", arrays)
+        self._set_arrays("intercepts_", arrays)
 
-    def _arrays(self, name: str, kind: str) -> list[Array]:
+    def _arrays(self, name: str) -> list[Array]:
         if "network_" in vars(self):
             state = self.network_.parameters()
-            return [state[f"{number}.{kind}"].copy() for number in self._dense()]
+            return [state[one].copy() for one in parameters_of(self.network_, name)]
         if name not in self._given:
             raise AttributeError(f"{type(self).__name__} has no {name} before it is fitted")
         return self._given[name]
 
-    def _set_arrays(self, name: str, kind: str, arrays: list[Array]) -> None:
+    def _set_arrays(self, name: str, arrays: list[Array]) -> None:
         if "network_" not in vars(self):
             self._given = {**self._given, name: arrays}
         else:
-            self._load({kind: arrays})
-
-    def _load(self, kinds: Mapping[str, list[Array]]) -> None:
-        """Give the network's layers new weights, or biases, or both."""
-        state = self.network_.state_dict()
-        for kind, arrays in kinds.items():
-            for number, array in zip(self._dense(), arrays, strict=True):
-                state[f"{number}.{kind}"] = np.asarray(array, dtype=self.network_.dtype)
-        self.network_.load_state_dict(state)
-
-    def _start(self, random: np.random.RandomState, features: int, dtype: Any, keeps: bool) -> None:
-        raise NotImplementedError
+            load(self.network_, name, arrays)
 
     def _outputs(self, X: Any) -> Array:
-        """Return the outputs of the network, before the activation that belongs to the loss; float64 for such rows."""
+        """Return the outputs of the network, before the activation that belongs to the loss; for float64 in float64."""
         check_is_fitted(self)
-        if "network_" not in vars(self) and self._given.keys() >= {"coefs_", "intercepts_"}:
-            # Never fitted: all that a fit leaves was set by hand.
-            first, last = np.asarray(self._given["coefs_"][0]), self._given["intercepts_"][-1]
+        rows = validate_data(self, X, accept_sparse="csr", reset=False)
+        given = self._given
+        if "network_" not in vars(self) and given.keys() >= {"coefs_", "intercepts_"}:
+            # Never fitted: all that a fit leaves was set by hand, and nothing is left to be drawn.
+            first, last = (np.asarray(given[name][at]) for name, at in (("coefs_", 0), ("intercepts_", -1)))
             self.n_outputs_ = len(last)
             dtype = np.dtype(np.float32 if first.dtype == np.float32 else np.float64)
-            self._start(check_random_state(self.random_state), len(first), dtype, True)
-        rows = validate_data(self, X, accept_sparse="csr", reset=False)
+            self._start(np.random.RandomState(0), len(first), dtype, given)
         outputs = self.network_.predict(rows)
         return outputs.astype(np.result_type(rows.dtype, outputs.dtype), copy=False)
 
@@ -117,3 +102,19 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
             run = net.engine.RunState(net.core, self._trainer.core_optimizer)
             run.take(**content)
             run.restore()
+
+
+def parameters_of(net: Network, name: str) -> list[str]:
+    """Return the names of the parameters that make up "coefs_", or "intercepts_", layer by layer."""
+    kind = "weight" if name == "coefs_" else "bias"
+    return [f"{number}.{kind}" for number, layer in enumerate(net.layers) if isinstance(layer, Dense)]
+
+
+def load(net: Network, name: str, arrays: list[Array]) -> None:
+    """Give a network's layers new weights, as "coefs_", or biases, as "intercepts_"."""
+    state, known = net.state_dict(), parameters_of(net, name)
+    new = [np.asarray(array, dtype=net.dtype) for array in arrays]
+    found, expected = [array.shape for array in new], [state[one].shape for one in known]
+    if found != expected:
+        raise ValueError(f"{name} must have the shapes {expected}, by hidden_layer_sizes; got {found}")
+    net.load_state_dict({**state, **dict(zip(known, new, strict=True))})

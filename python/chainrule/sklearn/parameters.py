@@ -29,11 +29,18 @@ RATES = ("constant", "invscaling", "adaptive")
 
 
 def check(est: BaseMLP) -> None:
-    """Raise scikit-learn's InvalidParameterError, a ValueError and a TypeError, for what a parameter cannot be."""
+    """Raise scikit-learn's InvalidParameterError, a ValueError and a TypeError, for what a parameter cannot be.
+
+    Loss and device are looked at when the network is made.
+    """
     try:
         check_each(est)
-        hidden_sizes(est)
         batch_size(est, 1)
+        layers = len(hidden_sizes(est))
+        for word in of_each("activation", est.activation, layers):
+            activation(word)
+        for rate in of_each("dropout", est.dropout, layers):
+            rate_of_dropout(rate)
     except (TypeError, ValueError) as error:
         raise InvalidParameterError(str(error)) from None
 
@@ -114,7 +121,7 @@ def batch_size(est: BaseMLP, rows: int) -> tuple[int, bool]:
 def hidden_sizes(est: BaseMLP) -> list[int]:
     """Return the units of each hidden layer."""
     given: Any = est.hidden_layer_sizes
-    sizes = list(given) if isinstance(given, Iterable) else [given]
+    sizes = list(given) if isinstance(given, Iterable) and getattr(given, "ndim", None) != 0 else [given]
     for size in sizes:
         if not isinstance(size, Integral) or isinstance(size, bool):
             raise TypeError(f"hidden_layer_sizes must be whole numbers; got {checks.shown(given)}")

@@ -269,7 +269,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Parameters
         ----------
         X : array or sparse matrix of shape (N, D)
-            float32 is trained in float32, all else, and by L-BFGS, in float64; what is sparse stays so.
+            float32 is trained in float32, all else, and from a start by L-BFGS, in float64; sparse stays sparse.
         y : array of shape (N,) or (N, K)
             Numbers.
         sample_weight : array of shape (N,), optional

@@ -25,7 +25,7 @@ def divided_by_mean(name: str, weight: Array | None, rows: str) -> tuple[Array |
     if weight is None:
         return None, 1.0
     if (weight < 0).any():
-        raise ValueError(f"{name} must be at least 0 in each row {rows}, class_weight included; got {weight.min():g}")
+        raise ValueError(f"{name}, times class_weight, must be at least 0 in each row {rows}; got {weight.min():g}")
     mean = float(weight.mean())
     if not mean > 0:
         raise ValueError(f"{name} must be above 0 in some row {rows}; there all are 0")
