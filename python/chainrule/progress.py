@@ -157,8 +157,8 @@ def bar(epochs: int, steps_per_epoch: int, verbose: bool | int | str = "auto") -
 def _imported_tqdm() -> Any:
     """Return tqdm's bar, imported by one thread at a time: filters of warnings are the whole process's."""
     with _importing:
-        if "tqdm.auto" in sys.modules:
-            return sys.modules["tqdm.auto"].tqdm
+        if (loaded := sys.modules.get("tqdm.auto")) is not None:
+            return loaded.tqdm
         with warnings.catch_warnings():
             # In a notebook without ipywidgets tqdm draws with characters, which is no reason to warn.
             warnings.simplefilter("ignore")
