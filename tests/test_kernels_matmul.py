@@ -133,15 +133,18 @@ def test_matmul_times_slopes(
     activation: str, transposes: tuple[bool, bool], kernels: EveryTeam, dtype: str, rng: np.random.Generator
 ) -> None:
     flags = {"transpose_a": transposes[0], "transpose_b": transposes[1]}
+    one = kernels.teams[0]  # the judge: a product and slopes apart, which are tested on every team for themselves
     for shape, finite in product([*FUSED, *TURNED[:5]], [True, False]):
+        if not finite and np.prod(shape) > 10**6:
+            continue  # the way is that of the finite numbers
         a, b = factors(rng, dtype, shape, transposes)
         if not finite:
             a.reshape(-1)[:1], b.reshape(-1)[-1:] = np.nan, np.inf  # which no slope of 0 hides
         h = random(rng, dtype, *shape[:2])
         h[::3] = 0  # a kink, or an end
         dz = kernels.matmul(a, b, **flags, activation=activation, parameter=0.5, slope_at=h)
-        dh = kernels.matmul(a, b, **flags)
-        expected = kernels.activation_backward(h, dh, activation=activation, parameter=0.5)
+        dh = one.matmul(a, b, **flags)
+        expected = one.activation_backward(h, dh, activation=activation, parameter=0.5)
         assert_array_equal(dz, expected, err_msg=f"(m, n, k) = {shape}")
         assert_array_equal(np.signbit(dz[dz == 0]), np.signbit(expected[expected == 0]))
 
