@@ -20,6 +20,7 @@ from ._engine import shuffled_order
 from .losses import Loss
 from .plots import canvas, error_curve
 from .repeated_fits import Setup, checked_builder, made, noted
+from .trials import taken
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from .network import Network
     from .optimizers import Optimizer
     from .penalties import Penalty
-    from .topology import Part
+    from .trials import Rows
 
     Array = npt.NDArray[Any]
     Floats = npt.NDArray[np.float64]
@@ -349,7 +350,7 @@ def complexity_curve(
     found = np.empty((3, len(known), len(seeds)))
     parameters = [0] * len(known)
     for r, own in enumerate(seeds):
-        parts: tuple[Part, Part] | None = None
+        parts: tuple[Rows, Rows] | None = None
         for s, size in enumerate(known):
             net = made(make_network, size, own)
             parts = parts or topology.cut(net, X, y, sample_weight, setup.known_loss, share, own)
@@ -444,7 +445,7 @@ def data_size_curve(
                 training, validation = topology.cut(net, X, y, sample_weight, setup.known_loss, share, own)
                 order = _growing_order(net, setup.known_loss, training, own)
             chosen = order[:count]
-            fewer = training[0][chosen], training[1][chosen], None if training[2] is None else training[2][chosen]
+            fewer = taken(training, chosen)
             steps = math.ceil(known[-1] / setup.batch_size) / math.ceil(count / setup.batch_size)
             longer = math.ceil(setup.epochs * steps) if same_steps else setup.epochs
             found[:, s, r] = setup.errors(net, fewer, validation, own, longer)
@@ -476,7 +477,7 @@ def _checked_rows(rows: object, most: int) -> list[int]:
     return known
 
 
-def _growing_order(net: Network, loss: Loss, training: Part, seed: int) -> Array:
+def _growing_order(net: Network, loss: Loss, training: Rows, seed: int) -> Array:
     """Return an order of the rows, drawn at random, of whose beginnings each has its share of every class."""
     rows = training_rows.checked_rows(net, loss, *training, takes_sparse=True)
     order = shuffled_order(len(rows.y), seed, GROWTH_EPOCH)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .optimizers import Optimizer
     from .penalties import Penalty
-    from .topology import Part
+    from .trials import Rows
 
 # What an error is, and the metric of the trainer that it is made of.
 MEASURES = {"loss": None, "error": "accuracy", "mae": "mae", "mse": "mse"}
@@ -87,7 +87,7 @@ class Setup:
         checks.option(self, "batch_size", checks.whole)
 
     def errors(
-        self, net: Network, training: Part, validation: Part, seed: int, epochs: int
+        self, net: Network, training: Rows, validation: Rows, seed: int, epochs: int
     ) -> tuple[float, float, bool]:
         """Train a network; return its error on both parts, in evaluation mode, and whether it diverged."""
         metric = MEASURES[self.measure]

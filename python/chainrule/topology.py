@@ -11,16 +11,17 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import checks, data, losses, sparse, training_rows
+from . import checks, data, losses, training_rows
 from .activations import Softmax
 from .complexity import next_weighted, table, unit_strengths
 from .layers import Dense, Layer, Standardize
 from .network import Network, rebuild
 from .trainer import Trainer
+from .trials import Rows, given_rows, taken
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -411,17 +412,12 @@ def checked_sizes(make_network: object, sizes: object) -> list[Any]:
     return known
 
 
-Part: TypeAlias = "tuple[Any, Array, Array | None]"  # inputs (sparse.as_given), targets, weights
-
-
 def cut(
     net: Network, X: object, y: object, sample_weight: object, loss: Loss, share: float, seed: int
-) -> tuple[Part, Part]:
+) -> tuple[Rows, Rows]:
     """Return (X, y, sample_weight) to train on and to validate with, the parts that `Trainer.fit` would make."""
     rows = training_rows.checked_rows(net, loss, X, y, sample_weight, takes_sparse=True)
     numbers = training_rows.split_rows(loss, rows.y, share, seed)
     # As they were given: networks of other sizes may have another precision.
-    x, targets = sparse.as_given("X", X), data.real("y", y)
-    weight = None if sample_weight is None else data.real("sample_weight", sample_weight)
-    trained, held_out = ((x[part], targets[part], None if weight is None else weight[part]) for part in numbers)
-    return trained, held_out
+    given = given_rows(X, y, sample_weight)
+    return taken(given, numbers[0]), taken(given, numbers[1])
